@@ -1,0 +1,55 @@
+"""The state that the pipeline keeps per camera: one value, written whole after each chunk.
+
+At most 256 KiB a camera and 1 KiB a track; no pixels but the protected appearance (at most 192 bytes a track).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from schemas.records import EvidenceCount
+from schemas.regions import ObjectKind
+
+STATE_VERSION = 1
+MAX_STATE_BYTES = 256 * 1024
+MAX_TRACK_BYTES = 1024
+MAX_APPEARANCE_BYTES = 192
+
+
+@dataclass(frozen=True, slots=True)
+class TrackState:
+    """One tracked object at the end of a chunk.
+
+    `mean` and `covariance`: Kalman filter of the box (centre, size and their velocities, pixels and frames);
+    `histogram`: what CamShift follows; `appearance`: what the public picture shows in its place.
+    """
+
+    id: int
+    kind: ObjectKind
+    mean: tuple[float, ...]
+    covariance: tuple[float, ...]
+    histogram: bytes
+    score: float
+    hits: int
+    misses: int
+    landmarks: tuple[float, ...] = ()
+    appearance: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class CameraState:
+    """Everything that must survive a crash or a rebalance. `evidence` counts the parts of the video so far."""
+
+    video_id: str = ""
+    last_seq: int = -1
+    last_digest: bytes = b""
+    next_track: int = 1
+    tracks: tuple[TrackState, ...] = ()
+    evidence: tuple[EvidenceCount, ...] = ()
+    frames: int = 0
+    last_head_ms: int = 0
+    flushed: bool = False
+    origin_pts: int = 0
+    ended: bool = True
+    last_capture_ms: int = 0
+    state_version: int = STATE_VERSION
