@@ -1,0 +1,19 @@
+"""Find faces in pictures, and the frames where a new scene begins."""
+
+from operators.detect.centerface import CenterFace
+from operators.detect.face import FaceDetector, rescale
+from operators.detect.picture import DETECTION_SIDE, crop_rgb, picture_of
+from operators.detect.scene import is_cut
+from operators.detect.spec import Candidates, DetectorSpec
+
+__all__ = [
+    "DETECTION_SIDE",
+    "Candidates",
+    "CenterFace",
+    "DetectorSpec",
+    "FaceDetector",
+    "crop_rgb",
+    "is_cut",
+    "picture_of",
+    "rescale",
+]

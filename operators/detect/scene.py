@@ -1,0 +1,36 @@
+"""Does a new scene begin? Two luma planes are compared by their thumbnails and histograms."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from schemas.frames import Plane, Planes
+
+THUMBNAIL = (32, 18)
+CUT = 5.4
+_STEP = 4
+
+
+def is_cut(previous: Planes, planes: Planes) -> bool:
+    """A new scene: mean thumbnail difference (0 to 255) times the share of the histogram that is new exceeds `CUT`.
+
+    Motion changes thumbnails but hardly the histogram; a cut changes both. Another size is a cut. The limit lies
+    between the largest value inside 15 real clips (4.6) and the smallest between two of them that show different
+    places (6.2).
+    """
+    if previous.y.shape != planes.y.shape:
+        return True
+    difference = np.abs(_thumbnail(previous.y) - _thumbnail(planes.y)).mean()
+    shared = np.minimum(_histogram(previous.y), _histogram(planes.y)).sum()
+    return bool(difference * (1 - shared) > CUT)
+
+
+def _thumbnail(luma: Plane) -> npt.NDArray[np.float32]:
+    return cv2.resize(luma[::_STEP, ::_STEP], THUMBNAIL, interpolation=cv2.INTER_AREA).astype(np.float32)
+
+
+def _histogram(luma: Plane) -> npt.NDArray[np.float64]:
+    counts = np.bincount((luma[::_STEP, ::_STEP] >> 3).ravel(), minlength=32)
+    return np.asarray(counts / counts.sum(), np.float64)
