@@ -6,10 +6,44 @@ them. Sealing needs fresh keys and the authorities' keys of the epoch, so it sta
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
-from operators.seal import OpenPart
-from schemas.records import Alarm, OperatorRecord
+import cv2
+
+from operators import annexb, chain
+from operators.chain import PIPELINE
+from operators.codec import decode, encode
+from operators.cohere import lay_out
+from operators.desensitise.paint import paint
+from operators.desensitise.policy import Policy
+from operators.detect import FaceDetector, is_cut
+from operators.fragment import fragment
+from operators.masks import pack_masks
+from operators.pieces import cut
+from operators.seal import OpenPart, new_evidence, seal_evidence
+from operators.sign import SigningKey, digest, sign
+from operators.split import route
+from operators.track import Found, Tracker, TrackerState, plan
+from schemas.codec import encode as encode_record
+from schemas.errors import ClockJump, ConfigError, MalformedRecord
+from schemas.frames import CodedUnit, DecodedChunk, DesensitisedFrame, FrameChunk
+from schemas.records import (
+    Alarm,
+    EvidenceCount,
+    OperatorBody,
+    OperatorChunk,
+    OperatorRecord,
+    Quality,
+    Signed,
+    VideoHead,
+)
+from schemas.regions import RegionSet
+from schemas.state import CameraState, TrackAppearance
+
+HEAD_MS = 10_000
+KEEP_APPEARANCE_CHUNKS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +67,214 @@ class Outgoing:
     evidence: tuple[EvidenceDraft, ...] = ()
     alarms: tuple[Alarm, ...] = ()
     events: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Examined:
+    """A chunk with what was found in it; kept in memory for the step that comes to it next."""
+
+    key: bytes
+    decoded: DecodedChunk
+    found: Found
+    cuts: frozenset[int]
+
+
+class Pipeline:
+    """All operators under one policy; the same input gives the same output."""
+
+    name = "pipeline"
+
+    def __init__(self, policy: Policy, detector: FaceDetector, signer: SigningKey) -> None:
+        cv2.setNumThreads(1)
+        self.policy, self._detector, self._signer, self._tracker = policy, detector, signer, Tracker()
+        self._examined: dict[str, tuple[_Examined, ...]] = {}
+
+    def initial(self, key: str) -> CameraState:
+        """A camera that was never seen."""
+        return CameraState()
+
+    def step(
+        self, state: CameraState, chunk: FrameChunk, following: FrameChunk | None
+    ) -> tuple[CameraState, Outgoing]:
+        """Process one chunk, with `following` (of the same camera) to look ahead.
+
+        Raises:
+            PoisonError: the chunk can't be processed; the state stays as it was.
+
+        """
+        located, regions = self.locate(state, chunk, following)
+        return self.protect(located, chunk, regions)
+
+    def locate(
+        self, state: CameraState, chunk: FrameChunk, following: FrameChunk | None
+    ) -> tuple[CameraState, RegionSet]:
+        """Detect and track; errors as `step`."""
+        here = self._examine(chunk)
+        ahead = self._examine(following) if following is not None else None
+        self._examined[chunk.camera_id] = (here, ahead) if ahead else (here,)
+        same = state.format is not None and _size(state.format) == _size(chunk.format)
+        tracks = state.tracks if same else ()
+        tracked, regions = self._tracker.step(
+            TrackerState(state.next_track, tracks), here.decoded, here.found,
+            ahead.decoded if ahead else None, ahead.found if ahead else None, here.cuts,
+        )
+        located = replace(state, next_track=tracked.next_track, tracks=tracked.tracks)
+        return replace(located, format=chunk.format) if not same else located, regions
+
+    def protect(self, state: CameraState, chunk: FrameChunk, regions: RegionSet) -> tuple[CameraState, Outgoing]:
+        """Desensitise, cohere, split, sign; errors as `step`."""
+        decoded = self._decoded(chunk)
+        if len(regions.frames) != len(decoded.frames):
+            raise MalformedRecord(f"{chunk.video_id} chunk {chunk.chunk_seq}: regions of another chunk")
+        state, opening = chain.open_video(state, chunk, self._signer)
+        _check_order(state, chunk)
+        layout = lay_out(regions, chunk.format, self.policy.padding, self.policy.hold)
+        known = {a.track: a.appearance for a in state.appearances}
+        frames, used = paint(decoded, layout, known, self.policy)
+        pieces = cut(decoded, layout, self.policy.quality) if self.policy.keeps_evidence else ()
+        parts = route(chunk, regions, pieces, self.policy) if self.policy.keeps_evidence else {}
+        record, body = self._operator_chunk(state, chunk, frames, parts)
+        state = _after(state, chunk, digest(body), parts, used)
+        drafts = tuple(_draft(chunk, digest(body), body_counts, parts) for body_counts in _sent(record[1].evidence))
+        state, closing = self._close(state, chunk)
+        return state, Outgoing(
+            (*opening, record[0], *closing), drafts, _alarms(chunk, regions), (_events(chunk, regions),)
+        )
+
+    def _examine(self, chunk: FrameChunk) -> _Examined:
+        key = _key(chunk)
+        for kept in self._examined.get(chunk.camera_id, ()):
+            if kept.key == key:
+                return kept
+        decoded = decode(chunk)
+        looked = plan(decoded, self.policy.stride, is_cut)
+        found: dict[int, object] = {}
+        for index in looked.examine:
+            try:
+                found[index] = self._detector.detect_planes(
+                    decoded.frames[index].planes, chunk.format, self.policy.detection_side
+                )
+            except ConfigError:
+                found[index] = None
+        return _Examined(key, decoded, found, looked.cuts)  # type: ignore[arg-type]
+
+    def _decoded(self, chunk: FrameChunk) -> DecodedChunk:
+        key = _key(chunk)
+        kept = next((k for k in self._examined.get(chunk.camera_id, ()) if k.key == key), None)
+        return kept.decoded if kept else decode(chunk)
+
+    def _operator_chunk(
+        self, state: CameraState, chunk: FrameChunk, frames: Sequence[DesensitisedFrame],
+        parts: dict[str, tuple[OpenPart, ...]],
+    ) -> tuple[tuple[OperatorRecord, OperatorChunk], bytes]:
+        masks = pack_masks([frame.mask for frame in frames])
+        passed = not masks and self.policy.pass_through and annexb.passable(chunk)
+        units = _stripped(chunk) if passed else encode_public(frames, chunk, self.policy)
+        media = fragment(units, chunk.end_pts, chunk.chunk_seq + 1, chunk.format, state.origin_pts)
+        previous = {count.authority: count.previous for count in state.evidence}
+        counts = tuple(EvidenceCount(name, len(mine), previous.get(name, 0)) for name, mine in parts.items())
+        body = OperatorChunk(
+            chunk.camera_id, chunk.video_id, chunk.chunk_seq, chunk.first_frame, chunk.capture_ms, chunk.pts,
+            chunk.end_pts, masks, ",".join(sorted(set(self.policy.methods.values()))) if masks else "", counts,
+            digest(media), len(media), state.last_digest, passed, chunk.gaps + chunk.first_frame - state.frames,
+        )
+        encoded = encode_record(OperatorBody(chunk=body))
+        return (OperatorRecord(sign(encoded, chain.RECORD, self._signer), media), body), encoded
+
+    def _close(self, state: CameraState, chunk: FrameChunk) -> tuple[CameraState, tuple[OperatorRecord, ...]]:
+        records: tuple[OperatorRecord, ...] = ()
+        if chunk.capture_ms - state.last_head_ms >= HEAD_MS:
+            head = VideoHead(chunk.camera_id, chunk.video_id, chunk.chunk_seq, state.last_digest, chunk.capture_ms)
+            records = (chain.record(OperatorBody(head=head), self._signer),)
+            state = replace(state, last_head_ms=chunk.capture_ms)
+        if chunk.end:
+            state, ending = chain.end_video(state, chunk.camera_id, self._signer)
+            records += ending
+        return state, records
+
+
+def encode_public(frames: Sequence[DesensitisedFrame], chunk: FrameChunk, policy: Policy) -> tuple[CodedUnit, ...]:
+    """The operator's coded pictures; takes desensitised frames only."""
+    if not all(isinstance(frame, DesensitisedFrame) for frame in frames):
+        raise MalformedRecord("only desensitised pictures are encoded for the operator")
+    return encode(
+        [frame.planes for frame in frames], [frame.pts for frame in frames], chunk.format,
+        crf=policy.crf, preset=policy.preset,
+    )
+
+
+def seal_draft(
+    draft: EvidenceDraft, epoch: str, recipients: Sequence[bytes], topic: str, quality: Quality, signer: SigningKey
+) -> Signed:
+    """A draft sealed for these public keys and signed, ready to leave."""
+    evidence = new_evidence(
+        draft.authority, draft.camera_id, draft.video_id, draft.chunk_seq, draft.operator_digest, draft.previous,
+        epoch, quality,
+    )
+    sealed = seal_evidence(evidence, draft.parts, recipients, topic)
+    return sign(encode_record(sealed), "evidence", signer)
+
+
+def _stripped(chunk: FrameChunk) -> tuple[CodedUnit, ...]:
+    return tuple(CodedUnit(unit.pts, annexb.strip(unit.data)) for unit in chunk.units)
+
+
+def _sent(counts: Sequence[EvidenceCount]) -> list[EvidenceCount]:
+    return [count for count in counts if count.parts]
+
+
+def _draft(
+    chunk: FrameChunk, operator_digest: bytes, count: EvidenceCount, parts: dict[str, tuple[OpenPart, ...]]
+) -> EvidenceDraft:
+    return EvidenceDraft(count.authority, chunk.camera_id, chunk.video_id, chunk.chunk_seq, operator_digest,
+                         count.previous, parts[count.authority])
+
+
+def _check_order(state: CameraState, chunk: FrameChunk) -> None:
+    where = f"{chunk.video_id} chunk {chunk.chunk_seq}"
+    if chunk.capture_ms < state.last_capture_ms:
+        raise ClockJump(f"{where}: captured before the chunk ahead of it")
+    if chunk.chunk_seq <= state.last_seq or chunk.first_frame < state.frames:
+        raise ClockJump(f"{where}: comes after chunk {state.last_seq} and frame {state.frames - 1}")
+
+
+def _after(
+    state: CameraState, chunk: FrameChunk, body_digest: bytes, parts: dict[str, tuple[OpenPart, ...]],
+    used: dict[int, bytes],
+) -> CameraState:
+    totals = {count.authority: count for count in state.evidence}
+    for name, mine in parts.items():
+        before = totals.get(name, EvidenceCount(name, 0, 0))
+        last = chunk.chunk_seq + 1 if mine else before.previous
+        totals[name] = EvidenceCount(name, before.parts + len(mine), last)
+    kept = {a.track: a for a in state.appearances if chunk.chunk_seq - a.last_seq <= KEEP_APPEARANCE_CHUNKS}
+    kept |= {track: TrackAppearance(track, shown, chunk.chunk_seq) for track, shown in used.items()}
+    return replace(
+        state, last_seq=chunk.chunk_seq, last_digest=body_digest, evidence=tuple(totals[n] for n in sorted(totals)),
+        frames=chunk.first_frame + len(chunk.units), last_capture_ms=chunk.capture_ms, flushed=False,
+        appearances=tuple(kept[track] for track in sorted(kept)),
+    )
+
+
+def _alarms(chunk: FrameChunk, regions: RegionSet) -> tuple[Alarm, ...]:
+    if not regions.failed:
+        return ()
+    text = (f"{chunk.video_id} chunk {chunk.chunk_seq}: {len(regions.failed)} frames masked whole; "
+            "check the detector's model and the scene")
+    return (Alarm("masked-whole", PIPELINE, chunk.camera_id, chunk.capture_ms, text),)
+
+
+def _events(chunk: FrameChunk, regions: RegionSet) -> bytes:
+    counts = [len(frame) for frame in regions.frames]
+    event = {"camera_id": chunk.camera_id, "capture_ms": chunk.capture_ms, "chunk_seq": chunk.chunk_seq,
+             "counts": counts, "video_id": chunk.video_id}
+    return json.dumps(event, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _key(chunk: FrameChunk) -> bytes:
+    head = f"{chunk.video_id}/{chunk.chunk_seq}/{chunk.codec}/{chunk.pts}".encode()
+    return digest(head + b"".join(unit.data for unit in chunk.units))
+
+
+def _size(format: object) -> tuple[int, int]:
+    return format.width, format.height  # type: ignore[attr-defined]

@@ -473,7 +473,7 @@ class Quarantined(_message.Message):
     def __init__(self, reason: _Optional[str] = ..., topic: _Optional[str] = ..., partition: _Optional[int] = ..., offset: _Optional[int] = ..., sealed: _Optional[_Union[Envelope, _Mapping]] = ...) -> None: ...
 
 class TrackState(_message.Message):
-    __slots__ = ("id", "kind", "mean", "covariance", "histogram", "score", "hits", "misses", "landmarks", "appearance")
+    __slots__ = ("id", "kind", "mean", "covariance", "histogram", "score", "hits", "misses", "landmarks")
     ID_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     MEAN_FIELD_NUMBER: _ClassVar[int]
@@ -483,7 +483,6 @@ class TrackState(_message.Message):
     HITS_FIELD_NUMBER: _ClassVar[int]
     MISSES_FIELD_NUMBER: _ClassVar[int]
     LANDMARKS_FIELD_NUMBER: _ClassVar[int]
-    APPEARANCE_FIELD_NUMBER: _ClassVar[int]
     id: int
     kind: str
     mean: _containers.RepeatedScalarFieldContainer[float]
@@ -493,11 +492,20 @@ class TrackState(_message.Message):
     hits: int
     misses: int
     landmarks: _containers.RepeatedScalarFieldContainer[float]
+    def __init__(self, id: _Optional[int] = ..., kind: _Optional[str] = ..., mean: _Optional[_Iterable[float]] = ..., covariance: _Optional[_Iterable[float]] = ..., histogram: _Optional[bytes] = ..., score: _Optional[float] = ..., hits: _Optional[int] = ..., misses: _Optional[int] = ..., landmarks: _Optional[_Iterable[float]] = ...) -> None: ...
+
+class TrackAppearance(_message.Message):
+    __slots__ = ("track", "appearance", "last_seq")
+    TRACK_FIELD_NUMBER: _ClassVar[int]
+    APPEARANCE_FIELD_NUMBER: _ClassVar[int]
+    LAST_SEQ_FIELD_NUMBER: _ClassVar[int]
+    track: int
     appearance: bytes
-    def __init__(self, id: _Optional[int] = ..., kind: _Optional[str] = ..., mean: _Optional[_Iterable[float]] = ..., covariance: _Optional[_Iterable[float]] = ..., histogram: _Optional[bytes] = ..., score: _Optional[float] = ..., hits: _Optional[int] = ..., misses: _Optional[int] = ..., landmarks: _Optional[_Iterable[float]] = ..., appearance: _Optional[bytes] = ...) -> None: ...
+    last_seq: int
+    def __init__(self, track: _Optional[int] = ..., appearance: _Optional[bytes] = ..., last_seq: _Optional[int] = ...) -> None: ...
 
 class CameraState(_message.Message):
-    __slots__ = ("state_version", "video_id", "last_seq", "last_digest", "next_track", "tracks", "evidence", "frames", "last_head_ms", "flushed", "origin_pts", "ended", "last_capture_ms")
+    __slots__ = ("state_version", "video_id", "last_seq", "last_digest", "next_track", "tracks", "evidence", "frames", "last_head_ms", "flushed", "origin_pts", "ended", "last_capture_ms", "appearances", "format")
     STATE_VERSION_FIELD_NUMBER: _ClassVar[int]
     VIDEO_ID_FIELD_NUMBER: _ClassVar[int]
     LAST_SEQ_FIELD_NUMBER: _ClassVar[int]
@@ -511,6 +519,8 @@ class CameraState(_message.Message):
     ORIGIN_PTS_FIELD_NUMBER: _ClassVar[int]
     ENDED_FIELD_NUMBER: _ClassVar[int]
     LAST_CAPTURE_MS_FIELD_NUMBER: _ClassVar[int]
+    APPEARANCES_FIELD_NUMBER: _ClassVar[int]
+    FORMAT_FIELD_NUMBER: _ClassVar[int]
     state_version: int
     video_id: str
     last_seq: int
@@ -524,7 +534,9 @@ class CameraState(_message.Message):
     origin_pts: int
     ended: bool
     last_capture_ms: int
-    def __init__(self, state_version: _Optional[int] = ..., video_id: _Optional[str] = ..., last_seq: _Optional[int] = ..., last_digest: _Optional[bytes] = ..., next_track: _Optional[int] = ..., tracks: _Optional[_Iterable[_Union[TrackState, _Mapping]]] = ..., evidence: _Optional[_Iterable[_Union[EvidenceCount, _Mapping]]] = ..., frames: _Optional[int] = ..., last_head_ms: _Optional[int] = ..., flushed: _Optional[bool] = ..., origin_pts: _Optional[int] = ..., ended: _Optional[bool] = ..., last_capture_ms: _Optional[int] = ...) -> None: ...
+    appearances: _containers.RepeatedCompositeFieldContainer[TrackAppearance]
+    format: VideoFormat
+    def __init__(self, state_version: _Optional[int] = ..., video_id: _Optional[str] = ..., last_seq: _Optional[int] = ..., last_digest: _Optional[bytes] = ..., next_track: _Optional[int] = ..., tracks: _Optional[_Iterable[_Union[TrackState, _Mapping]]] = ..., evidence: _Optional[_Iterable[_Union[EvidenceCount, _Mapping]]] = ..., frames: _Optional[int] = ..., last_head_ms: _Optional[int] = ..., flushed: _Optional[bool] = ..., origin_pts: _Optional[int] = ..., ended: _Optional[bool] = ..., last_capture_ms: _Optional[int] = ..., appearances: _Optional[_Iterable[_Union[TrackAppearance, _Mapping]]] = ..., format: _Optional[_Union[VideoFormat, _Mapping]] = ...) -> None: ...
 
 class RecordedRecord(_message.Message):
     __slots__ = ("topic", "key", "value", "timestamp_ms")

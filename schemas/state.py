@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from schemas.frames import VideoFormat
 from schemas.records import EvidenceCount
 from schemas.regions import ObjectKind
 
@@ -21,7 +22,7 @@ class TrackState:
     """One tracked object at the end of a chunk.
 
     `mean` and `covariance`: Kalman filter of the box (centre, size and their velocities, pixels and frames);
-    `histogram`: what CamShift follows; `appearance`: what the public picture shows in its place.
+    `histogram`: what CamShift follows.
     """
 
     id: int
@@ -33,12 +34,24 @@ class TrackState:
     hits: int
     misses: int
     landmarks: tuple[float, ...] = ()
-    appearance: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class TrackAppearance:
+    """What the public picture shows in a track's place; `last_seq` is the last chunk that showed it."""
+
+    track: int
+    appearance: bytes
+    last_seq: int
 
 
 @dataclass(frozen=True, slots=True)
 class CameraState:
-    """Everything that must survive a crash or a rebalance. `evidence` counts the parts of the video so far."""
+    """Everything that must survive a crash or a rebalance.
+
+    `locate` writes `next_track` and `tracks`, `protect` the rest. `evidence` counts the parts of the video so far;
+    `frames` is the number of the frame that comes next; `ended`: the video is closed.
+    """
 
     video_id: str = ""
     last_seq: int = -1
@@ -52,4 +65,6 @@ class CameraState:
     origin_pts: int = 0
     ended: bool = True
     last_capture_ms: int = 0
+    appearances: tuple[TrackAppearance, ...] = ()
+    format: VideoFormat | None = None
     state_version: int = STATE_VERSION

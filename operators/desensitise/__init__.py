@@ -1,0 +1,1 @@
+"""Paint over what must not be seen. The only place that builds a `DesensitisedFrame`."""

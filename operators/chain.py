@@ -1,0 +1,54 @@
+"""Open and close videos in the operator's chain of digests.
+
+Each chunk carries the SHA-256 of the signed body before it (the first one that of the start), so a cut, swapped or
+dropped chunk shows; heads and the end show a cut tail.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from operators.fragment import init_segment
+from operators.sign import SigningKey, digest, sign
+from schemas.codec import encode
+from schemas.frames import FrameChunk
+from schemas.records import OperatorBody, OperatorRecord, VideoEnd, VideoStart
+from schemas.state import CameraState
+
+PIPELINE = "pipeline"
+RECORD = "operator"
+
+
+def record(body: OperatorBody, signer: SigningKey, media: bytes = b"") -> OperatorRecord:
+    """A signed record of the operator topic."""
+    return OperatorRecord(sign(encode(body), RECORD, signer), media)
+
+
+def open_video(
+    state: CameraState, chunk: FrameChunk, signer: SigningKey
+) -> tuple[CameraState, tuple[OperatorRecord, ...]]:
+    """Start the chunk's video if it is another than the state's, and close the one that was left open."""
+    if chunk.video_id == state.video_id:
+        return state, ()
+    state, ending = end_video(state, chunk.camera_id, signer)
+    media = init_segment(chunk.format)
+    start = VideoStart(
+        chunk.camera_id, chunk.video_id, chunk.format, chunk.capture_ms, chunk.pts[0], digest(media)
+    )
+    opened = record(OperatorBody(start=start), signer, media)
+    fresh = replace(
+        state, video_id=chunk.video_id, last_seq=-1, last_digest=digest(opened.signed.body), evidence=(),
+        frames=0, last_head_ms=chunk.capture_ms, origin_pts=chunk.pts[0], ended=False, last_capture_ms=0,
+        appearances=tuple(replace(shown, last_seq=-1) for shown in state.appearances), format=chunk.format,
+    )
+    return fresh, (*ending, opened)
+
+
+def end_video(
+    state: CameraState, camera_id: str, signer: SigningKey
+) -> tuple[CameraState, tuple[OperatorRecord, ...]]:
+    """Close the state's video, unless it is closed."""
+    if state.ended:
+        return state, ()
+    end = VideoEnd(camera_id, state.video_id, state.last_seq + 1, state.frames, state.last_digest, state.evidence)
+    return replace(state, ended=True), (record(OperatorBody(end=end), signer),)

@@ -1,0 +1,54 @@
+"""What is hidden how, and who may have it back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal
+
+from operators.desensitise.averages import BLUR, MOSAIC, SOLID
+from operators.desensitise.base import Method
+from schemas.errors import ConfigError
+from schemas.records import Quality
+
+METHODS: Mapping[str, Method] = MappingProxyType({method.name: method for method in (SOLID, MOSAIC, BLUR)})
+Preset = Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"]
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Settings of the pipeline; they never change while it runs.
+
+    `methods`: object kind to method; `authorities`: name to the kinds it is entitled to; `padding`: share of the
+    box's width and height added on every side; `stride`: every so manieth frame is examined; `crf`, `preset`: x264
+    for the public video; `hold`: frames that a mask stays in place while it covers what it must.
+    """
+
+    authorities: Mapping[str, frozenset[str]]
+    methods: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({"face": "blur"}))
+    custodian: bool = True
+    padding: float = 0.25
+    stride: int = 5
+    crf: int = 23
+    preset: Preset = "veryfast"
+    quality: Quality = "high"
+    hold: int = 8
+    detection_side: int = 640
+    pass_through: bool = True
+
+    def __post_init__(self) -> None:
+        unknown = set(self.methods.values()) - set(METHODS)
+        if unknown:
+            raise ConfigError(f"unknown method {sorted(unknown)[0]!r}: choose from {', '.join(METHODS)}")
+        if self.stride < 1 or self.hold < 1 or not 0 <= self.padding <= 4 or not 0 <= self.crf <= 51:
+            raise ConfigError("stride and hold must be at least 1, padding 0 to 4, crf 0 to 51")
+
+    def method(self, kind: str) -> Method:
+        """The method for a kind; one without a method of its own is hidden by `solid` (unsure means masked)."""
+        return METHODS[self.methods.get(kind, "solid")]
+
+    @property
+    def keeps_evidence(self) -> bool:
+        """Somebody may have the hidden samples back."""
+        return self.custodian or bool(self.authorities)

@@ -1,0 +1,178 @@
+"""Cut a chunk's hidden samples into pieces, and open pieces again.
+
+A piece holds the blocks that one set of tracks claims, through the frames of a chunk, as a small H.264 video: one
+canvas size, each picture with the place of its canvas. Blocks of the canvas that others claim are grey, so no piece
+shows what isn't its own; each painted block of a frame is in exactly one piece.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+import numpy.typing as npt
+
+from operators import pixels
+from operators.codec import decode_units, encode
+from operators.cohere import Layout
+from operators.pixels import BlockRect, Mask
+from schemas.errors import DigestMismatch, MalformedRecord
+from schemas.frames import BLOCK, CodedUnit, DecodedChunk, Planes, VideoFormat
+from schemas.records import Piece, PieceFrame, PieceUnit, Quality
+
+MIN_PSNR_DB = 45.0
+CRFS = (18, 14, 10, 6)
+PRESET = "veryfast"
+MAX_PIECE_SIDE = 8192
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Part:
+    """The blocks of one piece in one frame: mask over the picture."""
+
+    index: int
+    mask: Mask
+    rect: BlockRect
+
+
+def cut(decoded: DecodedChunk, layout: Layout, quality: Quality) -> tuple[Piece, ...]:
+    """The pieces of a chunk, by their tracks."""
+    groups: dict[tuple[int, ...], list[_Part]] = {}
+    kinds = {claim.track: claim.kind for claims in layout for claim in claims}
+    for index in range(len(layout)):
+        for tracks, mask in _claimed(layout, index, decoded.chunk.format):
+            rect = pixels.bounds(mask)
+            if rect is not None:
+                groups.setdefault(tracks, []).append(_Part(index, mask, rect))
+    return tuple(
+        _piece(decoded, tracks, tuple(sorted({kinds[t] for t in tracks})), parts, quality)
+        for tracks, parts in sorted(groups.items())
+    )
+
+
+def canvases(piece: Piece) -> list[Planes]:
+    """The sealed samples of a piece, one canvas per frame.
+
+    Raises:
+        MalformedRecord: sizes or counts that don't fit together.
+        UndecodableChunk: the coded pictures don't decode.
+        DigestMismatch: the samples aren't those that were sealed.
+
+    """
+    if not 0 < piece.width <= MAX_PIECE_SIDE or not 0 < piece.height <= MAX_PIECE_SIDE:
+        raise MalformedRecord(f"a piece of {piece.width}x{piece.height}")
+    if piece.width % BLOCK or piece.height % BLOCK or len(piece.units) != len(piece.frames):
+        raise MalformedRecord("a piece is made of whole blocks and one coded picture per frame")
+    units = [CodedUnit(unit.pts, unit.data) for unit in piece.units]
+    pictures = decode_units(units, "h264", piece.width, piece.height)
+    masks = [block_mask(frame, piece) for frame in piece.frames]
+    if _digest(pictures, masks) != piece.sealed_digest:
+        raise DigestMismatch("a piece decodes to other samples than were sealed")
+    return pictures
+
+
+def block_mask(frame: PieceFrame, piece: Piece) -> Mask:
+    """Which blocks of the canvas are the piece's own: bool (rows, columns).
+
+    Raises:
+        MalformedRecord: too few bits.
+
+    """
+    rows, columns = piece.height // BLOCK, piece.width // BLOCK
+    bits = np.unpackbits(np.frombuffer(frame.blocks, np.uint8))
+    if bits.size < rows * columns:
+        raise MalformedRecord("a piece's block mask is truncated")
+    return bits[: rows * columns].reshape(rows, columns).astype(bool)
+
+
+def _claimed(layout: Layout, index: int, format: VideoFormat) -> list[tuple[tuple[int, ...], Mask]]:
+    """Sets of tracks that claim blocks in this frame, each with its blocks."""
+    claims = layout[index]
+    if not claims:
+        return []
+    stack = np.zeros((len(claims), *format.blocks), bool)
+    for i, claim in enumerate(claims):
+        stack[i, claim.rect.top : claim.rect.bottom, claim.rect.left : claim.rect.right] = True
+    painted = stack.any(0)
+    columns = stack[:, painted]
+    sets, inverse = np.unique(columns, axis=1, return_inverse=True)
+    result = []
+    for i in range(sets.shape[1]):
+        mask = np.zeros(format.blocks, bool)
+        mask[painted] = inverse.reshape(-1) == i
+        result.append((tuple(claims[j].track for j in np.flatnonzero(sets[:, i])), mask))
+    return result
+
+
+def _piece(
+    decoded: DecodedChunk, tracks: tuple[int, ...], kinds: tuple[str, ...], parts: Sequence[_Part], quality: Quality
+) -> Piece:
+    rows = max(part.rect.bottom - part.rect.top for part in parts)
+    columns = max(part.rect.right - part.rect.left for part in parts)
+    format = VideoFormat(columns * BLOCK, rows * BLOCK, Fraction(1, 25), full_range=decoded.chunk.format.full_range)
+    pictures, masks, frames = [], [], []
+    for part in parts:
+        frame = decoded.frames[part.index]
+        top = max(0, min(part.rect.top, part.mask.shape[0] - rows))
+        left = max(0, min(part.rect.left, part.mask.shape[1] - columns))
+        mask = part.mask[top : top + rows, left : left + columns]
+        pictures.append(_canvas(frame.planes, BlockRect(top, left, top + rows, left + columns), mask))
+        masks.append(mask)
+        frames.append(PieceFrame(frame.frame_no, top, left, np.packbits(mask).tobytes()))
+    units, sealed = _code(pictures, masks, format, quality)
+    return Piece(tracks, kinds, format.width, format.height, tuple(frames), units,
+                 _digest(pictures, masks), _digest(sealed, masks))
+
+
+def _canvas(planes: Planes, rect: BlockRect, mask: Mask) -> Planes:
+    """A crop of whole blocks, grey where unclaimed; past the picture's edge its last samples are repeated."""
+    cropped = []
+    for size, plane in zip((BLOCK, BLOCK // 2, BLOCK // 2), pixels.view(planes, rect).all(), strict=True):
+        height, width = (rect.bottom - rect.top) * size, (rect.right - rect.left) * size
+        full = np.pad(plane, ((0, height - plane.shape[0]), (0, width - plane.shape[1])), mode="edge")
+        full[~np.kron(mask, np.ones((size, size), bool))] = 128
+        cropped.append(full)
+    return Planes(*cropped)
+
+
+def _code(
+    pictures: Sequence[Planes], masks: Sequence[Mask], format: VideoFormat, quality: Quality
+) -> tuple[tuple[PieceUnit, ...], list[Planes]]:
+    """Coded pictures of at least 45 dB over the claimed blocks, or equal ones; and what they decode to."""
+    pts = range(len(pictures))
+    if quality == "high":
+        for crf in CRFS:
+            units = encode(pictures, pts, format, crf=crf, preset=PRESET)
+            decoded = decode_units(units, "h264", format.width, format.height)
+            if _psnr(pictures, decoded, masks, format) >= MIN_PSNR_DB:
+                return _piece_units(units), decoded
+    units = encode(pictures, pts, format, crf=0, preset=PRESET, lossless=True)
+    return _piece_units(units), list(pictures)
+
+
+def _piece_units(units: Sequence[CodedUnit]) -> tuple[PieceUnit, ...]:
+    return tuple(PieceUnit(unit.pts, unit.data) for unit in units)
+
+
+def _psnr(a: Sequence[Planes], b: Sequence[Planes], masks: Sequence[Mask], format: VideoFormat) -> float:
+    errors = [
+        pixels.squared_error(one, two, pixels.sample_masks(mask, format))
+        for one, two, mask in zip(a, b, masks, strict=True)
+    ]
+    return pixels.psnr_of(sum(error for error, _ in errors), sum(count for _, count in errors))
+
+
+def _digest(pictures: Sequence[Planes], masks: Sequence[Mask]) -> bytes:
+    """SHA-256 of the claimed samples: frame by frame, plane by plane, row by row."""
+    state = hashlib.sha256()
+    for picture, mask in zip(pictures, masks, strict=True):
+        for size, plane in zip((BLOCK, BLOCK // 2, BLOCK // 2), picture.all(), strict=True):
+            state.update(_samples(plane, mask, size).tobytes())
+    return state.digest()
+
+
+def _samples(plane: npt.NDArray[np.uint8], mask: Mask, size: int) -> npt.NDArray[np.uint8]:
+    return plane[np.kron(mask, np.ones((size, size), bool))]

@@ -1,0 +1,95 @@
+"""Desensitised pictures and opened pieces back to the original.
+
+A range is replaced only where the signed chunk says that it is masked, and where the fetched picture itself looks
+desensitised: a bare picture with the right boxes is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from operators import pixels
+from operators.masks import unpack_masks
+from operators.pieces import block_mask, canvases
+from operators.pixels import Mask
+from schemas.errors import MalformedRecord, NotDesensitised
+from schemas.frames import BLOCK, Plane, Planes, VideoFormat
+from schemas.records import OperatorChunk, Piece
+
+SAME_DETAIL = 0.5
+MIN_GAIN = 0.3
+MIN_DETAIL = 4.0
+
+
+def restore_frames(
+    chunk: OperatorChunk, format: VideoFormat, frames: Sequence[Planes], pieces: Sequence[Piece]
+) -> list[Planes]:
+    """The pictures of a chunk with the samples of these pieces put back; others stay masked.
+
+    `frames` are the decoded pictures of the operator's fragment, in order.
+
+    Raises:
+        NotDesensitised: a block to replace isn't masked by the signed chunk, or the fetched picture shows it bare.
+        DigestMismatch, UndecodableChunk, MalformedRecord: a piece that doesn't hold.
+
+    """
+    if len(frames) != len(chunk.pts):
+        raise MalformedRecord(f"{len(frames)} pictures for a chunk of {len(chunk.pts)}")
+    masks = unpack_masks(chunk.masks, len(frames), format)
+    restored = [pixels.copy(frame) for frame in frames]
+    for piece in pieces:
+        for place, canvas in zip(piece.frames, canvases(piece), strict=True):
+            index = place.frame_no - chunk.first_frame
+            where = f"{chunk.video_id}/{place.frame_no}"
+            if not 0 <= index < len(frames):
+                raise MalformedRecord(f"{where} isn't in chunk {chunk.chunk_seq}")
+            mask, picture = _placed(place.row, place.column, block_mask(place, piece), canvas, format)
+            if (mask & ~masks[index]).any():
+                raise NotDesensitised(f"{where}: a block to replace isn't masked in the signed chunk")
+            if looks_bare(frames[index].y, picture.y, mask):
+                raise NotDesensitised(f"{where}: the fetched picture isn't desensitised there")
+            pixels.paste(restored[index], picture, mask)
+    return restored
+
+
+def looks_bare(fetched: Plane, original: Plane, mask: Mask) -> bool:
+    """The fetched luma shows the original's fine detail in these blocks.
+
+    Compares what a 5x5 mean leaves over: it must agree in shape (correlation) and in strength (gain). A region without
+    detail has nothing to show.
+    """
+    rect = pixels.bounds(mask)
+    if rect is None:
+        return False
+    region = np.s_[rect.top * BLOCK : rect.bottom * BLOCK, rect.left * BLOCK : rect.right * BLOCK]
+    inner = np.kron(mask[rect.top : rect.bottom, rect.left : rect.right], np.ones((BLOCK, BLOCK), bool))
+    a, b = (_detail(np.ascontiguousarray(plane[region])) for plane in (fetched, original))
+    inner = inner[: a.shape[0], : a.shape[1]]
+    a, b = a[inner], b[inner]
+    energy = float(np.dot(b, b))
+    if not b.size or energy / b.size < MIN_DETAIL:
+        return False
+    shared = float(np.dot(a, b))
+    return shared > SAME_DETAIL * float(np.sqrt(np.dot(a, a) * energy)) and shared > MIN_GAIN * energy
+
+
+def _detail(luma: Plane) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    values = luma.astype(np.float32)
+    return values - cv2.blur(values, (5, 5))
+
+
+def _placed(row: int, column: int, blocks: Mask, canvas: Planes, format: VideoFormat) -> tuple[Mask, Planes]:
+    """The piece's blocks as a mask over the picture, and the canvas in a picture of its own."""
+    rows, columns = format.blocks
+    if row + blocks.shape[0] > rows or column + blocks.shape[1] > columns:
+        raise MalformedRecord("a piece reaches over the picture's edge")
+    mask = pixels.no_blocks(format)
+    mask[row : row + blocks.shape[0], column : column + blocks.shape[1]] = blocks
+    picture = pixels.blank(format.width, format.height)
+    for size, to, of in zip((BLOCK, BLOCK // 2, BLOCK // 2), picture.all(), canvas.all(), strict=True):
+        target = to[row * size : row * size + of.shape[0], column * size : column * size + of.shape[1]]
+        target[:] = of[: target.shape[0], : target.shape[1]]
+    return mask, picture

@@ -1,0 +1,46 @@
+"""Split a chunk's evidence: who gets which parts.
+
+A piece goes to every authority that is entitled to the kinds of all tracks that claim it; one that nobody is entitled
+to goes to the custodian, and so do frames masked whole. A track's first mapping goes to the authorities of its kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from operators.desensitise.policy import Policy
+from operators.seal import OpenPart
+from schemas.codec import encode
+from schemas.frames import FrameChunk
+from schemas.records import CUSTODIAN, MappedRegion, Piece, TrackMapping
+from schemas.regions import RegionSet
+
+
+def route(
+    chunk: FrameChunk, regions: RegionSet, pieces: Sequence[Piece], policy: Policy
+) -> dict[str, tuple[OpenPart, ...]]:
+    """Parts for each authority, and for the custodian if there is one; who gets none has an empty entry."""
+    mappings = first_mappings(chunk, regions)
+    parts: dict[str, tuple[OpenPart, ...]] = {}
+    for name, kinds in sorted(policy.authorities.items()):
+        mine = [_part("mapping", (m.kind,), m) for m in mappings if m.kind in kinds]
+        mine += [_part("piece", p.kinds, p) for p in pieces if kinds.issuperset(p.kinds)]
+        parts[name] = tuple(mine)
+    if policy.custodian:
+        orphans = [p for p in pieces if not any(k.issuperset(p.kinds) for k in policy.authorities.values())]
+        parts[CUSTODIAN] = tuple(_part("piece", p.kinds, p) for p in orphans)
+    return parts
+
+
+def first_mappings(chunk: FrameChunk, regions: RegionSet) -> tuple[TrackMapping, ...]:
+    """Where each track was, frame by frame; frames masked whole have no positions."""
+    tracks: dict[int, tuple[str, list[MappedRegion]]] = {}
+    for index, frame in enumerate(regions.frames):
+        for region in () if index in regions.failed else frame:
+            mapped = MappedRegion(chunk.first_frame + index, region.box, region.score, region.source, region.landmarks)
+            tracks.setdefault(region.track, (region.kind, []))[1].append(mapped)
+    return tuple(TrackMapping(track, kind, tuple(mapped)) for track, (kind, mapped) in sorted(tracks.items()))
+
+
+def _part(part_type: str, kinds: Sequence[str], value: TrackMapping | Piece) -> OpenPart:
+    return OpenPart(part_type, tuple(sorted(kinds)), encode(value))
