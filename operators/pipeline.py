@@ -1,4 +1,4 @@
-"""The operators in a row, as one pure step over a chunk: `detect -> track -> desensitise -> cohere -> split`, then `seal`.
+"""The operators in a row: one pure step over a chunk, `detect -> track -> desensitise -> cohere -> split`, then `seal`.
 
 `step` is `locate` (detect, track) and then `protect` (desensitise, cohere, split); the topology may be cut between
 them. Sealing needs fresh keys and the authorities' keys of the epoch, so it stands apart.

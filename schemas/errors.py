@@ -45,7 +45,7 @@ class ConfigError(SealframeError):
 
 
 class PoisonError(SealframeError):
-    """This record can't be processed: quarantine it and go on."""
+    """A record that can't be processed: quarantine it and go on."""
 
 
 class MalformedRecord(PoisonError):

@@ -51,6 +51,8 @@ class CameraState:
 
     `locate` writes `next_track` and `tracks`, `protect` the rest. `evidence` counts the parts of the video so far;
     `frames` is the number of the frame that comes next; `ended`: the video is closed.
+    The runner writes `flushed` (the next chunk is processed without look-ahead) and `next_offset` (records of the source
+    partition before it have been delivered).
     """
 
     video_id: str = ""
@@ -67,4 +69,5 @@ class CameraState:
     last_capture_ms: int = 0
     appearances: tuple[TrackAppearance, ...] = ()
     format: VideoFormat | None = None
+    next_offset: int = 0
     state_version: int = STATE_VERSION

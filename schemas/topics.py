@@ -57,7 +57,8 @@ def topics(authorities: Sequence[str]) -> tuple[TopicSpec, ...]:
     """All topics of a deployment with these authorities."""
     platforms = ("operator", *(f"authority-{name}" for name in authorities))
     return (
-        TopicSpec(RAW, "Signed RawChunk", "camera_id", "frames", 15 * MINUTE_MS, ("camera-*", "gateway-*"), ("pipeline",)),
+        TopicSpec(RAW, "Signed RawChunk", "camera_id", "frames", 15 * MINUTE_MS, ("camera-*", "gateway-*"),
+                  ("pipeline",)),
         TopicSpec(REGIONS, "RegionSet", "camera_id", "frames", 15 * MINUTE_MS, ("pipeline",), ("pipeline",)),
         TopicSpec(OPERATOR_VIDEO, "OperatorRecord", "camera_id", "frames", 2 * DAY_MS, ("pipeline",), ("operator",)),
         TopicSpec(OPERATOR_EVENTS, "JSON events", "camera_id", "frames", 2 * DAY_MS, ("pipeline",), ("operator",)),
@@ -70,9 +71,10 @@ def topics(authorities: Sequence[str]) -> tuple[TopicSpec, ...]:
         ),
         TopicSpec(KEYS, "Signed UploadAddress", "authority", "one", 30 * DAY_MS, platforms[1:], ("pipeline",),
                   cleanup="compact,delete", max_bytes=2**20),
-        TopicSpec(READY, "Signed Readiness", "platform", "one", DAY_MS, ("pipeline", *platforms), ("pipeline", *platforms),
+        TopicSpec(READY, "Signed Readiness", "platform", "one", DAY_MS, ("pipeline", *platforms),
+                  ("pipeline", *platforms), max_bytes=2**20),
+        TopicSpec(ALARMS, "Alarm", "camera_id", "one", 30 * DAY_MS, ("pipeline", *platforms), platforms,
                   max_bytes=2**20),
-        TopicSpec(ALARMS, "Alarm", "camera_id", "one", 30 * DAY_MS, ("pipeline", *platforms), platforms, max_bytes=2**20),
         TopicSpec(QUARANTINE, "Quarantined or SealedEvidence", "camera_id", "frames", 30 * DAY_MS, ("pipeline",), ()),
         TopicSpec(CHANGELOG, "CameraState", "camera_id", "frames", 15 * MINUTE_MS, ("pipeline",), ("pipeline",),
                   cleanup="compact,delete", max_bytes=2**20),

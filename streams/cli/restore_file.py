@@ -1,0 +1,34 @@
+"""`sealframe restore-file`: the way back of file mode."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from infra.recipients import read_identity
+from operators.seal import Identity
+from streams.cli.output import give, progress, say
+from streams.restore_file import restore_file as run
+
+
+def restore_file(
+    video: Annotated[Path, typer.Argument(metavar="OUT", help="what `sealframe anonymize` wrote", exists=True)],
+    evidence: Annotated[Path, typer.Option(help="the sealed evidence beside it", exists=True)],
+    identity: Annotated[Path, typer.Option(help="file with the private key it is sealed for", exists=True)],
+    out: Annotated[Path, typer.Option("-o", "--out", help="the restored video")],
+    playable: Annotated[bool, typer.Option(help="crf 12 instead of lossless, so that browsers play it")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print the result as JSON")] = False,
+) -> None:
+    """Put the original samples back; anything changed, cut or dropped is refused by name."""
+    began = time.monotonic()
+    with progress("frames", quiet=as_json) as bar:
+        frames = run(video, evidence, Identity(read_identity(identity)), out, lossless=not playable,
+                     progress=lambda done: bar.update(bar.task_ids[0], completed=done))
+    seconds = time.monotonic() - began
+    if as_json:
+        give({"frames": frames, "seconds": round(seconds, 3)})
+    else:
+        say(f"{out}: {frames} frames restored in {seconds:.1f} s")

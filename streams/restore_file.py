@@ -1,0 +1,167 @@
+"""File mode, the way back: a desensitised video, its sealed evidence and an identity give the original."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from infra.atomic import AtomicFile
+from infra.framing import EVIDENCE, read_framed
+from operators.codec import decode_units, encode
+from operators.fragment import fragment, init_segment, parse_fragment
+from operators.restore import restore_frames
+from operators.seal import Identity, evidence_aad, unseal
+from operators.sign import check
+from schemas.codec import decode, unpack
+from schemas.errors import ChainBroken, DigestMismatch, MissingEvidence, UnknownRecord
+from schemas.frames import Planes, VideoFormat
+from schemas.records import OperatorChunk, OperatorRecord, Piece, SealedEvidence, Signed
+from streams.anonymize import TOPIC
+from streams.verify import Checked, check_chain, check_evidence, check_record, expected_evidence
+
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A read evidence file: operator records in order, and the signed evidence of each chunk and authority."""
+
+    records: tuple[OperatorRecord, ...]
+    sealed: tuple[SealedEvidence, ...]
+    signer: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RestoredChunk:
+    """A chunk's restored pictures."""
+
+    chunk: OperatorChunk
+    frames: list[Planes]
+    pieces: int
+
+
+def read_evidence(path: Path) -> Evidence:
+    """Read and check an evidence file: every signature is by the one key that signed the first record.
+
+    Raises:
+        IntegrityError: a signature or a digest doesn't hold.
+        MalformedRecord, UnknownRecord: not an evidence file.
+
+    """
+    records, sealed, signer = [], [], b""
+    with path.open("rb") as file:
+        for data in read_framed(file, EVIDENCE):
+            record = unpack(data)
+            signed: Signed = record.value.signed if record.kind == "operator" else record.value
+            signer = signer or signed.signer
+            if signed.signer != signer:
+                raise ChainBroken(f"{path.name}: records of two signers")
+            if record.kind == "operator":
+                records.append(record.value)
+            elif record.kind == "evidence":
+                sealed.append(decode(SealedEvidence, check(signed, "evidence", signer)))
+            else:
+                raise UnknownRecord(f"{path.name}: a {record.kind} record in an evidence file")
+    return Evidence(tuple(records), tuple(sealed), signer)
+
+
+def restored_chunks(video: Path, evidence: Path, identity: Identity) -> Iterator[RestoredChunk]:
+    """The restored pictures of each chunk, after everything signed has been checked.
+
+    Raises:
+        IntegrityError: anything was changed, swapped, dropped or cut.
+        NotForMe: the evidence is sealed for somebody else.
+
+    """
+    found = read_evidence(evidence)
+    with video.open("rb") as file:
+        data = file.read()
+    records = _with_media(found, data)
+    check_chain(records)
+    by_chunk = _by_chunk(found, records)
+    start = records[0].body.start
+    if start is None:
+        raise ChainBroken(f"{evidence.name} doesn't begin with a start")
+    for record in records:
+        if record.body.chunk:
+            pieces = [
+                piece for sealed in by_chunk.get(record.body.chunk.chunk_seq, ())
+                for piece in _open(sealed, record, identity)
+            ]
+            yield _restored(record, start.format, start.origin_pts, pieces)
+
+
+def restore_file(
+    video: Path, evidence: Path, identity: Identity, out: Path, *, lossless: bool = True,
+    progress: Progress | None = None,
+) -> int:
+    """Write the restored video; the number of frames. Nothing is written unless all of it can be restored."""
+    start = read_evidence(evidence).records[0]
+    head = check_record(start, lambda signer: ("pipeline", signer), media=False).body.start
+    if head is None:
+        raise ChainBroken(f"{evidence.name} doesn't begin with a start")
+    frames = 0
+    with AtomicFile(out) as whole:
+        if whole.file is None:
+            return 0
+        whole.file.write(init_segment(head.format))
+        for restored in restored_chunks(video, evidence, identity):
+            chunk = restored.chunk
+            units = encode(restored.frames, chunk.pts, head.format, crf=12, preset="veryfast", lossless=lossless)
+            media = fragment(units, chunk.end_pts, chunk.chunk_seq + 1, head.format, head.origin_pts)
+            whole.file.write(media)
+            frames += len(restored.frames)
+            if progress:
+                progress(frames)
+    return frames
+
+
+def _with_media(found: Evidence, data: bytes) -> list[Checked]:
+    """Every operator record with its stretch of the video file, checked."""
+    identify = lambda signer: ("pipeline", found.signer)  # noqa: E731
+    bare = [check_record(record, identify, media=False) for record in found.records]
+    sizes = [record.body.chunk.media_bytes if record.body.chunk else 0 for record in bare]
+    head = len(data) - sum(sizes)
+    if head <= 0 or not bare or bare[0].body.start is None:
+        raise DigestMismatch("the video is shorter than what was signed, or the evidence has no start")
+    checked, at = [], 0
+    for record, size in zip(bare, sizes, strict=True):
+        size = head if record.body.start else size
+        whole = replace(record.record, media=data[at : at + size])
+        checked.append(check_record(whole, identify))
+        at += size
+    return checked
+
+
+def _by_chunk(found: Evidence, records: Sequence[Checked]) -> dict[int, list[SealedEvidence]]:
+    by_chunk: dict[int, list[SealedEvidence]] = {}
+    for sealed in found.sealed:
+        by_chunk.setdefault(sealed.chunk_seq, []).append(sealed)
+    for name in {c.authority for r in records if r.body.chunk for c in r.body.chunk.evidence}:
+        got: dict[int, int] = {}
+        for sealed in found.sealed:
+            if sealed.authority == name:
+                got[sealed.chunk_seq] = got.get(sealed.chunk_seq, 0) + len(sealed.parts)
+        check_evidence(expected_evidence(records, name), got)
+    if {s.video_id for s in found.sealed} - {r.item.video_id for r in records}:
+        raise MissingEvidence("the evidence is of another video")
+    return by_chunk
+
+
+def _open(sealed: SealedEvidence, record: Checked, identity: Identity) -> Iterator[Piece]:
+    if sealed.operator_digest != record.digest:
+        raise DigestMismatch(f"{record.where}: the evidence belongs to another run of the pipeline")
+    for part in sealed.parts:
+        plaintext = unseal(part.sealed, [identity], evidence_aad(sealed, part, TOPIC))
+        if part.type == "piece":
+            yield decode(Piece, plaintext)
+
+
+def _restored(record: Checked, format: VideoFormat, origin: int, pieces: Sequence[Piece]) -> RestoredChunk:
+    chunk = record.body.chunk
+    if chunk is None:
+        raise ChainBroken(f"{record.where} is not a chunk")
+    units, _ = parse_fragment(record.record.media, format, origin)
+    frames = decode_units(units, "h264", format.width, format.height)
+    return RestoredChunk(chunk, restore_frames(chunk, format, frames, pieces), len(pieces))

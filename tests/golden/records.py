@@ -1,0 +1,75 @@
+"""One record of every type, as version 1 writes it. `python -m tests.golden.records` writes the files of new types."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from schemas import records as r
+from schemas import state as s
+from schemas.codec import encode, pack
+from schemas.frames import CodedUnit, FrameChunk, VideoFormat
+from schemas.regions import Region, RegionSet
+
+FOLDER = Path(__file__).parent / "v1"
+DIGEST = bytes(range(32))
+FORMAT = VideoFormat(640, 360, Fraction(1, 90000), True, 1, 1, 1, Fraction(4, 3), 90)
+ENVELOPE = r.Envelope(b"n" * 12, b"ciphertext and tag", (r.Wrap(b"i" * 16, b"e" * 32, b"w" * 48),))
+SIGNED = r.Signed(b"body", b"signer", b"s" * 64)
+REGION = Region(7, "face", (1.5, 2.0, 30.25, 40.0), 0.75, "detected", tuple(float(i) for i in range(10)))
+COUNT = r.EvidenceCount("city-faces", 3, 2)
+CHUNK = FrameChunk("gate-1", "gate-1-1700000000000-0badcafe", 4, 100, 1_700_000_004_000, FORMAT, "h264",
+                   (CodedUnit(-3600, b"\x00\x00\x01\x65idr"), CodedUnit(3600, b"\x00\x00\x01\x41p")), 7200, True, 2, b"a")
+TOPIC_RECORDS: dict[str, Any] = {
+    "raw_chunk": SIGNED,
+    "regions": r.PlacedRegions(
+        RegionSet("gate-1", CHUNK.video_id, 4, ((REGION,), ()), frozenset({1}), frozenset({0})),
+        r.RawPlace("frames.raw.v1", 1, 12345, DIGEST)),
+    "operator": r.OperatorRecord(SIGNED, b"moof"),
+    "evidence": SIGNED,
+    "upload_address": SIGNED,
+    "readiness": SIGNED,
+    "alarm": r.Alarm("masked-whole", "pipeline", "gate-1", 1_700_000_000_000, "2 frames masked whole"),
+    "quarantined": r.Quarantined("MalformedRecord", "frames.raw.v1", 0, 17, ENVELOPE),
+    "state": s.CameraState(
+        CHUNK.video_id, 4, DIGEST, 9,
+        (s.TrackState(7, "face", (1.0, 2.0), (0.5,), b"histogram", 0.75, 5, 1, (1.0, 2.0)),),
+        (COUNT,), 102, 1_700_000_000_000, True, -3600, False, 1_700_000_004_000,
+        (s.TrackAppearance(7, b"appearance", 4),), FORMAT, 18),
+}
+BODIES: dict[str, Any] = {
+    "frame_chunk": CHUNK,
+    "raw_chunk_body": r.RawChunk("gate-1", CHUNK.video_id, 4, ENVELOPE),
+    "associated_data": r.AssociatedData("t", "piece", "gate-1", CHUNK.video_id, 4, DIGEST, 1, ("face", "plate"),
+                                        (b"i" * 16,), "2026-01-01.1"),
+    "start": r.OperatorBody(start=r.VideoStart("gate-1", CHUNK.video_id, FORMAT, 1_700_000_000_000, -3600, DIGEST)),
+    "chunk": r.OperatorBody(chunk=r.OperatorChunk(
+        "gate-1", CHUNK.video_id, 4, 100, 1_700_000_004_000, (-3600, 3600), 7200, b"masks", "blur", (COUNT,), DIGEST, 4,
+        DIGEST, False, 2)),
+    "head": r.OperatorBody(head=r.VideoHead("gate-1", CHUNK.video_id, 4, DIGEST, 1_700_000_004_000)),
+    "end": r.OperatorBody(end=r.VideoEnd("gate-1", CHUNK.video_id, 5, 102, DIGEST, (COUNT,))),
+    "sealed_evidence": r.SealedEvidence("city-faces", "gate-1", CHUNK.video_id, 4, DIGEST, 2, "2026-01-01.1", "high",
+                                        (r.SealedPart(0, "mapping", ("face",), ENVELOPE),)),
+    "mapping": r.TrackMapping(7, "face", (r.MappedRegion(100, REGION.box, 0.75, "detected", REGION.landmarks),)),
+    "piece": r.Piece((7, 8), ("face",), 32, 16, (r.PieceFrame(100, 2, 3, b"\xc0"),), (r.PieceUnit(0, b"coded"),),
+                     DIGEST, DIGEST),
+    "upload_address_body": r.UploadAddress("city-faces", 3, "authority.city-faces.evidence.v1", ("face",),
+                                           "2026-01-01.1", DIGEST, 1, 2),
+    "readiness_body": r.Readiness("city-faces", b"nonce", True, "2026-01-01.1", 5),
+    "recorded": r.RecordedRecord("alarms.v1", b"gate-1", b"value", 5),
+}
+
+
+def written() -> dict[str, bytes]:
+    """File name to bytes, as this release writes them."""
+    return {f"record_{kind}.bin": pack(kind, value) for kind, value in TOPIC_RECORDS.items()} | {
+        f"body_{name}.bin": encode(value) for name, value in BODIES.items()
+    }
+
+
+if __name__ == "__main__":
+    FOLDER.mkdir(exist_ok=True)
+    for name, data in written().items():
+        if not (FOLDER / name).exists():
+            (FOLDER / name).write_bytes(data)
