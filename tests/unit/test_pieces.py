@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from operators import pixels
+from operators.codec import decode
+from operators.cohere import lay_out
+from operators.desensitise.paint import paint
+from operators.desensitise.policy import Policy
+from operators.masks import pack_masks
+from operators.pieces import MIN_PSNR_DB, cut
+from operators.restore import restore_frames
+from schemas.errors import DigestMismatch, MalformedRecord, NotDesensitised, UndecodableChunk
+from schemas.frames import Planes
+from schemas.records import OperatorChunk, Piece
+from tests.support.scenes import FORMAT, chunk, crossing, regions
+
+PLACES = crossing()
+CHUNK = chunk(PLACES)
+DECODED = decode(CHUNK)
+REGIONS = regions(PLACES)
+LAYOUT = lay_out(REGIONS, FORMAT, 0.25, 4)
+POLICY = Policy({"faces": frozenset({"face"})})
+FRAMES, _ = paint(DECODED, LAYOUT, {}, POLICY)
+PUBLIC = [frame.planes for frame in FRAMES]
+ORIGINAL = [frame.planes for frame in DECODED.frames]
+
+
+def _body() -> OperatorChunk:
+    return OperatorChunk("cam", "cam-video", 0, 0, 0, CHUNK.pts, CHUNK.end_pts, pack_masks([f.mask for f in FRAMES]),
+                         "blur", (), b"", 0, b"")
+
+
+def _same(a: Planes, b: Planes, mask: np.ndarray) -> bool:
+    return not (pixels.changed_blocks(a, b, FORMAT) & mask).any()
+
+
+def test_paint_changes_no_sample_outside_the_mask_and_every_block_inside() -> None:
+    for frame, original in zip(FRAMES, ORIGINAL, strict=True):
+        changed = pixels.changed_blocks(frame.planes, original, FORMAT)
+        assert not (changed & ~frame.mask).any()
+        assert frame.mask.any()
+
+
+def test_masks_cover_every_padded_box() -> None:
+    for frame, found in zip(FRAMES, REGIONS.frames, strict=True):
+        for region in found:
+            assert frame.mask[pixels.blocks_of(region.box, 0.25, FORMAT)].all()
+
+
+def test_pieces_hold_each_painted_block_exactly_once() -> None:
+    counts = [np.zeros(FORMAT.blocks, int) for _ in FRAMES]
+    for piece in cut(DECODED, LAYOUT, "high"):
+        for place in piece.frames:
+            from operators.pieces import block_mask
+
+            mask = block_mask(place, piece)
+            counts[place.frame_no][place.row : place.row + mask.shape[0],
+                                   place.column : place.column + mask.shape[1]] += mask
+    for count, frame in zip(counts, FRAMES, strict=True):
+        assert np.array_equal(count, frame.mask.astype(int))
+
+
+def test_pieces_of_crossing_objects_are_one_each_and_one_shared() -> None:
+    assert [piece.tracks for piece in cut(DECODED, LAYOUT, "high")] == [(1,), (1, 2), (2,)]
+
+
+def test_restore_lossless_gives_back_every_sample() -> None:
+    restored = restore_frames(_body(), FORMAT, PUBLIC, cut(DECODED, LAYOUT, "lossless"))
+    assert all(a.equals(b) for a, b in zip(restored, ORIGINAL, strict=True))
+
+
+def test_restore_high_is_at_least_45_db_and_repeats() -> None:
+    pieces = cut(DECODED, LAYOUT, "high")
+    assert pieces == cut(DECODED, LAYOUT, "high")
+    restored = restore_frames(_body(), FORMAT, PUBLIC, pieces)
+    errors = [pixels.squared_error(a, b, pixels.sample_masks(f.mask, FORMAT))
+              for a, b, f in zip(restored, ORIGINAL, FRAMES, strict=True)]
+    assert pixels.psnr_of(sum(e for e, _ in errors), sum(n for _, n in errors)) >= MIN_PSNR_DB
+
+
+def test_restore_one_of_two_crossing_objects_shows_no_sample_of_the_other() -> None:
+    pieces = {piece.tracks: piece for piece in cut(DECODED, LAYOUT, "lossless")}
+    restored = restore_frames(_body(), FORMAT, PUBLIC, [pieces[1,]])
+    for index, claims in enumerate(LAYOUT):
+        other = pixels.no_blocks(FORMAT)
+        for claim in claims:
+            if claim.track == 2:
+                other[claim.rect.top : claim.rect.bottom, claim.rect.left : claim.rect.right] = True
+        assert _same(restored[index], PUBLIC[index], other)
+
+
+def _bare() -> list[Planes]:
+    return ORIGINAL
+
+
+def test_restore_into_a_bare_picture_is_refused() -> None:
+    with pytest.raises(NotDesensitised, match="isn't desensitised"):
+        restore_frames(_body(), FORMAT, _bare(), cut(DECODED, LAYOUT, "high"))
+
+
+def test_restore_where_the_chunk_signs_no_mask_is_refused() -> None:
+    with pytest.raises(NotDesensitised, match="signed chunk"):
+        restore_frames(replace(_body(), masks=b""), FORMAT, PUBLIC, cut(DECODED, LAYOUT, "high"))
+
+
+def _other_unit(piece: Piece) -> Piece:
+    other = next(p for p in cut(DECODED, LAYOUT, "high") if p.tracks == (2,))
+    return replace(piece, units=other.units[: len(piece.units)])
+
+
+@pytest.mark.parametrize(("change", "error"), [
+    (lambda p: replace(p, sealed_digest=b"\0" * 32), DigestMismatch),
+    (_other_unit, (DigestMismatch, UndecodableChunk, MalformedRecord)),
+    (lambda p: replace(p, units=p.units[:-1]), MalformedRecord),
+    (lambda p: replace(p, width=p.width + 1), MalformedRecord),
+    (lambda p: replace(p, width=1 << 20), MalformedRecord),
+    (lambda p: replace(p, frames=tuple(replace(f, row=99) for f in p.frames)), MalformedRecord),
+    (lambda p: replace(p, frames=tuple(replace(f, frame_no=99) for f in p.frames)), MalformedRecord),
+    (lambda p: replace(p, frames=tuple(replace(f, blocks=b"") for f in p.frames)), MalformedRecord),
+])
+def test_restore_a_changed_piece_is_refused(change: object, error: type[Exception]) -> None:
+    piece = cut(DECODED, LAYOUT, "high")[0]
+    with pytest.raises(error):
+        restore_frames(_body(), FORMAT, PUBLIC, [change(piece)])  # type: ignore[operator]
+
+
+def test_frame_masked_whole_is_one_piece_of_track_zero() -> None:
+    layout = lay_out(regions(PLACES, failed=frozenset({3})), FORMAT, 0.25, 4)
+    whole = next(p for p in cut(DECODED, layout, "lossless") if p.kinds == ("frame",))
+    assert whole.tracks == (0,) and [f.frame_no for f in whole.frames] == [3]
+    assert not any(f.frame_no == 3 for p in cut(DECODED, layout, "high") if p.tracks != (0,) for f in p.frames)

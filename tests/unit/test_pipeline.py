@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from operators.desensitise.policy import Policy
+from operators.pipeline import Pipeline, seal_draft
+from operators.seal import Identity
+from operators.sign import SigningKey, check, digest
+from schemas.codec import decode, encode, pack
+from schemas.errors import ClockJump, ConfigError, MalformedRecord
+from schemas.records import CUSTODIAN, OperatorBody, SealedEvidence
+from schemas.state import MAX_STATE_BYTES, CameraState
+from tests.support.scenes import chunk, crossing, regions
+
+KEY = SigningKey(b"p" * 32)
+PLACES = crossing()
+POLICY = Policy({"faces": frozenset({"face"}), "plates": frozenset({"plate"})})
+
+
+def _pipeline(policy: Policy = POLICY) -> Pipeline:
+    return Pipeline(policy, None, KEY)  # type: ignore[arg-type]  # protect() never detects
+
+
+def test_protect_is_deterministic_and_leaves_its_state_equal() -> None:
+    state = CameraState()
+    before = encode(state)
+    first = _pipeline().protect(state, chunk(PLACES), regions(PLACES))
+    second = _pipeline().protect(state, chunk(PLACES), regions(PLACES))
+    assert first == second
+    assert encode(state) == before
+
+
+def test_protect_chains_start_chunks_and_end() -> None:
+    state, one = _pipeline().protect(CameraState(), chunk(PLACES, 0), regions(PLACES, 0))
+    _, two = _pipeline().protect(state, chunk(PLACES, 1, end=True), regions(PLACES, 1))
+    bodies = [decode(OperatorBody, check(r.signed, "operator", KEY.public)) for r in (*one.operator, *two.operator)]
+    start, first, second, end = bodies
+    assert start.start and first.chunk and second.chunk and end.end
+    assert first.chunk.previous_digest == digest(one.operator[0].signed.body)
+    assert second.chunk.previous_digest == digest(one.operator[1].signed.body)
+    assert end.end.digest == digest(two.operator[0].signed.body)
+    assert (end.end.chunks, end.end.frames) == (2, 20)
+    faces = next(count for count in end.end.evidence if count.authority == "faces")
+    assert (faces.parts, faces.previous) == (sum(len(d.parts) for d in (*one.evidence, *two.evidence)), 2)
+
+
+def test_protect_sends_mixed_pieces_to_the_custodian_only() -> None:
+    _, out = _pipeline().protect(CameraState(), chunk(PLACES), regions(PLACES, kinds=("face", "plate")))
+    kinds = {draft.authority: {part.kinds for part in draft.parts} for draft in out.evidence}
+    assert kinds == {"faces": {("face",)}, "plates": {("plate",)}, CUSTODIAN: {("face", "plate")}}
+
+
+def test_protect_whole_masked_frames_go_to_the_custodian_with_an_alarm() -> None:
+    _, out = _pipeline().protect(CameraState(), chunk(PLACES), regions(PLACES, failed=frozenset(range(10))))
+    assert {draft.authority for draft in out.evidence} == {CUSTODIAN}
+    assert [alarm.kind for alarm in out.alarms] == ["masked-whole"]
+
+
+def test_protect_operator_body_names_no_kind_track_or_score() -> None:
+    _, out = _pipeline().protect(CameraState(), chunk(PLACES), regions(PLACES))
+    assert b"face" not in out.operator[1].signed.body.replace(b"faces", b"")
+
+
+def test_protect_keeps_an_appearance_steady_over_chunks() -> None:
+    state, _ = _pipeline().protect(CameraState(), chunk(PLACES, 0), regions(PLACES, 0))
+    later, _ = _pipeline().protect(state, chunk(PLACES[::-1], 1), regions(PLACES[::-1], 1))
+    assert [a.appearance for a in later.appearances] == [a.appearance for a in state.appearances]
+    assert len(pack("state", later)) < MAX_STATE_BYTES
+
+
+def test_protect_passes_an_empty_chunk_through_unchanged() -> None:
+    empty = chunk([[]] * 4)
+    _, out = _pipeline().protect(CameraState(), empty, regions([[]] * 4))
+    body = decode(OperatorBody, out.operator[1].signed.body).chunk
+    assert body and body.passed and not out.evidence
+    from operators.fragment import parse_fragment
+
+    units, _ = parse_fragment(out.operator[1].media, empty.format, empty.pts[0])
+    assert [u.data for u in units] == [u.data for u in empty.units]
+
+
+def test_protect_a_new_video_closes_the_old_one() -> None:
+    state, _ = _pipeline().protect(CameraState(), chunk(PLACES), regions(PLACES))
+    _, out = _pipeline().protect(state, chunk(PLACES, video="cam-other"), regions(PLACES))
+    kinds = [decode(OperatorBody, r.signed.body) for r in out.operator]
+    assert kinds[0].end and kinds[0].end.video_id == "cam-video" and kinds[1].start and kinds[2].chunk
+
+
+def test_protect_out_of_order_is_a_clock_jump() -> None:
+    state, _ = _pipeline().protect(CameraState(), chunk(PLACES, 1), regions(PLACES, 1))
+    with pytest.raises(ClockJump):
+        _pipeline().protect(state, chunk(PLACES, 0), regions(PLACES, 0))
+
+
+def test_protect_counts_lost_frames_as_a_gap() -> None:
+    state, _ = _pipeline().protect(CameraState(), chunk(PLACES, 0), regions(PLACES, 0))
+    _, out = _pipeline().protect(state, chunk(PLACES, 2), regions(PLACES, 2))
+    body = decode(OperatorBody, out.operator[0].signed.body).chunk
+    assert body and body.gaps == len(PLACES)
+
+
+def test_protect_regions_of_another_chunk_are_refused() -> None:
+    with pytest.raises(MalformedRecord):
+        _pipeline().protect(CameraState(), chunk(PLACES), regions(PLACES[:-1]))
+
+
+def test_seal_draft_opens_for_its_recipient_and_is_signed() -> None:
+    _, out = _pipeline().protect(CameraState(), chunk(PLACES), regions(PLACES))
+    me = Identity.create()
+    signed = seal_draft(out.evidence[0], "e1", [me.public], "topic", "high", KEY)
+    evidence = decode(SealedEvidence, check(signed, "evidence", KEY.public))
+    assert evidence.operator_digest == digest(out.operator[1].signed.body)
+    assert len(evidence.parts) == len(out.evidence[0].parts)
+
+
+@pytest.mark.parametrize("change", [{"methods": {"face": "none"}}, {"stride": 0}, {"crf": 99}, {"padding": -1.0}])
+def test_policy_with_a_wrong_value_is_refused(change: dict[str, object]) -> None:
+    with pytest.raises(ConfigError):
+        replace(POLICY, **change)  # type: ignore[arg-type]
