@@ -1,0 +1,185 @@
+"""Chunk bytes to planes and back, in memory (PyAV: libavcodec, libx264).
+
+One thread everywhere: x264 gives other bytes for other thread counts. Planes stay YUV 4:2:0 as decoded. Limits are
+checked before a decoder runs, and the decoder is told not to allocate pictures larger than promised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+import av
+import numpy as np
+from av.codec.context import CodecContext
+from av.video.codeccontext import VideoCodecContext
+from av.video.frame import VideoFrame
+
+from operators import annexb
+from schemas.errors import ChunkTooLarge, MalformedRecord, UndecodableChunk
+from schemas.frames import (
+    MAX_CODED_BYTES,
+    MAX_DECODED_BYTES,
+    MAX_SIDE,
+    CodedUnit,
+    DecodedChunk,
+    FrameChunk,
+    Plane,
+    Planes,
+    RawFrame,
+    SourceCodec,
+    VideoFormat,
+)
+
+_FORMATS = ("yuv420p", "yuvj420p")
+_FULL_RANGE, _LIMITED_RANGE = 2, 1
+
+
+def decode(chunk: FrameChunk) -> DecodedChunk:
+    """The pictures of a chunk in presentation order: read-only views of the decoder's buffers.
+
+    Raises:
+        ChunkTooLarge: over the limits of a chunk; nothing was decoded.
+        UndecodableChunk: damaged, another size or format than promised, or not one picture per unit.
+
+    """
+    where = f"{chunk.video_id} chunk {chunk.chunk_seq}"
+    pictures = _decode(chunk.units, chunk.codec, chunk.format.width, chunk.format.height, where)
+    frames = tuple(
+        RawFrame(chunk.first_frame + index, pts, planes)
+        for index, (pts, planes) in enumerate(zip(chunk.pts, pictures, strict=True))
+    )
+    return DecodedChunk(chunk, frames)
+
+
+def decode_units(units: Sequence[CodedUnit], codec: SourceCodec, width: int, height: int) -> list[Planes]:
+    """Pictures of any run of coded units, in presentation order; errors as `decode`."""
+    return _decode(units, codec, width, height, "coded units")
+
+
+def _check_limits(units: Sequence[CodedUnit], width: int, height: int, where: str) -> None:
+    if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE):
+        raise ChunkTooLarge(f"{where}: {width}x{height} is over {MAX_SIDE} a side")
+    if width % 2 or height % 2:
+        raise UndecodableChunk(f"{where}: {width}x{height} has an odd side")
+    coded, decoded = sum(len(unit.data) for unit in units), len(units) * width * height * 3 // 2
+    if coded > MAX_CODED_BYTES or decoded > MAX_DECODED_BYTES:
+        raise ChunkTooLarge(f"{where}: {coded} bytes coded, {decoded} decoded")
+    if not units or len({unit.pts for unit in units}) != len(units):
+        raise UndecodableChunk(f"{where}: no units, or two with one time")
+
+
+def _decode(units: Sequence[CodedUnit], codec: SourceCodec, width: int, height: int, where: str) -> list[Planes]:
+    _check_limits(units, width, height, where)
+    context = CodecContext.create(codec, "r")
+    context.thread_count = 1
+    # strict: wait for the full reorder depth where the stream doesn't state it, else late B-frames are dropped.
+    context.options = {"strict": "1", "err_detect": "explode", "max_pixels": str((width + 64) * (height + 64))}
+    frames: list[VideoFrame] = []
+    try:
+        for index, unit in enumerate(units):
+            packet = av.Packet(unit.data)
+            packet.pts = index
+            frames += context.decode(packet)
+            if len(frames) > len(units):
+                break
+        frames += context.decode(None)
+    except av.FFmpegError as error:
+        raise UndecodableChunk(f"{where}: {type(error).__name__} in the {codec} decoder") from error
+    order = [frame.pts for frame in frames]
+    if order != sorted(range(len(units)), key=lambda index: units[index].pts):
+        raise UndecodableChunk(f"{where}: {len(frames)} pictures of {len(units)} units, or in another order")
+    for frame in frames:
+        if (frame.width, frame.height) != (width, height) or frame.format.name not in _FORMATS or frame.is_corrupt:
+            raise UndecodableChunk(f"{where}: damaged, or {frame.format.name} {frame.width}x{frame.height}")
+    return [_planes(frame) for frame in frames]
+
+
+def _plane(frame: VideoFrame, index: int) -> Plane:
+    """One plane of a PyAV frame as a view (h, w) that keeps the frame alive."""
+    plane = frame.planes[index]
+    return np.frombuffer(plane, np.uint8)[: plane.line_size * plane.height].reshape(plane.height, plane.line_size)[
+        :, : plane.width
+    ]
+
+
+def _planes(frame: VideoFrame) -> Planes:
+    planes = [_plane(frame, index) for index in range(3)]
+    for plane in planes:
+        plane.flags.writeable = False
+    return Planes(*planes)
+
+
+def _frame(planes: Planes, width: int, height: int) -> VideoFrame:
+    frame = VideoFrame(width, height, "yuv420p")
+    for index, plane in enumerate(planes.all()):
+        np.copyto(_plane(frame, index), plane)
+    return frame
+
+
+def _check_pictures(frames: Sequence[Planes], pts: Sequence[int], format: VideoFormat) -> None:
+    if not frames or len(frames) != len(pts) or any(b <= a for a, b in zip(pts, pts[1:], strict=False)):
+        raise MalformedRecord(f"{len(frames)} pictures with {len(pts)} times, which must ascend")
+    if format.width % 2 or format.height % 2 or not (0 < format.width <= MAX_SIDE and 0 < format.height <= MAX_SIDE):
+        raise MalformedRecord(f"{format.width}x{format.height} can't be encoded: even sides up to {MAX_SIDE}")
+    full, half = (format.height, format.width), (format.height // 2, format.width // 2)
+    for planes in frames:
+        if [plane.shape for plane in planes.all()] != [full, half, half]:
+            raise MalformedRecord(f"a picture that isn't {format.width}x{format.height} 4:2:0")
+
+
+def _rate(pts: Sequence[int], time_base: Fraction) -> Fraction:
+    """Mean frames per second, for the encoder's rate control only."""
+    if len(pts) < 2:
+        return Fraction(25)
+    rate = Fraction(len(pts) - 1) / ((pts[-1] - pts[0]) * time_base)
+    return min(max(rate, Fraction(1, 10)), Fraction(1000)).limit_denominator(1001)
+
+
+def encode(
+    frames: Sequence[Planes],
+    pts: Sequence[int],
+    format: VideoFormat,
+    *,
+    crf: float = 23.0,
+    preset: str = "veryfast",
+    lossless: bool = False,
+) -> tuple[CodedUnit, ...]:
+    """One closed GOP of H.264, in decoding order, parameter sets in band, no SEI. Equal input gives equal bytes.
+
+    `pts` are ascending ticks of `format.time_base` at any rate. `lossless`: every sample comes back (qp 0, profile
+    High 4:4:4 Predictive, for evidence only); `crf` is then ignored.
+
+    Raises:
+        MalformedRecord: pictures of another size, odd sides, or times that don't ascend.
+
+    """
+    _check_pictures(frames, pts, format)
+    context = _encoder(frames, pts, format, crf, preset, lossless)
+    packets = []
+    for planes, time in zip(frames, pts, strict=True):
+        frame = _frame(planes, format.width, format.height)
+        # Relative times: the same pictures give the same bytes wherever they stand in the video.
+        frame.pts, frame.time_base = time - pts[0], format.time_base
+        packets += context.encode(frame)
+    packets += context.encode(None)
+    units = tuple(CodedUnit(pts[0] + (packet.pts or 0), annexb.strip(bytes(packet))) for packet in packets)
+    if sorted(unit.pts for unit in units) != list(pts):
+        raise MalformedRecord("the encoder didn't return one unit per picture at its time")
+    return units
+
+
+def _encoder(
+    frames: Sequence[Planes], pts: Sequence[int], format: VideoFormat, crf: float, preset: str, lossless: bool
+) -> VideoCodecContext:
+    context = CodecContext.create("libx264", "w")
+    context.width, context.height, context.pix_fmt = format.width, format.height, "yuv420p"
+    context.time_base, context.framerate = format.time_base, _rate(pts, format.time_base)
+    context.sample_aspect_ratio = format.sample_aspect
+    context.color_range = _FULL_RANGE if format.full_range else _LIMITED_RANGE
+    context.color_primaries, context.color_trc, context.colorspace = format.primaries, format.transfer, format.matrix
+    context.thread_count = 1
+    quality = {"qp": "0"} if lossless else {"crf": f"{crf:g}", "profile": "high"}
+    gop = f"keyint={max(len(frames), 1)}:min-keyint=1:scenecut=0:open-gop=0:threads=1:lookahead-threads=1"
+    context.options = {"preset": preset, "x264-params": gop, **quality}
+    return context
