@@ -1,0 +1,244 @@
+"""HTTPS between platforms: mutual TLS on both sides; the only place that makes servers and clients.
+
+A server demands a client certificate of the CA (`OU=client`) and answers only the principals it names; the app reads
+who calls from `caller(scope)`. Nothing resumes a session, so that every connection shows its certificate.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from infra.tls import Identity, expires
+from schemas.errors import AccessDenied, ConfigError, ServiceUnavailable, UsageError
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+PRINCIPAL = "principal"
+START_SECONDS = 15.0
+RENEWAL_CHECK_SECONDS = 30
+log = logging.getLogger(__name__)
+
+
+def caller(scope: Mapping[str, Any]) -> str:
+    """Principal of the client certificate of a request; empty when it has none that counts."""
+    return str(scope.get("state", {}).get(PRINCIPAL, ""))
+
+
+def matches(principal: str, patterns: Sequence[str]) -> bool:
+    """The principal is named, or begins as a pattern that ends in `*` does."""
+    return bool(principal) and any(
+        principal.startswith(p[:-1]) if p.endswith("*") else principal == p for p in patterns
+    )
+
+
+class HttpsServer:
+    """An ASGI app behind mutual TLS, served from a thread of its own."""
+
+    def __init__(
+        self, app: App, identity: Identity, allowed: Sequence[str], *, host: str = "127.0.0.1", port: int = 0
+    ) -> None:
+        """Bind the port (0: any free one) and prepare to answer `allowed` principals.
+
+        Raises:
+            ConfigError: the address can't be bound, or certificate files are unusable.
+
+        """
+        self._identity = identity
+        try:
+            self._context = identity.server_context()
+        except (OSError, ssl.SSLError) as error:
+            raise ConfigError(f"certificate files of {identity.principal} are unusable") from error
+        self._context.num_tickets = 0
+        self._context.options |= ssl.OP_NO_TICKET
+        self._loaded = self._stamp()
+        try:
+            self._socket = socket.create_server((host, port), backlog=128)
+        except OSError as error:
+            raise ConfigError(f"{host}:{port} can't be bound: {error.strerror}") from error
+        self.host, self.port = host, int(self._socket.getsockname()[1])
+        self._server = uvicorn.Server(uvicorn.Config(
+            _OnlyFor(app, tuple(allowed)),
+            http=_Protocol,
+            ws="none",
+            ssl_context_factory=lambda config, default: self._context,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            limit_concurrency=200,
+            timeout_graceful_shutdown=5,
+            callback_notify=self._renew,
+            timeout_notify=RENEWAL_CHECK_SECONDS,
+        ))
+        self._thread = threading.Thread(target=self._run, name=f"https-{self.port}", daemon=True)
+
+    @property
+    def url(self) -> str:
+        """Base address."""
+        return f"https://{'localhost' if self.host in ('127.0.0.1', '0.0.0.0') else self.host}:{self.port}"  # noqa: S104
+
+    def start(self) -> Self:
+        """Serve; return when requests are answered.
+
+        Raises:
+            ServiceUnavailable: it didn't come up.
+
+        """
+        self._thread.start()
+        deadline = time.monotonic() + START_SECONDS
+        while not self._server.started:
+            if not self._thread.is_alive() or time.monotonic() > deadline:
+                raise ServiceUnavailable(f"the server on port {self.port} didn't start")
+            time.sleep(0.01)
+        return self
+
+    def stop(self) -> None:
+        """Finish open requests (5 s at most) and stop."""
+        self._server.should_exit = True
+        if self._thread.is_alive():
+            self._thread.join()
+        self._socket.close()
+
+    def _run(self) -> None:
+        asyncio.run(self._server.serve(sockets=[self._socket]))
+
+    def _stamp(self) -> tuple[int, int]:
+        return self._identity.cert.stat().st_mtime_ns, self._identity.key.stat().st_mtime_ns
+
+    async def _renew(self) -> None:
+        """Take renewed certificate files for the connections to come."""
+        try:
+            stamp = self._stamp()
+            if stamp != self._loaded:
+                self._context.load_cert_chain(self._identity.cert, self._identity.key)
+                self._loaded = stamp
+        except (OSError, ssl.SSLError):
+            log.warning("certificate files of %s are being replaced; trying again", self._identity.principal)
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+class HttpsClient:
+    """Calls one server as one principal; errors leave as those of `schemas.errors`. Safe for several threads."""
+
+    def __init__(self, base_url: str, identity: Identity, *, seconds: float = 30.0) -> None:
+        """`seconds`: how long connecting, sending and each piece of an answer may take."""
+        if not base_url.startswith("https://"):
+            raise UsageError("platforms are called over https only")
+        self._identity = identity
+        self._client = httpx.Client(
+            base_url=base_url, verify=identity.client_context(), timeout=seconds, trust_env=False
+        )
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str | int] | None = None,
+        headers: Mapping[str, str] | None = None,
+        content: bytes | None = None,
+        json: Any = None,
+    ) -> httpx.Response:
+        """One request; any answer below 500 but 401 and 403 is returned.
+
+        Raises:
+            AccessDenied: the server refuses this certificate or principal, or isn't who it should be.
+            ServiceUnavailable: out of reach, too slow, or failing.
+
+        """
+        try:
+            response = self._client.request(
+                method, path, params=params, headers=headers, content=content, json=json
+            )
+        except httpx.HTTPError as error:
+            # a server's TLS alert is lost with the connection, so our own certificate is looked at too
+            if _refused(error) or expires(self._identity.cert) < datetime.now(UTC):
+                raise AccessDenied(f"{method} {path}: TLS refused") from error
+            raise ServiceUnavailable(f"{method} {path}: {type(error).__name__}") from error
+        if response.status_code in (401, 403):
+            raise AccessDenied(f"{method} {path}: refused")
+        if response.status_code >= 500:
+            raise ServiceUnavailable(f"{method} {path}: status {response.status_code}")
+        return response
+
+    def get(
+        self, path: str, *, params: Mapping[str, str | int] | None = None, headers: Mapping[str, str] | None = None
+    ) -> httpx.Response:
+        """GET; see `request`."""
+        return self.request("GET", path, params=params, headers=headers)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._client.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class _Protocol(H11Protocol):
+    """HTTP/1.1 that puts the principal of the client certificate into the request's state."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.app_state = {**self.app_state, PRINCIPAL: _principal(transport.get_extra_info("peercert"))}
+
+
+class _OnlyFor:
+    """Lets named principals through to an app, refuses all others."""
+
+    def __init__(self, app: App, allowed: tuple[str, ...]) -> None:
+        self._app, self._allowed = app, allowed
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or matches(caller(scope), self._allowed):
+            await self._app(scope, receive, send)
+            return
+        body = b'{"error":"AccessDenied"}'
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        await send({"type": "http.response.start", "status": 403, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+
+def _principal(certificate: Mapping[str, Any] | None) -> str:
+    """Common name of a verified certificate with `OU=client`, else nothing."""
+    names = [pair for part in (certificate or {}).get("subject", ()) for pair in part]
+    common = [value for name, value in names if name == "commonName"]
+    units = [value for name, value in names if name == "organizationalUnitName"]
+    return str(common[0]) if len(common) == 1 and units == ["client"] else ""
+
+
+def _refused(error: BaseException) -> bool:
+    """A TLS alert or a failed verification is among the causes."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLError):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
