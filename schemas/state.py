@@ -51,8 +51,8 @@ class CameraState:
 
     `locate` writes `next_track` and `tracks`, `protect` the rest. `evidence` counts the parts of the video so far;
     `frames` is the number of the frame that comes next; `ended`: the video is closed.
-    The runner writes `flushed` (the next chunk is processed without look-ahead) and `next_offset` (records of the source
-    partition before it have been delivered).
+    The runner writes `flushed` (the next chunk is processed without look-ahead) and `next_offset` (what lies before it
+    in the source partition has been delivered).
     """
 
     video_id: str = ""
