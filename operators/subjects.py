@@ -15,6 +15,7 @@ import numpy.typing as npt
 from schemas.errors import MalformedRecord
 
 Vector = npt.NDArray[np.float32]
+_NEVER = np.float32(-np.inf)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,43 +78,31 @@ def merge_tracks(sightings: Sequence[TrackSighting], threshold: float) -> tuple[
     ordered = sorted(sightings, key=lambda sighting: sighting.track)
     if len({sighting.track for sighting in ordered}) != len(ordered):
         raise MalformedRecord("a track is named twice")
-    groups: list[list[int]] = [[index] for index in range(len(ordered))]
-    likeness, may = _pairs(ordered, threshold)
-    while True:
-        pair = _closest(groups, likeness, may)
-        if pair is None:
+    groups = {index: [index] for index in range(len(ordered))}
+    linkage = _linkage(ordered, threshold)
+    while linkage.size:
+        one, two = sorted(int(i) for i in np.unravel_index(int(linkage.argmax()), linkage.shape))
+        if linkage[one, two] == _NEVER:
             break
-        one, two = pair
         groups[one] += groups.pop(two)
-    return tuple(sorted((_subject([ordered[i] for i in group]) for group in groups), key=lambda s: s.number))
+        linkage[one] = linkage[:, one] = np.minimum(linkage[one], linkage[two])
+        linkage[two] = linkage[:, two] = linkage[one, one] = _NEVER
+    subjects = (_subject([ordered[i] for i in group]) for group in groups.values())
+    return tuple(sorted(subjects, key=lambda subject: subject.number))
 
 
-def _pairs(
-    sightings: Sequence[TrackSighting], threshold: float
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
-    """Cosine of every two tracks, and whether they may be one person."""
-    count = len(sightings)
-    likeness, may = np.full((count, count), -1, np.float32), np.zeros((count, count), bool)
-    for i, a in enumerate(sightings):
-        for j, b in enumerate(sightings[:i]):
-            if a.embedding is None or b.embedding is None or together(a.spans, b.spans):
-                continue
-            likeness[i, j] = likeness[j, i] = float(np.dot(a.embedding, b.embedding))
-            may[i, j] = may[j, i] = likeness[i, j] >= threshold
-    return likeness, may
-
-
-def _closest(
-    groups: Sequence[Sequence[int]], likeness: npt.NDArray[np.float32], may: npt.NDArray[np.bool_]
-) -> tuple[int, int] | None:
-    """The two groups whose least alike members are the most alike, if all of them may be one person."""
-    best, found = -2.0, None
-    for one in range(len(groups)):
-        for two in range(one + 1, len(groups)):
-            cross = np.ix_(groups[one], groups[two])
-            if may[cross].all() and float(likeness[cross].min()) > best:
-                best, found = float(likeness[cross].min()), (one, two)
-    return found
+def _linkage(sightings: Sequence[TrackSighting], threshold: float) -> Vector:
+    """Cosine of every two tracks that may be one person, else `_NEVER`."""
+    linkage = np.full((len(sightings), len(sightings)), _NEVER, np.float32)
+    features = {i: sighting.embedding for i, sighting in enumerate(sightings) if sighting.embedding is not None}
+    if not features:
+        return linkage
+    known, vectors = list(features), np.stack(list(features.values()))
+    for a, b in np.argwhere(np.triu(vectors @ vectors.T >= threshold, 1)):
+        i, j = known[a], known[b]
+        if not together(sightings[i].spans, sightings[j].spans):
+            linkage[i, j] = linkage[j, i] = float(vectors[a] @ vectors[b])
+    return linkage
 
 
 def _subject(members: Sequence[TrackSighting]) -> Subject:
