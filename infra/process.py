@@ -1,0 +1,100 @@
+"""Child processes that outlive the command that started them: started once, found again by a pid file.
+
+A pid file holds pid and start time, so that another process that got the same pid later is never taken for ours.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import psutil
+
+from schemas.errors import ConfigError
+
+STOP_SECONDS = 20.0
+
+
+def spawn(command: Sequence[str], log: Path, pid_file: Path, *, cwd: Path | None = None) -> int:
+    """Start a program in a session of its own, its output appended to `log`; return its pid.
+
+    Raises:
+        ConfigError: the program isn't there.
+
+    """
+    with log.open("ab") as output:
+        os.chmod(log, 0o600)
+        try:
+            child = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, cwd=cwd,
+                start_new_session=True,
+            )
+        except FileNotFoundError as error:
+            raise ConfigError(f"program {command[0]!r} is not installed") from error
+    # psutil waits for and reaps the child; without this mark Popen would warn that it was dropped while running
+    child.returncode = 0
+    pid_file.write_text(f"{child.pid} {psutil.Process(child.pid).create_time()}\n")
+    return child.pid
+
+
+def running(pid_file: Path) -> int | None:
+    """Pid of the process that the file names, None when it isn't alive."""
+    process = _process(pid_file)
+    return process.pid if process else None
+
+
+def stop(pid_file: Path, *, seconds: float = STOP_SECONDS) -> None:
+    """End the process: SIGTERM, after `seconds` SIGKILL. Nothing happens when it isn't alive."""
+    process = _process(pid_file)
+    if process:
+        try:
+            process.terminate()
+            process.wait(seconds)
+        except psutil.TimeoutExpired:
+            process.kill()
+            process.wait(seconds)
+        except psutil.NoSuchProcess:
+            pass
+    pid_file.unlink(missing_ok=True)
+
+
+def free_ports(count: int) -> list[int]:
+    """TCP ports on the loopback address that nobody listens on now."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [int(one.getsockname()[1]) for one in sockets]
+
+
+def port_free(port: int) -> bool:
+    """Nobody listens on this loopback port."""
+    with socket.socket() as one:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            one.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def tail(log: Path, lines: int = 12) -> str:
+    """The last lines of a log, for an error message."""
+    if not log.exists():
+        return f"(no log at {log.name})"
+    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
+
+
+def _process(pid_file: Path) -> psutil.Process | None:
+    try:
+        pid, created = pid_file.read_text().split()
+        process = psutil.Process(int(pid))
+        if abs(process.create_time() - float(created)) > 1 or process.status() == psutil.STATUS_ZOMBIE:
+            return None
+    except (FileNotFoundError, ValueError, psutil.NoSuchProcess):
+        return None
+    return process

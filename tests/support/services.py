@@ -1,0 +1,98 @@
+"""Real services for tests: started when first asked for, once a session, stopped at its end."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from infra import tls
+from infra.broker import EmbeddedBroker, find_java, kafka_version
+from infra.kafka import KafkaAccess
+from infra.kafka_admin import KafkaAdmin
+from schemas.errors import ConfigError
+from schemas.topics import TopicSpec, topics
+
+AUTHORITIES = ("city-faces", "city-plates")
+
+
+@dataclass(frozen=True)
+class Broker:
+    """The session's broker. All topics of `specs` exist; rights are those of the table."""
+
+    server: EmbeddedBroker
+    tls_folder: Path
+    specs: tuple[TopicSpec, ...]
+
+    @property
+    def bootstrap(self) -> str:
+        """Address of the mutual-TLS listener, the only one for clients."""
+        return self.server.bootstrap
+
+    def identity(self, principal: str) -> tls.Identity:
+        """TLS files of a principal, issued when first asked for."""
+        if not (self.tls_folder / principal / "cert.pem").exists():
+            tls.issue(self.tls_folder, principal)
+        return tls.load(self.tls_folder, principal)
+
+    def access(self, principal: str) -> KafkaAccess:
+        """The broker as this principal."""
+        return KafkaAccess(self.bootstrap, self.identity(principal))
+
+    def admin(self) -> KafkaAdmin:
+        """The broker's administration."""
+        return KafkaAdmin(self.access("admin"))
+
+    def camera(self, camera_id: str) -> KafkaAccess:
+        """An enrolled camera."""
+        self.admin().enroll(f"camera-{camera_id}", self.specs)
+        return self.access(f"camera-{camera_id}")
+
+
+def unavailable(reason: object) -> None:
+    """A service can't be had: that skips on a laptop and fails where services are required."""
+    if os.environ.get("REQUIRE_SERVICES") == "1":
+        pytest.fail(f"REQUIRE_SERVICES=1, but {reason}")
+    pytest.skip(str(reason))
+
+
+def unique(prefix: str) -> str:
+    """A name that no other test uses."""
+    return f"{prefix}-{secrets.token_hex(4)}"
+
+
+def make_home() -> Path:
+    """A folder that the account of an embedded Postgres can reach too, also when tests run as root."""
+    home = Path(tempfile.mkdtemp(prefix="sealframe-"))
+    home.chmod(0o711)
+    return home
+
+
+def remove_home(home: Path) -> None:
+    """Remove what the services wrote."""
+    shutil.rmtree(home, ignore_errors=True)
+
+
+def start_broker(home: Path, tls_folder: Path) -> Broker:
+    """A fresh broker with all topics and rights."""
+    server = EmbeddedBroker(home / "broker", tls_folder)
+    try:
+        server.start()
+    except ConfigError as error:
+        unavailable(error)
+    broker = Broker(server, tls_folder, topics(AUTHORITIES))
+    broker.admin().apply(broker.specs)
+    return broker
+
+
+def versions() -> list[str]:
+    """Versions of the services, for the header of a test run."""
+    try:
+        return [f"services: Kafka {kafka_version()} on Java {find_java().version}"]
+    except ConfigError as error:
+        return [f"services: no broker ({error})"]
