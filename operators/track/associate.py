@@ -1,0 +1,109 @@
+"""Which detection belongs to which track.
+
+Two thresholds as in Zhang et al., "ByteTrack: Multi-Object Tracking by Associating Every Detection Box" (2022): sure
+detections choose first, unsure ones only continue the tracks that are left. A pair must overlap, or lie within what
+the Kalman filter holds possible; of the possible pairs the best (overlap, nearness, colours) is taken first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from operators.track import appearance
+from operators.track.geometry import Box, iou
+from operators.track.kalman import Filter
+from operators.track.settings import TrackSettings
+from schemas.frames import Planes
+from schemas.regions import Detections, ObjectKind
+from schemas.state import TrackState
+
+REACH = 0.5
+SIGMAS = 2.5
+MAX_SIGMAS = 1.5
+MAX_RATIO = 2.5
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """One detection, ready to be compared."""
+
+    kind: ObjectKind
+    box: Box
+    score: float
+    colours: bytes
+    landmarks: tuple[float, ...] = ()
+
+
+def sights(found: Detections, planes: Planes, settings: TrackSettings) -> list[Sight]:
+    """The detections worth a look, best first, without doubles."""
+    out: list[Sight] = []
+    for i in np.argsort(-found.scores, kind="stable"):
+        if not found.scores[i] >= settings.keep_score:
+            continue
+        x1, y1, x2, y2 = found.boxes[i].tolist()
+        box = (x1, y1, x2, y2)
+        if any(iou(box, other.box) >= settings.same_iou for other in out):
+            continue
+        marks = found.landmarks[i].ravel() if i < len(found.landmarks) else np.empty(0)
+        known = tuple(marks.tolist()) if marks.size and np.isfinite(marks).all() else ()
+        out.append(Sight(found.kind, box, float(found.scores[i]), appearance.histogram(planes, box), known))
+    return out
+
+
+def associate(
+    tracks: Sequence[TrackState], seen: Sequence[Sight], settings: TrackSettings
+) -> tuple[dict[int, int], list[int]]:
+    """Pairs track index -> sight index, and the sights that start a track."""
+    sure = [j for j, sight in enumerate(seen) if sight.score >= settings.start_score]
+    unsure = [j for j, sight in enumerate(seen) if sight.score < settings.start_score]
+    pairs: dict[int, int] = {}
+    for group in (sure, unsure):
+        free = [i for i in range(len(tracks)) if i not in pairs]
+        pairs.update(_greedy(tracks, seen, free, group, settings))
+    taken = set(pairs.values())
+    return pairs, [j for j in sure if j not in taken]
+
+
+def _greedy(
+    tracks: Sequence[TrackState], seen: Sequence[Sight], free: list[int], group: list[int], settings: TrackSettings
+) -> dict[int, int]:
+    ranked = []
+    for i in free:
+        for j in group:
+            value = affinity(tracks[i], seen[j], settings)
+            if value is not None:
+                ranked.append((-value, i, j))
+    pairs: dict[int, int] = {}
+    taken: set[int] = set()
+    for _, i, j in sorted(ranked):
+        if i not in pairs and j not in taken:
+            pairs[i] = j
+            taken.add(j)
+    return pairs
+
+
+def affinity(track: TrackState, sight: Sight, settings: TrackSettings) -> float | None:
+    """How well a detection fits a track, about 0 to 2; None: not the same object."""
+    if track.kind != sight.kind:
+        return None
+    now = Filter(track.mean, track.covariance)
+    cx, cy, w, h = now.mean[:4]
+    width, height = sight.box[2] - sight.box[0], sight.box[3] - sight.box[1]
+    across = abs((sight.box[0] + sight.box[2]) / 2 - cx)
+    down = abs((sight.box[1] + sight.box[3]) / 2 - cy)
+    mean_w, mean_h = (w + width) / 2, (h + height) / 2
+    distance = max(across / mean_w, down / mean_h)
+    overlap = iou(now.box, sight.box)
+    if overlap < settings.match_iou:
+        reach_x = REACH * mean_w + min(SIGMAS * now.sigma[0], MAX_SIGMAS * mean_w)
+        reach_y = REACH * mean_h + min(SIGMAS * now.sigma[1], MAX_SIGMAS * mean_h)
+        sizes = (width * height) / max(w * h, 1.0)
+        if across > reach_x or down > reach_y or not MAX_RATIO**-2 <= sizes <= MAX_RATIO**2:
+            return None
+    alike = appearance.similarity(track.histogram, sight.colours)
+    if alike < settings.min_similarity:
+        return None
+    return overlap + 0.5 * alike + 0.5 * max(0.0, 1.0 - distance)

@@ -1,0 +1,127 @@
+"""Regions of a track in every frame, once it is known where it goes: the pass backwards in time.
+
+Frames before the first detection are filled by running filter and CamShift backwards; between two detections the
+straight line and the forward guess are joined. "Unsure means masked": where the two differ, both are covered, and
+boxes grow while nothing confirms them.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from operators.track import appearance, kalman
+from operators.track.forward import FOLLOWED_PLACE, FOLLOWED_SIZE, Place, floats
+from operators.track.geometry import Box, between, clip, grow, iou, union
+from operators.track.kalman import Filter
+from operators.track.settings import TrackSettings
+from schemas.frames import RawFrame
+from schemas.regions import ObjectKind, Region, RegionSource
+from schemas.state import TrackState
+
+MISMATCHES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """The frames of a chunk (`count` of them) and of the next one after it; `cuts` ascending."""
+
+    frames: Sequence[RawFrame]
+    count: int
+    cuts: Sequence[int]
+    seconds: float
+    size: tuple[int, int]
+
+    def scene(self, i: int) -> int:
+        """First frame of the scene of frame i."""
+        at = bisect_right(self.cuts, i)
+        return self.cuts[at - 1] if at else 0
+
+
+def fill(
+    track: int, kind: ObjectKind, places: dict[int, Place], before: TrackState | None, line: Timeline,
+    settings: TrackSettings,
+) -> dict[int, Region]:  # fmt: skip
+    """The regions of one track by frame of the chunk; `before`: its state before the chunk, None if it began here."""
+    out: dict[int, Region] = {}
+
+    def put(i: int, box: Box, source: RegionSource, score: float, landmarks: tuple[float, ...] = ()) -> None:
+        inside = clip(box, *line.size)
+        if i < line.count and inside is not None:
+            x1, y1, x2, y2 = floats(inside)
+            out[i] = Region(track, kind, (x1, y1, x2, y2), floats((score,))[0], source, floats(landmarks))
+
+    for i, place in places.items():
+        if place.detected:
+            put(i, place.box, "detected", place.score, place.landmarks)
+        elif place.lost:
+            put(i, _grown(place.box, place.misses, settings), "coasting", place.score)
+        else:
+            put(i, place.box, "tracked", place.score)
+
+    anchors = sorted(i for i, place in places.items() if place.detected)
+    known = [(i, places[i].box) for i in anchors]
+    if before is not None:
+        known.insert(0, (-1, Filter(before.mean, before.covariance).box))
+    for (a, box_a), (b, box_b) in zip(known, known[1:], strict=False):
+        for i in range(a + 1, min(b, line.count)):
+            guess = places.get(i)
+            straight = between(box_a, box_b, (i - a) / (b - a))
+            box = straight if guess is None else _joined(straight, guess.box, settings)
+            put(i, box, "filled" if guess is None or guess.lost else "tracked", places[b].score)
+    if before is None and anchors:
+        first = anchors[0]
+        for i, box in _backwards(places, anchors, line, settings):
+            put(i, _grown(box, first - i, settings), "filled", places[first].score)
+    return out
+
+
+def _joined(straight: Box, followed: Box, settings: TrackSettings) -> Box:
+    """One box from two guesses: their middle if they agree, else one around both."""
+    if iou(straight, followed) >= settings.agree_iou:
+        return between(straight, followed, 0.5)
+    return union(straight, followed)
+
+
+def _grown(box: Box, frames: int, settings: TrackSettings) -> Box:
+    return grow(box, min(settings.max_growth, settings.growth * frames))
+
+
+def _backwards(
+    places: dict[int, Place], anchors: list[int], line: Timeline, settings: TrackSettings
+) -> list[tuple[int, Box]]:
+    """Boxes before the first detection, latest first, until the scene's begin, the picture's edge or other colours."""
+    first, reach = anchors[0], max(1, round(settings.back_s / line.seconds))
+    if first - reach >= line.count:
+        return []
+    colours = appearance.histogram(line.frames[first].planes, places[first].box)
+    now = _reversed(places, [i for i in anchors if i <= first + reach], line.seconds)
+    out: list[tuple[int, Box]] = []
+    strange = 0
+    for i in range(first - 1, max(line.scene(first), first - reach) - 1, -1):
+        planes = line.frames[i].planes
+        now = kalman.predict(now, 1, line.seconds)
+        box = appearance.follow(planes, now.box, colours)
+        if box is not None and _alike(line.frames[i], box, colours) >= settings.follow_similarity:
+            now = kalman.update(now, box, FOLLOWED_PLACE, FOLLOWED_SIZE)
+        if clip(now.box, *line.size) is None:
+            break
+        alike = appearance.similarity(appearance.histogram(planes, now.box), colours)
+        strange = strange + 1 if alike < settings.min_similarity else 0
+        if strange >= MISMATCHES:
+            break
+        out.append((i, now.box))
+    return out
+
+
+def _reversed(places: dict[int, Place], anchors: list[int], seconds: float) -> Filter:
+    """The filter at the first detection with time running backwards, from the detections up to `anchors[-1]`."""
+    now = kalman.start(places[anchors[-1]].box, seconds)
+    for later, i in zip(anchors[:0:-1], anchors[-2::-1], strict=True):
+        now = kalman.update(kalman.predict(now, later - i, seconds), places[i].box)
+    return now
+
+
+def _alike(frame: RawFrame, box: Box, colours: bytes) -> float:
+    return appearance.similarity(appearance.histogram(frame.planes, box), colours)

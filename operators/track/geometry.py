@@ -1,0 +1,54 @@
+"""Boxes as tuples of four floats, xyxy in pixels: what the tracker computes with, one box at a time."""
+
+from __future__ import annotations
+
+import math
+
+Box = tuple[float, float, float, float]
+MIN_SIDE = 2.0
+
+
+def area(box: Box) -> float:
+    """Pixels inside."""
+    return max(0.0, box[2] - box[0]) * max(0.0, box[3] - box[1])
+
+
+def iou(a: Box, b: Box) -> float:
+    """Shared part of the area that both cover, 0 to 1."""
+    shared = area((max(a[0], b[0]), max(a[1], b[1]), min(a[2], b[2]), min(a[3], b[3])))
+    whole = area(a) + area(b) - shared
+    return shared / whole if whole > 0 else 0.0
+
+
+def union(a: Box, b: Box) -> Box:
+    """The smallest box around both."""
+    return min(a[0], b[0]), min(a[1], b[1]), max(a[2], b[2]), max(a[3], b[3])
+
+
+def between(a: Box, b: Box, part: float) -> Box:
+    """On the way from `a` (part 0) to `b` (part 1)."""
+    x1, y1, x2, y2 = (low + (high - low) * part for low, high in zip(a, b, strict=True))
+    return x1, y1, x2, y2
+
+
+def grow(box: Box, share: float) -> Box:
+    """Larger by `share` of its width and height on each side."""
+    dx, dy = (box[2] - box[0]) * share, (box[3] - box[1]) * share
+    return box[0] - dx, box[1] - dy, box[2] + dx, box[3] + dy
+
+
+def clip(box: Box, width: int, height: int) -> Box | None:
+    """The part inside the picture, at least 2 px a side (a sliver may still show someone); None: all outside."""
+    x1, x2 = _span(box[0], box[2], width)
+    y1, y2 = _span(box[1], box[3], height)
+    return (x1, y1, x2, y2) if x1 < x2 and y1 < y2 else None
+
+
+def _span(low: float, high: float, limit: int) -> tuple[float, float]:
+    if high <= 0 or low >= limit or not math.isfinite(high - low):
+        return 0.0, 0.0
+    low, high = max(0.0, low), min(float(limit), high)
+    if high - low < MIN_SIDE:
+        low = max(0.0, min((low + high - MIN_SIDE) / 2, limit - MIN_SIDE))
+        high = min(float(limit), low + MIN_SIDE)
+    return low, high

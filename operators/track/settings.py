@@ -1,0 +1,30 @@
+"""Numbers that steer the tracker."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class TrackSettings:
+    """Times in seconds, overlaps as IoU, growth as a share of the box's side per frame, similarity 0 to 1.
+
+    `start_score`: a detection from here on starts a track; lower ones down to `keep_score` only continue one.
+    `coast_s`: how long a track outlives its last detection; `back_s`: how far a track is filled in before its first.
+    `agree_iou`: two guesses of one box that overlap less are both covered.
+    """
+
+    start_score: float = 0.5
+    keep_score: float = 0.2
+    coast_s: float = 1.0
+    back_s: float = 1.0
+    match_iou: float = 0.2
+    merge_iou: float = 0.6
+    same_iou: float = 0.8
+    agree_iou: float = 0.7
+    growth: float = 0.01
+    max_growth: float = 0.25
+    min_similarity: float = 0.1
+    follow_similarity: float = 0.4
+    learn: float = 0.2
+    max_tracks: int = 200

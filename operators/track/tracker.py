@@ -1,0 +1,110 @@
+"""The tracking operator: boxes of every frame from detections in some, forwards and backwards in time.
+
+`step` is pure. The state it returns is that at the end of `decoded`; what the next chunk shows only fills `decoded`.
+Not done here: padding of boxes, detection, recognising who left and came back later than a track coasts.
+"""
+
+from __future__ import annotations
+
+import cv2
+
+from operators.track.fill import Timeline, fill
+from operators.track.forward import Found, Pass, Place, TrackerState, coast_frames, forward
+from operators.track.settings import TrackSettings
+from schemas.errors import UsageError
+from schemas.frames import DecodedChunk
+from schemas.regions import Region, RegionSet
+
+
+class Tracker:
+    """Carries regions between detections, through occlusion, and back to before an object was first found."""
+
+    name = "track"
+
+    def __init__(self, settings: TrackSettings | None = None) -> None:
+        self.settings = settings or TrackSettings()
+        cv2.setNumThreads(1)
+
+    def initial(self, key: str) -> TrackerState:
+        """No tracks; the first gets id 1."""
+        return TrackerState()
+
+    def step(
+        self,
+        state: TrackerState,
+        decoded: DecodedChunk,
+        found: Found,
+        next_decoded: DecodedChunk | None = None,
+        next_found: Found | None = None,
+        cuts: frozenset[int] = frozenset(),
+    ) -> tuple[TrackerState, RegionSet]:
+        """Track one chunk.
+
+        `found` and `next_found`: frame index in the chunk -> detections (of one kind, or one per kind); None where a
+        detector failed; no entry where nobody looked. `cuts`: frames where a scene begins; from `len(frames)` on they
+        count into the next chunk. A next chunk of another size begins a new scene.
+
+        Raises:
+            UsageError: an index of `found` or `next_found` is not a frame of its chunk.
+
+        """
+        count = len(decoded.frames)
+        _check(found, count)
+        own = frozenset(i for i in cuts if i < count)
+        here = forward(state, decoded, found, own, self.settings)
+        frames, ahead, all_cuts = list(decoded.frames), None, set(cuts)
+        if next_decoded is not None and next_found is not None and count:
+            _check(next_found, len(next_decoded.frames))
+            if _size(next_decoded) == _size(decoded):
+                later = frozenset(i - count for i in cuts if i >= count)
+                ahead = forward(here.state, next_decoded, next_found, later, self.settings)
+                frames += next_decoded.frames
+        line = Timeline(frames, count, sorted(all_cuts), here.seconds, _size(decoded))
+        regions = self._regions(state, here, ahead, line)
+        failed = failed_frames(count, found, here.crowded, coast_frames(self.settings, here.seconds))
+        chunk = decoded.chunk
+        return here.state, RegionSet(chunk.camera_id, chunk.video_id, chunk.chunk_seq, regions, failed, own)
+
+    def _regions(
+        self, state: TrackerState, here: Pass, ahead: Pass | None, line: Timeline
+    ) -> tuple[tuple[Region, ...], ...]:
+        before = {track.id: track for track in state.tracks}
+        places: dict[int, dict[int, Place]] = {track: dict(at) for track, at in here.places.items()}
+        kinds = {track: last.kind for track, last in here.kinds.items()}
+        if ahead is not None:
+            for track, at in ahead.places.items():
+                places.setdefault(track, {}).update((line.count + i, place) for i, place in at.items())
+            kinds |= {track: last.kind for track, last in ahead.kinds.items()}
+        rows: list[list[Region]] = [[] for _ in range(line.count)]
+        for track in sorted(places):
+            filled = fill(track, kinds[track], places[track], before.get(track), line, self.settings)
+            for i, region in filled.items():
+                rows[i].append(region)
+        return tuple(tuple(row) for row in rows)
+
+
+def failed_frames(count: int, found: Found, crowded: set[int], longest: int) -> frozenset[int]:
+    """Frames that nothing vouches for: failed or crowded examinations with the unexamined frames around them.
+
+    An unexamined frame counts on the examinations on both its sides, so a failed one takes it along; so does a run of
+    more than `longest` frames that nobody looked at, and a chunk without any examination.
+    """
+    good = [i for i in sorted(found) if found[i] is not None and i not in crowded]
+    bad = {i for i in found if found[i] is None} | crowded
+    out: set[int] = set()
+    edges = [-1, *good, count]
+    for low, high in zip(edges, edges[1:], strict=False):
+        gap = range(low + 1, high)
+        if len(gap) > longest or bad.intersection(gap) or not good:
+            out.update(gap)
+    return frozenset(out)
+
+
+def _size(decoded: DecodedChunk) -> tuple[int, int]:
+    return decoded.chunk.format.width, decoded.chunk.format.height
+
+
+def _check(found: Found, count: int) -> None:
+    wrong = [i for i in found if not 0 <= i < count]
+    if wrong:
+        raise UsageError(f"frame {wrong[0]} was examined, but the chunk has {count} frames")

@@ -1,0 +1,270 @@
+"""The tracker on drawn scenes whose truth is known."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from operators.track import Tracker, TrackerState, TrackSettings
+from operators.track.geometry import iou
+from schemas.errors import UsageError
+from schemas.regions import Detections, Region, RegionSet
+from tests.support.moving import (
+    BLUE,
+    HEIGHT,
+    RED,
+    WIDTH,
+    Box,
+    detections,
+    every,
+    inside_share,
+    picture,
+    scene_chunk,
+)
+
+Path = Callable[[int], Box]
+
+
+def line(x: float, y: float, dx: float, dy: float, side: float = 40) -> Path:
+    return lambda i: (x + dx * i, y + dy * i, x + dx * i + side, y + dy * i + side * 1.25)
+
+
+def scene(paths: list[tuple[Path, tuple[int, int]]], frames: range):
+    """Chunk, and what a perfect detector finds in each of its frames."""
+    pictures = [picture([(path(i), hue) for path, hue in paths], i) for i in frames]
+    found = {i - frames.start: detections([(path(i), 0.9) for path, _ in paths]) for i in frames}
+    return scene_chunk(pictures, first=frames.start, seq=frames.start // 25), found
+
+
+def covered(regions: tuple[Region, ...], box: Box) -> float:
+    return max((inside_share(box, region.box) for region in regions), default=0.0)
+
+
+def tracks_of(result: RegionSet) -> set[int]:
+    return {region.track for row in result.frames for region in row}
+
+
+def test_step_object_moves_in_line_stays_covered_under_one_id() -> None:
+    path = line(20, 60, 4, 1)
+    chunk, found = scene([(path, RED)], range(25))
+    state, result = Tracker().step(TrackerState(), chunk, every(found, 25, 5))
+    assert len(result.frames) == 25 and tracks_of(result) == {1} and not result.failed
+    for i, row in enumerate(result.frames):
+        assert iou(row[0].box, path(i)) > 0.85
+        assert row[0].source == ("detected" if i in (0, 5, 10, 15, 20, 24) else "tracked")
+    assert state.next_track == 2 and len(state.tracks) == 1 and state.tracks[0].hits == 6
+
+
+def test_step_object_turns_between_detections_stays_covered() -> None:
+    def path(i: int) -> Box:
+        x, y = 100 + 40 * (i % 10 if i % 20 < 10 else 10 - i % 10) / 10, 80
+        return x, y, x + 40, y + 50
+
+    chunk, found = scene([(path, RED)], range(25))
+    _, result = Tracker().step(TrackerState(), chunk, every(found, 25, 5))
+    assert min(covered(row, path(i)) for i, row in enumerate(result.frames)) > 0.85
+
+
+def test_step_over_chunks_keeps_the_id() -> None:
+    path = line(20, 60, 2, 0)
+    one, found_one = scene([(path, RED)], range(25))
+    two, found_two = scene([(path, RED)], range(25, 50))
+    tracker = Tracker()
+    state, first = tracker.step(TrackerState(), one, every(found_one, 25, 5), two, every(found_two, 25, 5))
+    _, second = tracker.step(state, two, every(found_two, 25, 5))
+    assert tracks_of(first) == tracks_of(second) == {1}
+
+
+def test_step_objects_cross_keep_their_ids() -> None:
+    left, right = line(20, 80, 5, 0), line(260, 84, -5, 0)
+    frames = range(45)
+    pictures = [picture([(left(i), RED), (right(i), BLUE)], i) for i in frames]
+    chunk = scene_chunk(pictures)
+    found = {}
+    for i in range(0, 45, 4):
+        hidden = iou(left(i), right(i)) > 0.3
+        found[i] = detections([(right(i), 0.9)] if hidden else [(left(i), 0.8), (right(i), 0.9)])
+    _, result = Tracker().step(TrackerState(), chunk, found)
+    ids = {region.track: region for region in result.frames[0]}
+    first_left = next(t for t, region in ids.items() if region.box[0] < 100)
+    last_left = next(region for region in result.frames[44] if region.track == first_left)
+    assert tracks_of(result) == set(ids) and iou(last_left.box, left(44)) > 0.7
+    for i, row in enumerate(result.frames):
+        assert covered(row, left(i)) > 0.8 and covered(row, right(i)) > 0.8
+
+
+def test_step_object_occluded_comes_back_under_its_id() -> None:
+    path, wall = line(20, 80, 4, 0), (100.0, 40.0, 150.0, 200.0)
+    pictures = [picture([(path(i), RED), (wall, (128, 128))], i) for i in range(50)]
+    found = {i: detections([] if 15 <= i <= 32 else [(path(i), 0.9)]) for i in range(0, 50, 3)}
+    _, result = Tracker().step(TrackerState(), scene_chunk(pictures), found)
+    assert tracks_of(result) == {1}
+    assert {result.frames[i][0].source for i in range(16, 33)} == {"filled"}
+    assert min(covered(row, path(i)) for i, row in enumerate(result.frames)) > 0.8
+
+
+def test_step_lost_object_coasts_grows_and_ends() -> None:
+    box = (100.0, 80.0, 140.0, 130.0)
+    pictures = [picture([(box, RED)] if i < 6 else [], i) for i in range(50)]
+    found = {i: detections([(box, 0.9)] if i <= 5 else []) for i in range(0, 50, 5)}
+    state, result = Tracker().step(TrackerState(), scene_chunk(pictures), found)
+    coasting = [i for i, row in enumerate(result.frames) if row and row[0].source == "coasting"]
+    assert coasting == list(range(10, 31)) and not state.tracks
+    assert inside_share(result.frames[9][0].box, result.frames[30][0].box) > 0.99
+    assert all(covered(result.frames[i], box) > 0.95 for i in coasting)
+
+
+def test_step_object_found_late_is_filled_back_to_the_edge() -> None:
+    path = line(-60, 60, 5, 0)
+    chunk, found = scene([(path, RED)], range(30))
+    late = {i: found[i] if i >= 20 else detections([]) for i in range(0, 30, 5)}
+    _, result = Tracker().step(TrackerState(), chunk, late)
+    visible = [i for i in range(30) if path(i)[2] > 15]
+    assert min(covered(result.frames[i], path(i)) for i in visible) > 0.85
+    assert {row[0].source for row in result.frames[15:20]} == {"filled"} and not result.frames[0]
+
+
+def test_step_object_found_in_next_chunk_is_filled_back_with_the_id_it_gets_there() -> None:
+    path, other = line(200, 60, -3, 0), line(20, 150, 1, 0)
+    one, found_one = scene([(other, BLUE), (path, RED)], range(25))
+    two, found_two = scene([(other, BLUE), (path, RED)], range(25, 50))
+    blind = {i: detections([(other(i), 0.9)]) for i in range(0, 25, 4)}
+    tracker = Tracker()
+    state, first = tracker.step(TrackerState(), one, blind, two, every(found_two, 25, 5))
+    _, second = tracker.step(state, two, every(found_two, 25, 5))
+    assert [r.track for r in first.frames[20] if r.source == "filled"] == [2] and tracks_of(second) == {1, 2}
+    assert min(covered(first.frames[i], path(i)) for i in range(5, 25)) > 0.8
+    assert {track.id for track in state.tracks} == {1}
+
+
+def test_step_gap_over_the_chunk_border_is_bridged() -> None:
+    path = line(60, 60, 3, 0)
+    one, found_one = scene([(path, RED)], range(25))
+    two, found_two = scene([(path, RED)], range(25, 50))
+    lost = {i: found_one[i] if i < 16 else detections([]) for i in range(0, 25, 4)}
+    state, result = Tracker().step(TrackerState(), one, lost, two, every(found_two, 25, 5))
+    assert result.frames[24][0].source == "filled" and iou(result.frames[24][0].box, path(24)) > 0.8
+    alone_state, alone = Tracker().step(TrackerState(), one, lost)
+    assert alone.frames[24][0].source == "coasting" and alone_state == state
+
+
+def test_step_cut_ends_tracks_and_stops_back_fill() -> None:
+    before, after = line(40, 60, 0, 0), line(200, 100, 0, 0)
+    pictures = [picture([(before(i), RED)] if i < 12 else [(after(i), BLUE)], i) for i in range(25)]
+    found = {i: detections([(before(i), 0.9)] if i < 12 else []) for i in (0, 5, 10, 11, 12)}
+    found |= {i: detections([(after(i), 0.9)]) for i in (15, 20, 24)}
+    state, result = Tracker().step(TrackerState(), scene_chunk(pictures), found, cuts=frozenset({12}))
+    assert result.cuts == {12} and {track.id for track in state.tracks} == {2}
+    assert [{r.track for r in row} for row in result.frames] == [{1}] * 12 + [{2}] * 13
+
+
+def test_step_cut_in_next_chunk_keeps_its_objects_out() -> None:
+    path = line(100, 60, 0, 0)
+    one, _ = scene([], range(25))
+    two, found_two = scene([(path, RED)], range(25, 50))
+    nothing = {i: detections([]) for i in range(0, 25, 4)}
+    _, result = Tracker().step(TrackerState(), one, nothing, two, every(found_two, 25, 5), frozenset({25}))
+    assert result.frames == ((),) * 25 and result.cuts == frozenset()
+
+
+def test_step_weak_detection_continues_but_starts_no_track() -> None:
+    path = line(60, 60, 2, 0)
+    chunk, _ = scene([(path, RED)], range(20))
+    weak = {i: detections([(path(i), 0.3)]) for i in range(0, 20, 5)}
+    _, none = Tracker().step(TrackerState(), chunk, weak)
+    assert not tracks_of(none)
+    _, one = Tracker().step(TrackerState(), chunk, weak | {0: detections([(path(0), 0.9)])})
+    assert tracks_of(one) == {1} and one.frames[15][0].source == "detected"
+
+
+@pytest.mark.parametrize(
+    ("examined", "failed", "expected"),
+    [
+        ((0, 5, 10, 14), (), set()),
+        ((0, 5, 10, 14), (5,), set(range(1, 10))),
+        ((0, 5, 10, 14), (0,), set(range(0, 5))),
+        ((0, 5, 10, 14), (14,), {11, 12, 13, 14}),
+        (tuple(range(15)), (3, 9), {3, 9}),
+        ((0, 7), (0, 7), set(range(15))),
+        ((), (), set(range(15))),
+    ],
+)
+def test_step_failed_examination_masks_all_that_relied_on_it(examined, failed, expected) -> None:
+    chunk, _ = scene([], range(15))
+    found = {i: None if i in failed else detections([]) for i in examined}
+    assert Tracker().step(TrackerState(), chunk, found)[1].failed == expected
+
+
+def test_step_frames_nobody_looked_at_for_a_second_are_failed() -> None:
+    chunk, found = scene([], range(40))
+    _, result = Tracker().step(TrackerState(), chunk, {0: found[0], 39: found[39]})
+    assert result.failed == set(range(1, 39))
+
+
+def test_step_more_objects_than_tracks_masks_whole_frames() -> None:
+    paths = [(line(10 + 60 * k, 60, 0, 0, 30), RED) for k in range(5)]
+    chunk, found = scene(paths, range(10))
+    state, result = Tracker(TrackSettings(max_tracks=3)).step(TrackerState(), chunk, every(found, 10, 3))
+    assert result.failed == set(range(10)) and len(state.tracks) == 3
+
+
+def test_step_twice_gives_equal_output_and_leaves_the_state() -> None:
+    paths = [(line(20, 60, 4, 1), RED), (line(200, 150, -3, -2), BLUE)]
+    one, found_one = scene(paths, range(25))
+    two, found_two = scene(paths, range(25, 50))
+    tracker = Tracker()
+    state, _ = tracker.step(TrackerState(), one, every(found_one, 25, 5))
+    kept = copy.deepcopy(state)
+    first = tracker.step(state, two, every(found_two, 25, 5))
+    second = Tracker().step(state, two, every(found_two, 25, 5))
+    assert state == kept and first == second
+
+
+def test_step_state_holds_float32_numbers_within_a_kibibyte() -> None:
+    chunk, found = scene([(line(20, 60, 4, 1), RED)], range(25))
+    found = {i: replace(f, landmarks=f.boxes.repeat(5, 0)[None, :, :2] if len(f.boxes) else f.landmarks)
+             for i, f in found.items()}  # fmt: skip
+    state, _ = Tracker().step(TrackerState(), chunk, found)
+    (track,) = state.tracks
+    numbers = (*track.mean, *track.covariance, track.score, *track.landmarks)
+    assert len(track.landmarks) == 10 and len(track.histogram) == 256
+    assert 4 * len(numbers) + len(track.histogram) + 3 * 10 + 192 < 1024
+
+
+def test_step_regions_stay_inside_the_picture() -> None:
+    paths = [(line(290, 200, 1.5, 1.2), RED), (line(-20, -30, 0, 0), BLUE)]
+    chunk, found = scene(paths, range(20))
+    _, result = Tracker().step(TrackerState(), chunk, every(found, 20, 5))
+    for row in result.frames:
+        for region in row:
+            x1, y1, x2, y2 = region.box
+            assert 0 <= x1 < x2 <= WIDTH and 0 <= y1 < y2 <= HEIGHT and x2 - x1 >= 2 and y2 - y1 >= 2
+
+
+def test_step_other_size_next_is_another_scene() -> None:
+    path = line(100, 60, 0, 0)
+    one, found_one = scene([(path, RED)], range(10))
+    small = [replace(p.planes, y=p.planes.y[:120, :160], u=p.planes.u[:60, :80], v=p.planes.v[:60, :80])
+             for p in one.frames]  # fmt: skip
+    two = scene_chunk(small)
+    state, result = Tracker().step(TrackerState(), one, every(found_one, 10, 4), two, {0: detections([])})
+    assert tracks_of(result) == {1} and state.tracks
+
+
+def test_step_index_outside_the_chunk_is_refused() -> None:
+    chunk, found = scene([], range(5))
+    with pytest.raises(UsageError, match="frame 7"):
+        Tracker().step(TrackerState(), chunk, {7: found[0]})
+
+
+def test_step_two_kinds_never_share_a_track() -> None:
+    box = (100.0, 80.0, 140.0, 130.0)
+    chunk, _ = scene([(lambda i: box, RED)], range(10))
+    both: dict[int, Detections | tuple[Detections, ...] | None] = {
+        i: (detections([(box, 0.9)]), detections([(box, 0.8)], "plate")) for i in (0, 5, 9)
+    }
+    _, result = Tracker().step(TrackerState(), chunk, both)
+    assert [[(r.track, r.kind) for r in row] for row in result.frames] == [[(1, "face"), (2, "plate")]] * 10
