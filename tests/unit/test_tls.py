@@ -96,9 +96,16 @@ def test_signer_identity_of_another_ca_is_refused(folder: Path, tmp_path: Path) 
         tls.signer_identity(foreign.certificate_der(), folder / "ca.pem", at=NOW)
 
 
-def test_signer_identity_every_byte_changed_is_refused(folder: Path) -> None:
+def test_signer_identity_every_byte_changed_never_vouches_for_another(folder: Path) -> None:
     der = tls.issue_signer(folder, "pipeline", now=NOW).certificate_der()
+    true = tls.signer_identity(der, folder / "ca.pem", at=NOW)
+    accepted = []
     for place in range(len(der)):
         damaged = der[:place] + bytes([der[place] ^ 1]) + der[place + 1 :]
-        with pytest.raises(BadSignature):
-            tls.signer_identity(damaged, folder / "ca.pem", at=NOW)
+        try:
+            assert tls.signer_identity(damaged, folder / "ca.pem", at=NOW) == true
+            accepted.append(place)
+        except BadSignature:
+            continue
+    # the count of unused bits before the CA's signature is the one byte outside signed content that may differ
+    assert len(accepted) <= 1
