@@ -129,7 +129,7 @@ class VideoHead:
 
 @dataclass(frozen=True, slots=True)
 class VideoEnd:
-    """Closes a video: totals, and for each authority how many parts and where the last are."""
+    """Closes a video: totals (`frames` counts gaps too), and per authority how many parts and where the last are."""
 
     camera_id: str
     video_id: str

@@ -145,7 +145,7 @@ def extend(chain: Chain, following: Checked) -> Chain:
 
 def _with_chunk(chain: Chain, chunk: OperatorChunk, checked: Checked) -> Chain:
     where = checked.where
-    if chunk.chunk_seq > chain.next_seq:
+    if chunk.chunk_seq > chain.next_seq and not chunk.gaps:
         raise MissingChunk(f"{chunk.video_id}: chunk {chain.next_seq} is missing before {chunk.chunk_seq}")
     if chunk.chunk_seq < chain.next_seq:
         raise ChainBroken(f"{where} comes after chunk {chain.next_seq - 1}")
@@ -197,7 +197,7 @@ def _with_end(chain: Chain, end: VideoEnd, where: str) -> Chain:
         raise ChainBroken(f"{where} closes another sequence of chunks")
     if chain.first == 0:
         signed = {(c.authority, c.parts, c.previous) for c in end.evidence if c.parts}
-        if end.frames != chain.frames or signed != {(c.authority, c.parts, c.previous) for c in chain.evidence}:
+        if end.frames != chain.next_frame or signed != {(c.authority, c.parts, c.previous) for c in chain.evidence}:
             raise ChainBroken(f"{where}: its totals aren't those of its chunks")
     return replace(chain, covered=end.chunks, end=end)
 
