@@ -1,0 +1,364 @@
+"""Run a stage over the records of a source: decode, step, send, await, store, ack, quarantine. Knows no broker.
+
+The order for one chunk is: step -> send the outputs and await their acknowledgement -> store the state -> done. A
+partition is acked up to the first record that isn't done, never over it. So every state that a crash can leave is
+one in which the same records come again and make the same bytes; what was stored as delivered is dropped.
+
+A chunk is held until the next of its video arrives, to look ahead. It is flushed without look-ahead when the
+partition has too much unacked behind it or when its camera is silent. Both depend on what lies in the source alone
+(`tick` is told which partitions aren't read to their end), and the decision is stored before the chunk is sent: a
+chunk that comes again is processed as it was the first time.
+
+Each camera is a lane: its records in order, one step at a time, in the pool. Lanes run side by side.
+Three outcomes: a poison record goes to quarantine; a transient error is tried again, within a bound; anything else
+stops the runner with everything unacked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field, replace
+from typing import Generic, Protocol, TypeVar
+
+from schemas.codec import pack, unpack_as
+from schemas.errors import PoisonError, SealframeError, TransientError
+from schemas.state import MAX_STATE_BYTES, CameraState
+
+Body = TypeVar("Body")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A record as it lies in its source."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes
+    value: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A record to send."""
+
+    topic: str
+    key: bytes
+    value: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Item(Generic[Body]):
+    """What a stage made of an arrival: where it stands in its video, and the rest."""
+
+    video_id: str
+    seq: int
+    end: bool
+    body: Body = field(repr=False)
+
+
+class Stage(Protocol[Body]):
+    """One part of the topology. `open`, `step` and `quarantine` run in the pool."""
+
+    def open(self, arrival: Arrival) -> Item[Body]:
+        """Check and decode; raises PoisonError for a record that can't be processed."""
+        ...
+
+    def initial(self, camera_id: str) -> CameraState:
+        """State of a camera that was never seen."""
+        ...
+
+    def step(
+        self, state: CameraState, item: Item[Body], following: Item[Body] | None
+    ) -> tuple[CameraState, Sequence[Output]]:
+        """State at the end of the chunk, and what to send, in order; equal input gives equal outputs."""
+        ...
+
+    def quarantine(self, arrival: Arrival, reason: str) -> Output:
+        """The record sealed away, with the reason."""
+        ...
+
+
+class Port(Protocol):
+    """What the runner needs of the world."""
+
+    async def load(self, camera_id: str) -> bytes | None:
+        """The stored state."""
+        ...
+
+    async def store(self, camera_id: str, state: bytes) -> None:
+        """Store a state; returns once it is durable."""
+        ...
+
+    async def send(self, output: Output) -> None:
+        """Send a record; returns once it is acknowledged."""
+        ...
+
+    def ack(self, partition: int, offset: int) -> None:
+        """All records of the partition up to and with this one are done."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds. `unacked_*` are per partition; a retry waits `backoff_s`, doubled each time."""
+
+    unacked_records: int = 256
+    unacked_bytes: int = 64 * 2**20
+    idle_ms: int = 3_000
+    retries: int = 6
+    backoff_s: float = 0.25
+
+
+@dataclass(slots=True)
+class Counters:
+    """Figures of a runner since its start."""
+
+    processed: int = 0
+    flushed: int = 0
+    repeated: int = 0
+    quarantined: int = 0
+    retried: int = 0
+    sent: int = 0
+    sent_bytes: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class _Slot:
+    arrival: Arrival
+    done: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class _Lane(Generic[Body]):
+    """A camera's records; `held` waits for the next of its video, `seen_ms` is when a tick first saw it wait."""
+
+    camera: str
+    waiting: deque[tuple[_Slot, bool]] = field(default_factory=deque)
+    held: tuple[_Slot, Item[Body]] | None = None
+    seen_ms: int | None = None
+    task: asyncio.Task[None] | None = None
+
+    @property
+    def resting(self) -> bool:
+        return self.task is None and not self.waiting
+
+
+@dataclass(slots=True, eq=False)
+class _Partition(Generic[Body]):
+    slots: deque[_Slot] = field(default_factory=deque)
+    size: int = 0
+    lanes: dict[bytes, _Lane[Body]] = field(default_factory=dict)
+
+
+class Runner(Generic[Body]):
+    """Runs one stage. `gate` returns once processing is allowed; `sleep` waits between retries."""
+
+    def __init__(
+        self,
+        stage: Stage[Body],
+        port: Port,
+        pool: Executor,
+        limits: Limits | None = None,
+        *,
+        gate: Callable[[], Awaitable[None]] | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._stage, self._port, self._pool = stage, port, pool
+        self._limits, self._gate, self._sleep = limits or Limits(), gate, sleep
+        self._partitions: dict[int, _Partition[Body]] = {}
+        self._moved = asyncio.Event()
+        self.counters = Counters()
+        self.error: Exception | None = None
+        self.stopped = asyncio.Event()
+
+    async def submit(self, arrival: Arrival) -> None:
+        """Take the next record of its partition; waits while too much is unacked. Takes none after a failure."""
+        partition = self._partitions.setdefault(arrival.partition, _Partition())
+        while self._full(partition) and self.error is None:
+            self._moved.clear()
+            self._flush_head(partition)
+            await self._moved.wait()
+        if self.error is not None or self._partitions.get(arrival.partition) is not partition:
+            return
+        slot = _Slot(arrival)
+        partition.slots.append(slot)
+        partition.size += len(arrival.value)
+        lane = partition.lanes.setdefault(arrival.key, _Lane(arrival.key.decode(errors="replace")))
+        self._queue(partition, lane, slot, flush=False)
+
+    def tick(self, now_ms: int, behind: Collection[int] = ()) -> None:
+        """Flush what has been held for the idle time, but not in partitions `behind` the end of their source."""
+        for number, partition in self._partitions.items():
+            for lane in partition.lanes.values():
+                if lane.held is None or not lane.resting or number in behind:
+                    lane.seen_ms = None
+                elif lane.seen_ms is None:
+                    lane.seen_ms = now_ms
+                elif now_ms - lane.seen_ms >= self._limits.idle_ms:
+                    self._queue(partition, lane, lane.held[0], flush=True)
+
+    async def settle(self) -> None:
+        """Wait until no lane works: all is done, held, or failed."""
+        while self.error is None and not all(lane.resting for lane in self._lanes()):
+            self._moved.clear()
+            await self._moved.wait()
+
+    async def revoke(self, partitions: Collection[int] | None = None) -> None:
+        """Forget these partitions (all if None) as a crash would: what is unacked will come again."""
+        gone = [self._partitions.pop(n) for n in list(self._partitions) if partitions is None or n in partitions]
+        tasks = [lane.task for partition in gone for lane in partition.lanes.values() if lane.task]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._moved.set()
+
+    def unacked(self) -> int:
+        """Records taken and not acked."""
+        return sum(len(partition.slots) for partition in self._partitions.values())
+
+    def _lanes(self) -> list[_Lane[Body]]:
+        return [lane for partition in self._partitions.values() for lane in partition.lanes.values()]
+
+    def _full(self, partition: _Partition[Body]) -> bool:
+        bound = self._limits
+        return len(partition.slots) >= bound.unacked_records or partition.size >= bound.unacked_bytes
+
+    def _flush_head(self, partition: _Partition[Body]) -> None:
+        head = partition.slots[0]
+        lane = partition.lanes.get(head.arrival.key)
+        if lane is not None and lane.resting and lane.held is not None and lane.held[0] is head:
+            self._queue(partition, lane, head, flush=True)
+
+    def _queue(self, partition: _Partition[Body], lane: _Lane[Body], slot: _Slot, *, flush: bool) -> None:
+        lane.waiting.append((slot, flush))
+        if lane.task is None:
+            lane.task = asyncio.get_running_loop().create_task(self._drain(partition, lane))
+
+    async def _drain(self, partition: _Partition[Body], lane: _Lane[Body]) -> None:
+        try:
+            while lane.waiting and self.error is None:
+                slot, flush = lane.waiting.popleft()
+                await (self._flush(partition, lane, slot) if flush else self._take(partition, lane, slot))
+        except Exception as error:  # the one place where whatever went wrong stops the worker
+            self.error = self.error or error
+            self.stopped.set()
+        finally:
+            lane.task, lane.seen_ms = None, None
+            if lane.held is None and not lane.waiting:
+                partition.lanes = {key: kept for key, kept in partition.lanes.items() if kept is not lane}
+            self._moved.set()
+
+    async def _take(self, partition: _Partition[Body], lane: _Lane[Body], slot: _Slot) -> None:
+        state = await self._load(lane)
+        if slot.arrival.offset < state.next_offset:
+            self._repeated(partition, slot)
+            return
+        try:
+            item = await self._work(self._stage.open, slot.arrival)
+        except PoisonError as error:
+            await self._quarantine(slot.arrival, error)
+            self._done(partition, slot)
+            return
+        last = (lane.held[1].video_id, lane.held[1].seq) if lane.held else (state.video_id, state.last_seq)
+        if item.video_id == last[0] and item.seq <= last[1]:
+            self._repeated(partition, slot)
+            return
+        if lane.held is not None:
+            (before, held), lane.held = lane.held, None
+            follows = held.video_id == item.video_id and held.seq + 1 == item.seq
+            await self._process(partition, lane, before, held, item if follows else None)
+            state = await self._load(lane)
+        if item.end or state.flushed:
+            await self._process(partition, lane, slot, item, None)
+        else:
+            lane.held = (slot, item)
+
+    async def _flush(self, partition: _Partition[Body], lane: _Lane[Body], slot: _Slot) -> None:
+        if lane.held is None or lane.held[0] is not slot:
+            return
+        (_, item), lane.held = lane.held, None
+        await self._store(lane, replace(await self._load(lane), flushed=True))
+        self.counters.flushed += 1
+        await self._process(partition, lane, slot, item, None)
+
+    async def _process(
+        self, partition: _Partition[Body], lane: _Lane[Body], slot: _Slot, item: Item[Body],
+        following: Item[Body] | None,
+    ) -> None:
+        if self._gate is not None:
+            await self._gate()
+        before = await self._load(lane)
+        try:
+            after, outputs = await self._step(before, item, following)
+        except PoisonError as error:
+            await self._quarantine(slot.arrival, error)
+            after, outputs = before, ()
+        else:
+            self.counters.processed += 1
+        for output in outputs:
+            await self._send(output)
+        await self._store(lane, replace(after, flushed=False, next_offset=slot.arrival.offset + 1))
+        self._done(partition, slot)
+
+    async def _step(
+        self, state: CameraState, item: Item[Body], following: Item[Body] | None
+    ) -> tuple[CameraState, Sequence[Output]]:
+        """Step; when that fails with look-ahead, it may be the next chunk that is poison: once more without."""
+        try:
+            return await self._work(self._stage.step, state, item, following)
+        except PoisonError:
+            if following is None:
+                raise
+            return await self._work(self._stage.step, state, item, None)
+
+    async def _quarantine(self, arrival: Arrival, error: PoisonError) -> None:
+        output = await self._work(self._stage.quarantine, arrival, f"{type(error).__name__}: {error}")
+        await self._send(output)
+        self.counters.quarantined += 1
+
+    def _repeated(self, partition: _Partition[Body], slot: _Slot) -> None:
+        self.counters.repeated += 1
+        self._done(partition, slot)
+
+    def _done(self, partition: _Partition[Body], slot: _Slot) -> None:
+        slot.done = True
+        last = None
+        while partition.slots and partition.slots[0].done:
+            last = partition.slots.popleft().arrival
+            partition.size -= len(last.value)
+        if last is not None:
+            self._port.ack(last.partition, last.offset)
+        self._moved.set()
+
+    async def _load(self, lane: _Lane[Body]) -> CameraState:
+        data = await self._again(lambda: self._port.load(lane.camera))
+        return self._stage.initial(lane.camera) if data is None else unpack_as("state", data)
+
+    async def _store(self, lane: _Lane[Body], state: CameraState) -> None:
+        data = pack("state", state)
+        if len(data) > MAX_STATE_BYTES:
+            raise SealframeError(f"{lane.camera}: state of {len(data)} bytes is over {MAX_STATE_BYTES}")
+        await self._again(lambda: self._port.store(lane.camera, data))
+
+    async def _send(self, output: Output) -> None:
+        await self._again(lambda: self._port.send(output))
+        self.counters.sent += 1
+        self.counters.sent_bytes += len(output.value)
+
+    async def _work(self, call: Callable[..., Result], *arguments: object) -> Result:
+        loop = asyncio.get_running_loop()
+        return await self._again(lambda: loop.run_in_executor(self._pool, call, *arguments))
+
+    async def _again(self, call: Callable[[], Awaitable[Result]]) -> Result:
+        for attempt in range(self._limits.retries):
+            try:
+                return await call()
+            except TransientError:
+                self.counters.retried += 1
+                await self._sleep(self._limits.backoff_s * 2**attempt)
+        return await call()

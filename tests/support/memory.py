@@ -1,0 +1,127 @@
+"""A source, a table and sinks in memory, which can be cut off at any step; and a small stage to run on them."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+
+from schemas.errors import MalformedRecord, UndecodableChunk
+from schemas.state import CameraState
+from streams.runner import Arrival, Item, Limits, Output, Runner
+
+TOPIC = "source"
+OUT = "out"
+QUARANTINE = "quarantine"
+
+
+class Cut(Exception):
+    """The process dies here."""
+
+
+@dataclass
+class MemoryPort:
+    """Table, sinks and commits outlive a `Cut`, as they outlive a worker.
+
+    `cut_at`: number of the call to die in; `after`: it takes effect first, but its answer is never seen.
+    """
+
+    table: dict[str, bytes] = field(default_factory=dict)
+    sent: list[Output] = field(default_factory=list)
+    acked: dict[int, list[int]] = field(default_factory=dict)
+    calls: list[str] = field(default_factory=list)
+    cut_at: int | None = None
+    after: bool = False
+    count: int = 0
+
+    async def load(self, camera_id: str) -> bytes | None:
+        self._step("load", lambda: None)
+        return self.table.get(camera_id)
+
+    async def store(self, camera_id: str, state: bytes) -> None:
+        await asyncio.sleep(0)
+        self._step("store", lambda: self.table.update({camera_id: state}))
+
+    async def send(self, output: Output) -> None:
+        await asyncio.sleep(0)
+        self._step("send", lambda: self.sent.append(output))
+
+    def ack(self, partition: int, offset: int) -> None:
+        self._step("ack", lambda: self.acked.setdefault(partition, []).append(offset))
+
+    def committed(self, partition: int) -> int:
+        """Where a restarted worker reads on."""
+        offsets = self.acked.get(partition, [])
+        return offsets[-1] + 1 if offsets else 0
+
+    def of(self, topic: str) -> list[Output]:
+        """What was sent to a topic, in order."""
+        return [output for output in self.sent if output.topic == topic]
+
+    def _step(self, name: str, effect: Callable[[], None]) -> None:
+        self.count += 1
+        dies = self.count == self.cut_at
+        if not dies or self.after:
+            self.calls.append(name)
+            effect()
+        if dies:
+            raise Cut(name)
+
+
+class DigestStage:
+    """Outputs say what was seen of a chunk, of the next one, and of all before it.
+
+    A record whose `poison` is "open" or "step" can't be processed.
+    """
+
+    def __init__(self) -> None:
+        self.stepped: list[tuple[str, int, int | None]] = []
+
+    def open(self, arrival: Arrival) -> Item[dict[str, object]]:
+        body = json.loads(arrival.value)
+        if body.get("poison") == "open":
+            raise MalformedRecord(f"{arrival.topic}/{arrival.partition} at {arrival.offset}")
+        return Item(body["video"], body["seq"], body.get("end", False), body | {"camera": arrival.key.decode()})
+
+    def initial(self, camera_id: str) -> CameraState:
+        return CameraState()
+
+    def step(
+        self, state: CameraState, item: Item[dict[str, object]], following: Item[dict[str, object]] | None
+    ) -> tuple[CameraState, Sequence[Output]]:
+        if item.body.get("poison") == "step" or (following and following.body.get("poison") == "step"):
+            raise UndecodableChunk(f"{item.video_id} chunk {item.seq}")
+        self.stepped.append((item.video_id, item.seq, following.seq if following else None))
+        seen = json.dumps([item.body, following.body if following else None], sort_keys=True).encode()
+        digest = hashlib.sha256(state.last_digest + seen).digest()
+        key = str(item.body["camera"]).encode()
+        name = f"{item.video_id}/{item.seq}".encode()
+        outputs = [Output(OUT, key, part + b" " + name + b" " + digest) for part in (b"evidence", b"operator")]
+        return replace(state, video_id=item.video_id, last_seq=item.seq, last_digest=digest, ended=item.end), outputs
+
+    def quarantine(self, arrival: Arrival, reason: str) -> Output:
+        return Output(QUARANTINE, arrival.key, f"{arrival.partition}/{arrival.offset} {reason}".encode())
+
+
+def chunk(camera: str, video: str, seq: int, *, end: bool = False, poison: str = "") -> tuple[bytes, bytes]:
+    """Key and value of a record for `DigestStage`."""
+    body: dict[str, object] = {"video": video, "seq": seq, "end": end} | ({"poison": poison} if poison else {})
+    return camera.encode(), json.dumps(body).encode()
+
+
+def arrivals(records: Sequence[tuple[bytes, bytes]], partition: int = 0) -> list[Arrival]:
+    """Records as they lie in a partition."""
+    return [Arrival(TOPIC, partition, offset, key, value) for offset, (key, value) in enumerate(records)]
+
+
+async def no_wait(seconds: float) -> None:
+    """Instead of sleeping."""
+    await asyncio.sleep(0)
+
+
+def runner(port: MemoryPort, pool: ThreadPoolExecutor, stage: DigestStage | None = None, **limits: int) -> Runner:  # type: ignore[type-arg]
+    """A runner over memory, with small bounds."""
+    return Runner(stage or DigestStage(), port, pool, Limits(**({"idle_ms": 100} | limits)), sleep=no_wait)
