@@ -24,7 +24,7 @@ from schemas.frames import BLOCK, CodedUnit, DecodedChunk, Planes, VideoFormat
 from schemas.records import Piece, PieceFrame, PieceUnit, Quality
 
 MIN_PSNR_DB = 45.0
-CRFS = (18, 14, 10, 6)
+CRFS = (20, 18, 16, 13, 10)
 PRESET = "veryfast"
 MAX_PIECE_SIDE = 8192
 

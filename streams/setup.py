@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import MappingProxyType
 from typing import cast, get_args
 
-from infra.models import centerface
+from infra.models import resolve
 from operators.desensitise.policy import Policy, Preset
 from operators.detect import FaceDetector
 from schemas.errors import UsageError
@@ -14,7 +15,7 @@ from schemas.records import Quality
 
 def detector() -> FaceDetector:
     """The face detector of the default profile."""
-    return FaceDetector(centerface())
+    return FaceDetector(resolve("centerface", Path()))
 
 
 def file_policy(
