@@ -76,6 +76,7 @@ class KafkaAccess:
             "ssl.endpoint.identification.algorithm": "https",
             "broker.address.family": "v4" if self.bootstrap.startswith("localhost:") else "any",
             "socket.timeout.ms": 10_000,
+            "reconnect.backoff.ms": 250,
             "reconnect.backoff.max.ms": 2_000,
             "log_level": 0,
         }
@@ -94,15 +95,18 @@ class ErrorWatch:
 
     @property
     def denied(self) -> bool:
-        """The last thing reported was a refusal."""
-        return self.last is not None and self.last.code() in DENIED
+        """The last thing reported was a refusal.
+
+        With TLS 1.3 a client learns only after its handshake that its certificate is refused, by an alert.
+        """
+        return self.last is not None and (self.last.code() in DENIED or "ssl/tls alert" in self.last.str())
 
     def translate(self, error: KafkaError | KafkaException, what: str) -> SealframeError:
         """An error of ours for one of Kafka's; a time-out after a refused handshake is a refusal."""
         cause = error.args[0] if isinstance(error, KafkaException) else error
         timed_out = cause.code() in (KafkaError._MSG_TIMED_OUT, KafkaError._TIMED_OUT, KafkaError._TRANSPORT)
-        if timed_out and self.last is not None and self.denied:
-            cause = self.last
+        if timed_out and self.denied:
+            return AccessDenied(f"{what}: certificate refused")
         if cause.code() in DENIED:
             return AccessDenied(f"{what}: {cause.name()}")
         if cause.code() == KafkaError.MSG_SIZE_TOO_LARGE:
@@ -146,6 +150,7 @@ class Producer:
                 self._failed.append(failure)
                 sent.set_exception(failure)
             else:
+                self._watch.last = None
                 place = int(message.partition() or 0), int(message.offset() or 0)
                 sent.set_result(Message(topic, *place, key, value, message.timestamp()[1]))
 
@@ -230,8 +235,8 @@ class Consumer:
         """
         message = self._consumer.poll(seconds)
         if message is None:
-            if self._watch.last is not None and self._watch.denied:
-                raise self._watch.translate(self._watch.last, self._what)
+            if self._watch.denied:
+                raise AccessDenied(f"{self._what}: certificate refused")
             return None
         error = message.error()
         if error is not None:

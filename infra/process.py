@@ -6,6 +6,8 @@ A pid file holds pid and start time, so that another process that got the same p
 from __future__ import annotations
 
 import os
+import pwd
+import signal
 import socket
 import subprocess
 from collections.abc import Sequence
@@ -19,8 +21,12 @@ from schemas.errors import ConfigError
 STOP_SECONDS = 20.0
 
 
-def spawn(command: Sequence[str], log: Path, pid_file: Path, *, cwd: Path | None = None) -> int:
+def spawn(
+    command: Sequence[str], log: Path, pid_file: Path, *, cwd: Path | None = None, user: str | None = None
+) -> int:
     """Start a program in a session of its own, its output appended to `log`; return its pid.
+
+    `user`: the account to run as, with root only.
 
     Raises:
         ConfigError: the program isn't there.
@@ -31,7 +37,7 @@ def spawn(command: Sequence[str], log: Path, pid_file: Path, *, cwd: Path | None
         try:
             child = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, cwd=cwd,
-                start_new_session=True,
+                start_new_session=True, user=user, group=_group(user), extra_groups=[] if user else None,
             )
         except FileNotFoundError as error:
             raise ConfigError(f"program {command[0]!r} is not installed") from error
@@ -41,18 +47,36 @@ def spawn(command: Sequence[str], log: Path, pid_file: Path, *, cwd: Path | None
     return child.pid
 
 
+def run(
+    command: Sequence[str], *, cwd: Path | None = None, user: str | None = None, seconds: float = 60.0
+) -> subprocess.CompletedProcess[str]:
+    """Run a short program to its end; `stdout` of the result holds all its output.
+
+    Raises:
+        ConfigError: the program isn't there, or takes too long.
+
+    """
+    try:
+        return subprocess.run(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=cwd,
+            user=user, group=_group(user), extra_groups=[] if user else None, timeout=seconds,
+        )
+    except (FileNotFoundError, subprocess.TimeoutExpired) as error:
+        raise ConfigError(f"program {command[0]!r} is not installed or doesn't end") from error
+
+
 def running(pid_file: Path) -> int | None:
     """Pid of the process that the file names, None when it isn't alive."""
     process = _process(pid_file)
     return process.pid if process else None
 
 
-def stop(pid_file: Path, *, seconds: float = STOP_SECONDS) -> None:
-    """End the process: SIGTERM, after `seconds` SIGKILL. Nothing happens when it isn't alive."""
+def stop(pid_file: Path, *, how: signal.Signals = signal.SIGTERM, seconds: float = STOP_SECONDS) -> None:
+    """End the process: signal `how`, after `seconds` SIGKILL. Nothing happens when it isn't alive."""
     process = _process(pid_file)
     if process:
         try:
-            process.terminate()
+            process.send_signal(how)
             process.wait(seconds)
         except psutil.TimeoutExpired:
             process.kill()
@@ -87,6 +111,10 @@ def tail(log: Path, lines: int = 12) -> str:
     if not log.exists():
         return f"(no log at {log.name})"
     return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
+
+
+def _group(user: str | None) -> int | None:
+    return pwd.getpwnam(user).pw_gid if user else None
 
 
 def _process(pid_file: Path) -> psutil.Process | None:

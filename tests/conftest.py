@@ -37,3 +37,21 @@ def broker(services_home: Path, ca: Path) -> Iterator[services.Broker]:
     started = services.start_broker(services_home, ca)
     yield started
     started.server.stop()
+
+
+def _postgres(home: Path, platform: str) -> Iterator[services.Postgres]:
+    started = services.start_postgres(home, platform)
+    yield started
+    started.server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres_operator(services_home: Path) -> Iterator[services.Postgres]:
+    """The operating platform's cluster; `fresh()` and `database()` give a test its own database."""
+    yield from _postgres(services_home, "operator")
+
+
+@pytest.fixture(scope="session")
+def postgres_authority(services_home: Path) -> Iterator[services.Postgres]:
+    """The cluster of authority `city-faces`, with pgvector."""
+    yield from _postgres(services_home, "authority-city-faces")

