@@ -1,0 +1,222 @@
+"""HTTPS API of the operating platform. Who may call is decided by `infra.https`: client certificates only.
+
+Ids are looked up in the index, never made into paths; a video answers as far as it is stored, so it plays while it
+grows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from importlib.resources import files
+from typing import Annotated, Any, Literal
+
+import cv2
+from fastapi import FastAPI, Path, Query, Request, Response
+from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+
+from infra.framing import RECORDED, framed
+from operators.detect.picture import rgb_of
+from schemas.codec import encode, pack
+from schemas.errors import AccessDenied, IntegrityError, MissingChunk, SealframeError, TransientError
+from schemas.frames import Planes
+from schemas.records import RecordedRecord
+from schemas.topics import OPERATOR_VIDEO
+from streams.operating.index import Index, Video
+from streams.operating.store import MAX_NUMBER, VIDEO_ID
+
+VIEWERS = ("operator", "viewer-*", "authority-*", "forensic")
+VideoId = Annotated[str, Path(pattern=f"^{VIDEO_ID}$")]
+Number = Annotated[int, Path(ge=0, lt=MAX_NUMBER)]
+PAGE = (
+    ("/", "page.html", "text/html"), ("/page.js", "page.js", "text/javascript"), ("/page.css", "page.css", "text/css"),
+)
+PROTOBUF = "application/x-protobuf"
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "img-src 'self'; media-src 'self' blob:; frame-ancestors 'none'; base-uri 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+
+
+def create_app(index: Index, registry: CollectorRegistry, failing: Callable[[], str] = lambda: "") -> FastAPI:
+    """The app; `failing` says what the sink waits for, empty when nothing."""
+    app = FastAPI(title="Sealframe operating platform", docs_url=None, redoc_url=None)
+    app.add_exception_handler(SealframeError, _answer_error)
+    _add_service(app, registry, failing)
+    _add_page(app)
+    _add_media(app, index)
+    _add_records(app, index)
+
+    @app.middleware("http")
+    async def with_headers(request: Request, call_next: Callable[[Request], Any]) -> Response:
+        response: Response = await call_next(request)
+        response.headers.update(HEADERS)
+        return response
+
+    return app
+
+
+def _add_service(app: FastAPI, registry: CollectorRegistry, failing: Callable[[], str]) -> None:
+    @app.get("/health")
+    def health() -> JSONResponse:
+        """Whether records are being stored."""
+        reason = failing()
+        return JSONResponse({"ok": not reason, "reason": reason}, 503 if reason else 200)
+
+    @app.get("/metrics")
+    def metrics() -> Response:
+        """Prometheus figures."""
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+
+def _add_page(app: FastAPI) -> None:
+    folder = files("streams.operating")
+    for path, name, kind in PAGE:
+        app.get(path, include_in_schema=False)(_asset(folder.joinpath(name).read_bytes(), kind))
+
+
+def _asset(content: bytes, kind: str) -> Callable[[], Response]:
+    return lambda: Response(content, media_type=kind)
+
+
+def _add_records(app: FastAPI, index: Index) -> None:
+    @app.get("/cameras")
+    def cameras() -> list[dict[str, Any]]:
+        """All cameras."""
+        return [{"camera_id": name, "videos": count, "live": live} for name, count, live in index.cameras()]
+
+    @app.get("/videos")
+    def videos(
+        camera: Annotated[str, Query(max_length=200)] = "",
+        limit: Annotated[int, Query(ge=1, le=1000)] = 200,
+        before_ms: Annotated[int | None, Query(ge=0, lt=MAX_NUMBER)] = None,
+    ) -> list[dict[str, Any]]:
+        """Videos, newest first."""
+        return [_described(video) for video in index.videos(camera.replace("\0", ""), limit, before_ms)]
+
+    @app.get("/videos/{video_id}")
+    def video(video_id: VideoId) -> dict[str, Any]:
+        """One video and where its chunks lie in the file."""
+        found = index.video(video_id)
+        places = [
+            {"seq": p.seq, "first_frame": p.first_frame, "frames": p.frames, "at": p.at, "bytes": p.bytes,
+             "capture_ms": p.capture_ms, "seconds": p.seconds}
+            for p in index.places(found)
+        ]
+        return {**_described(found), "places": places}
+
+    @app.get("/videos/{video_id}/records")
+    def records(
+        video_id: VideoId,
+        first: Annotated[int, Query(ge=0, lt=MAX_NUMBER)] = 0,
+        last: Annotated[int | None, Query(ge=0, lt=MAX_NUMBER)] = None,
+    ) -> Response:
+        """Signed records without media, in the format of `sealframe record`: start, chunks, heads, end."""
+        found = index.video(video_id)
+        key = found.camera_id.encode()
+        lines = (
+            framed(encode(RecordedRecord(OPERATOR_VIDEO, key, value, found.received_ms)))
+            for value in index.records(found, first, last)
+        )
+        return Response(RECORDED + b"".join(lines), media_type="application/octet-stream")
+
+    @app.get("/videos/{video_id}/start")
+    def start(video_id: VideoId) -> Response:
+        """The start record with the init segment."""
+        return Response(pack("operator", index.start(index.video(video_id))), media_type=PROTOBUF)
+
+    @app.get("/videos/{video_id}/chunks/{seq}")
+    def chunk(video_id: VideoId, seq: Number) -> Response:
+        """A signed chunk with its fragment."""
+        return Response(pack("operator", index.chunk(index.video(video_id), seq)), media_type=PROTOBUF)
+
+    @app.get("/videos/{video_id}/frames/{frame_no}")
+    def frame(
+        video_id: VideoId, frame_no: Number, form: Annotated[Literal["png", "yuv"], Query(alias="as")] = "png"
+    ) -> Response:
+        """A desensitised picture: PNG, or its planes (y, u, v; 4:2:0, 8 bit) as they were decoded."""
+        found = index.video(video_id)
+        planes = index.frame(found, frame_no)
+        if form == "yuv":
+            size = {"X-Sealframe-Size": f"{found.format.width}x{found.format.height}"}
+            return Response(_raw(planes), media_type="application/octet-stream", headers=size)
+        return Response(_png(planes, found), media_type="image/png")
+
+
+def _add_media(app: FastAPI, index: Index) -> None:
+    @app.head("/videos/{video_id}.mp4", include_in_schema=False)
+    @app.get("/videos/{video_id}.mp4")
+    def media(video_id: VideoId, request: Request) -> Response:
+        """The video as far as it is stored; one byte range a request."""
+        video = index.video(video_id)
+        return _ranged(request, video.bytes, lambda at, length: index.media(video, at, length))
+
+    @app.get("/videos/{video_id}.m3u8")
+    def playlist(video_id: VideoId) -> Response:
+        """HLS over byte ranges of the same file."""
+        video = index.video(video_id)
+        places = index.places(video)
+        target = max([1, *(round(place.seconds + 0.5) for place in places)])
+        lines = ["#EXTM3U", "#EXT-X-VERSION:7", f"#EXT-X-TARGETDURATION:{target}", "#EXT-X-MEDIA-SEQUENCE:0",
+                 "#EXT-X-PLAYLIST-TYPE:EVENT", "#EXT-X-INDEPENDENT-SEGMENTS",
+                 f'#EXT-X-MAP:URI="{video_id}.mp4",BYTERANGE="{video.init_bytes}@0"']
+        for place in places:
+            lines += [f"#EXTINF:{place.seconds:.6f},", f"#EXT-X-BYTERANGE:{place.bytes}@{place.at}", f"{video_id}.mp4"]
+        lines += ["#EXT-X-ENDLIST"] if video.ended else []
+        return PlainTextResponse("\n".join(lines) + "\n", media_type="application/vnd.apple.mpegurl")
+
+
+def _described(video: Video) -> dict[str, Any]:
+    fmt = video.format
+    return {
+        "video_id": video.video_id, "camera_id": video.camera_id, "capture_ms": video.capture_ms,
+        "width": fmt.width, "height": fmt.height, "rotation": fmt.rotation, "frames": video.frames,
+        "chunks": video.chunks, "missing": video.missing, "seconds": video.seconds,
+        "init_bytes": video.init_bytes, "bytes": video.bytes, "ended": video.ended, "fault": video.fault,
+        "conflicts": video.conflicts,
+    }
+
+
+def _ranged(request: Request, size: int, read: Callable[[int, int], Any]) -> Response:
+    """Answer a request for bytes (RFC 9110, 14): all, one range, or 416."""
+    at, length, status = 0, size, 200
+    headers = {"Accept-Ranges": "bytes"}
+    asked = re.fullmatch(r"bytes=(\d{0,18})-(\d{0,18})", request.headers.get("range", ""))
+    if asked and (asked[1] or asked[2]):
+        if asked[1]:
+            at, stop = int(asked[1]), min(int(asked[2]) + 1 if asked[2] else size, size)
+        else:
+            at, stop = max(0, size - int(asked[2])), size
+        if at >= size or (asked[1] and asked[2] and int(asked[2]) < at):
+            return Response(status_code=416, headers={"Content-Range": f"bytes */{size}"})
+        length, status = stop - at, 206
+        headers["Content-Range"] = f"bytes {at}-{stop - 1}/{size}"
+    headers["Content-Length"] = str(length)
+    body = iter(()) if request.method == "HEAD" else read(at, length)
+    return StreamingResponse(body, status, headers, media_type="video/mp4")
+
+
+def _raw(planes: Planes) -> bytes:
+    return b"".join(plane.tobytes() for plane in planes.all())
+
+
+def _png(planes: Planes, video: Video) -> bytes:
+    picture = rgb_of(planes, video.format, video.format.width, video.format.height)
+    done, data = cv2.imencode(".png", picture[:, :, ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 3])
+    if not done:
+        raise MissingChunk(f"{video.video_id}: a picture that can't be written as PNG")
+    return data.tobytes()
+
+
+async def _answer_error(request: Request, error: Exception) -> JSONResponse:
+    if isinstance(error, MissingChunk):
+        status = 404
+    elif isinstance(error, AccessDenied):
+        status = 403
+    else:
+        status = 503 if isinstance(error, TransientError) else 409 if isinstance(error, IntegrityError) else 500
+    return JSONResponse({"error": type(error).__name__, "text": str(error)}, status, headers=HEADERS)

@@ -1,0 +1,145 @@
+"""Takes `operator.video.v1` into the store: check each record, store a batch, raise alarms, commit the offsets.
+
+At least once: a record whose offset wasn't committed comes again and is recognised by its digest. A record that doesn't
+hold is refused, counted and alarmed; all others go on. While disk or database refuse, the same batch is tried again.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from functools import lru_cache
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from infra.kafka import Consumer, Message, Producer
+from schemas.codec import pack, unpack_as
+from schemas.errors import IntegrityError, PoisonError, TransientError
+from schemas.records import Alarm
+from schemas.topics import ALARMS
+from streams.operating.store import Finding, Store
+from streams.verify import Identify, check_record
+
+SOURCE = "operator"
+BATCH_RECORDS = 64
+BATCH_BYTES = 16 * 2**20
+RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0)
+ALARM_AGAIN_MS = 10 * 60_000
+log = logging.getLogger(__name__)
+
+
+class Sink:
+    """One consumer, one store."""
+
+    def __init__(
+        self, consumer: Consumer, producer: Producer, store: Store, identify: Identify, registry: CollectorRegistry
+    ) -> None:
+        """`identify` says whose a signer certificate is; the consumer follows `operator.video.v1`."""
+        self._consumer, self._producer, self._store = consumer, producer, store
+        self._identify = lru_cache(maxsize=64)(identify)
+        self._alarmed: dict[tuple[str, str], int] = {}
+        self.failing = ""
+        self._records = Counter(
+            "sealframe_operator_records", "Records of operator.video.v1 by what became of them", ["outcome"],
+            registry=registry,
+        )
+        self._refused = Counter(
+            "sealframe_operator_refused", "Records that were refused, by error", ["error"], registry=registry
+        )
+        self._bytes = Counter("sealframe_operator_media_bytes", "Media bytes received", registry=registry)
+        self._delay = Gauge(
+            "sealframe_operator_delay_seconds", "From the broker's time stamp to the stored batch", registry=registry
+        )
+
+    def run(self, stop: threading.Event) -> None:
+        """Take records until told to stop.
+
+        Raises:
+            AccessDenied: the broker refuses topic, group or certificate.
+
+        """
+        for finding in self._store.recover():
+            self._alarm(finding)
+        while not stop.is_set():
+            messages = self._gather()
+            if messages:
+                self._insist(messages, stop)
+
+    def take(self, messages: Sequence[Message]) -> None:
+        """Store a batch, raise its alarms, commit its offsets.
+
+        Raises:
+            ServiceUnavailable: disk, database or broker refuse; the same batch may be tried again.
+
+        """
+        with self._store.batch() as batch:
+            for message in messages:
+                try:
+                    record = unpack_as("operator", message.value)
+                    outcome = batch.put(check_record(record, self._identify), message.timestamp_ms)
+                    self._records.labels(outcome).inc()
+                    self._bytes.inc(len(record.media))
+                except (PoisonError, IntegrityError) as error:
+                    batch.refuse(message.partition, message.offset, message.timestamp_ms, error)
+                    self._refused.labels(type(error).__name__).inc()
+                    batch.findings.append(_refusal(message, error))
+        for finding in batch.findings:
+            self._alarm(finding)
+        if batch.findings:
+            self._producer.flush()
+        for message in {message.partition: message for message in messages}.values():
+            self._consumer.commit(message)
+        self._delay.set(max(0.0, time.time() - messages[-1].timestamp_ms / 1000))
+
+    def _gather(self) -> list[Message]:
+        """What is there, up to the size of a batch; waits half a second for the first record."""
+        messages: list[Message] = []
+        size, wait = 0, 0.5
+        try:
+            while len(messages) < BATCH_RECORDS and size < BATCH_BYTES:
+                message = self._consumer.poll(wait)
+                if message is None:
+                    break
+                messages.append(message)
+                size, wait = size + len(message.value), 0.0
+            if not messages:
+                self.failing = ""
+        except TransientError as error:
+            self.failing = str(error)
+            log.warning("%s", error)
+        return messages
+
+    def _insist(self, messages: Sequence[Message], stop: threading.Event) -> None:
+        tries = 0
+        while not stop.is_set():
+            try:
+                self.take(messages)
+                self.failing = ""
+                return
+            except TransientError as error:
+                self.failing = str(error)
+                log.warning("%s; trying again", error)
+                self._alarm(Finding("store-refuses", "", f"{error}; nothing is lost, the sink waits"))
+                stop.wait(RETRY_SECONDS[min(tries, len(RETRY_SECONDS) - 1)])
+                tries += 1
+
+    def _alarm(self, finding: Finding) -> None:
+        """Send an alarm; the same one again after ten minutes at the earliest."""
+        now = time.time_ns() // 1_000_000
+        key = (finding.kind, finding.text)
+        if now - self._alarmed.get(key, -ALARM_AGAIN_MS) < ALARM_AGAIN_MS:
+            return
+        if len(self._alarmed) > 10_000:
+            self._alarmed.clear()
+        self._alarmed[key] = now
+        log.warning("%s: %s", finding.kind, finding.text)
+        alarm = Alarm(finding.kind, SOURCE, finding.camera_id, now, finding.text)
+        self._producer.send(ALARMS, finding.camera_id.encode() or SOURCE.encode(), pack("alarm", alarm))
+
+
+def _refusal(message: Message, error: Exception) -> Finding:
+    place = f"{message.topic}/{message.partition}/{message.offset}"
+    camera_id = message.key.decode("utf-8", "replace")
+    return Finding("record-refused", camera_id, f"{place}: {type(error).__name__}: {error}")

@@ -1,0 +1,35 @@
+"""Fixtures of the operating platform: its database, empty at each test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from infra.postgres import Database, connect, migrate
+from infra.postgres_server import EmbeddedPostgres
+from schemas.errors import ConfigError
+from tests.support import services
+
+
+@pytest.fixture(scope="session")
+def operator_postgres(services_home: Path) -> Iterator[EmbeddedPostgres]:
+    """The operating platform's cluster, migrated."""
+    server = EmbeddedPostgres(services_home / "postgres-operating", "operator")
+    try:
+        server.start()
+    except ConfigError as error:
+        services.unavailable(error)
+    migrate(server.owner(), "operator")
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def operator_database(operator_postgres: EmbeddedPostgres) -> Iterator[Database]:
+    """Its database as the service sees it, empty."""
+    with connect(operator_postgres.owner()) as owner:
+        owner.execute("TRUNCATE videos, chunks, heads, conflicts, refusals")
+    with Database(operator_postgres.app()) as database:
+        yield database
