@@ -1,0 +1,90 @@
+"""Read evidence back: records from a video's file, parts opened with track keys, in memory only.
+
+A part opens only if all tracks that claim it are granted; the others are named, not opened.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from infra.files import read_range
+from infra.keys import KeyStore
+from operators.sign import digest
+from schemas.codec import decode, unpack_as
+from schemas.errors import DigestMismatch, MissingEvidence, NotForMe
+from schemas.records import Piece, SealedEvidence, TrackMapping
+from schemas.topics import evidence_topic
+from streams.authority import store
+from streams.authority.opening import open_later
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedChunk:
+    """What a chunk's evidence gave: contents of granted parts, and the tracks of those that stay closed, by reason."""
+
+    chunk_seq: int
+    operator_digest: bytes
+    parts: int
+    mappings: tuple[TrackMapping, ...] = field(repr=False)
+    pieces: tuple[Piece, ...] = field(repr=False)
+    withheld: tuple[tuple[int, ...], ...] = ()
+    closed: tuple[tuple[str, tuple[int, ...]], ...] = ()
+
+
+class EvidenceReader:
+    """Opens the stored evidence of one authority."""
+
+    def __init__(self, authority: str, keys: KeyStore, folder: Path) -> None:
+        self._topic, self._keys, self._folder = evidence_topic(authority), keys, folder
+
+    def chunk(
+        self, db: Any, video_id: str, chunk_seq: int, granted: frozenset[int] | None = None
+    ) -> OpenedChunk:
+        """Open the parts of a chunk that only `granted` tracks claim (None: all).
+
+        Raises:
+            MissingEvidence: no evidence of this chunk was taken in.
+            DigestMismatch: the file holds other bytes than were taken in.
+            DamagedEnvelope: a record, a wrap or a key doesn't belong to the others.
+
+        """
+        place = store.places(db, video_id, chunk_seq, chunk_seq).get(chunk_seq)
+        if place is None:
+            raise MissingEvidence(f"{video_id}: no evidence of chunk {chunk_seq}")
+        evidence = self.record(video_id, place)
+        mappings, pieces, withheld, closed = [], [], [], []
+        for known in store.stored_parts(db, video_id, chunk_seq):
+            if granted is not None and not granted.issuperset(known.tracks):
+                withheld.append(known.tracks)
+                continue
+            if known.wrap is None:
+                closed.append((known.state, known.tracks))
+                continue
+            part = evidence.parts[known.part]
+            try:
+                keys = self._keys.track_keys(video_id, known.tracks)
+            except NotForMe:
+                closed.append(("erased", known.tracks))
+                continue
+            content = open_later(evidence, part, self._topic, known.wrap, keys)
+            if isinstance(content, Piece):
+                pieces.append(content)
+            else:
+                mappings.append(content)
+        return OpenedChunk(chunk_seq, place.operator_digest, place.parts, tuple(mappings), tuple(pieces),
+                           tuple(withheld), tuple(closed))
+
+    def record(self, video_id: str, place: store.Place) -> SealedEvidence:
+        """The record at a place, which must be the one that was taken in (its signature was checked then).
+
+        Raises:
+            DigestMismatch: other bytes, or none.
+
+        """
+        data = read_range(store.evidence_path(self._folder, video_id), place.at, place.length)
+        signed = unpack_as("evidence", data[4:])
+        if digest(signed.body) != place.digest:
+            raise DigestMismatch(f"{video_id}: the evidence of chunk {place.chunk_seq} isn't what was taken in")
+        return decode(SealedEvidence, signed.body)

@@ -1,0 +1,132 @@
+"""Take in evidence: check, open in memory, wrap under track keys, append to the video's file, index. Idempotent.
+
+Order: file appended and synced, then one transaction, then the caller commits the offset. Bytes that a kill left behind
+the transaction are cut off by the next append to that file. The first version of a chunk's evidence wins; others are
+counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from infra.files import AppendFile, FolderLock
+from infra.framing import EVIDENCE, framed
+from infra.keys import KeyStore
+from infra.postgres import Database
+from operators.seal import Identity
+from operators.sign import check, digest
+from schemas.codec import decode, unpack_as
+from schemas.errors import BadSignature, MalformedRecord
+from schemas.records import SealedEvidence
+from schemas.topics import evidence_topic
+from streams.authority import store
+from streams.authority.opening import OpenedPart, open_on_arrival
+from streams.verify import PIPELINE, Identify
+
+Outcome = Literal["stored", "repeated", "conflict"]
+
+
+class Indexing(Protocol):
+    """What learns from opened parts: `look` reads pixels, the function it returns writes in the sink's transaction."""
+
+    def look(self, evidence: SealedEvidence, parts: tuple[OpenedPart, ...]) -> Callable[[Any], None]:
+        """Read the parts; return what writes the findings, given a connection."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What became of a record: how many of its parts can't be opened, and what a person must look at."""
+
+    outcome: Outcome
+    evidence: SealedEvidence = field(repr=False)
+    unopened: int = 0
+    missing: tuple[store.Gap, ...] = ()
+
+
+class EvidenceSink:
+    """The one writer of an authority's evidence folder; holds its lock until `close`."""
+
+    def __init__(
+        self, authority: str, database: Database, keys: KeyStore, folder: Path, identify: Identify,
+        indexing: Indexing | None = None,
+    ) -> None:
+        """Take the folder.
+
+        Raises:
+            ConfigError: another process writes into it.
+
+        """
+        self._authority, self._topic = authority, evidence_topic(authority)
+        self._database, self._keys, self._identify, self._indexing = database, keys, identify, indexing
+        self._lock, self.folder = FolderLock(folder), folder
+
+    def close(self) -> None:
+        """Let another process write."""
+        self._lock.release()
+
+    def take(self, value: bytes, received_ms: int) -> Taken:
+        """Take in one record of the evidence topic; the same record again changes nothing.
+
+        Raises:
+            BadSignature: not signed by the pipeline.
+            MalformedRecord, UnknownRecord: not evidence for this authority.
+            ServiceUnavailable: disk or database refuse; nothing was taken in.
+
+        """
+        evidence, body_digest = read_evidence(value, self._identify)
+        if evidence.authority != self._authority:
+            raise MalformedRecord(f"evidence for {evidence.authority!r} on {self._topic}")
+        path = store.evidence_path(self.folder, evidence.video_id)
+        with self._database.connection() as db:
+            known = store.known_digest(db, evidence.video_id, evidence.chunk_seq)
+            if known is not None:
+                if known == body_digest:
+                    return Taken("repeated", evidence)
+                store.add_conflict(db, evidence, body_digest, received_ms)
+                return Taken("conflict", evidence)
+        parts = self._open(evidence)
+        write = self._indexing.look(evidence, parts) if self._indexing else None
+        with self._database.connection() as db, AppendFile(path, store.file_bytes(db, evidence.video_id)) as file:
+            if not file.size:
+                file.append(EVIDENCE)
+            record = framed(value)
+            at = file.append(record)
+            file.sync()
+            store.add_evidence(db, evidence, body_digest, (at, len(record)), file.size, received_ms)
+            store.add_parts(db, evidence, parts)
+            if write:
+                write(db)
+            missing = tuple(store.gaps(db, [evidence.video_id]))
+        return Taken("stored", evidence, sum(part.state != "open" for part in parts), missing)
+
+    def refuse(self, partition: int, offset: int, received_ms: int, error: Exception) -> None:
+        """Count a record that wasn't taken in, with the kind of error."""
+        with self._database.connection() as db:
+            db.execute(
+                "INSERT INTO refusals VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
+                (partition, offset, received_ms, type(error).__name__),
+            )
+
+    def _open(self, evidence: SealedEvidence) -> tuple[OpenedPart, ...]:
+        identities = [Identity(private) for private in self._keys.private_keys()]
+        return open_on_arrival(evidence, self._topic, identities, self._keys)
+
+
+def read_evidence(value: bytes, identify: Identify) -> tuple[SealedEvidence, bytes]:
+    """A record of an evidence topic or file, checked, and the digest of its signed body.
+
+    Raises:
+        BadSignature: not signed by the pipeline.
+        MalformedRecord, UnknownRecord: not evidence.
+
+    """
+    signed = unpack_as("evidence", value)
+    principal, public = identify(signed.signer)
+    if principal != PIPELINE:
+        raise BadSignature(f"evidence is signed by {principal!r}, not by the pipeline")
+    body = check(signed, "evidence", public)
+    return decode(SealedEvidence, body), digest(body)

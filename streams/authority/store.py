@@ -1,0 +1,191 @@
+"""What an authority keeps in Postgres about its evidence: places, wraps, counters, the first mapping's index.
+
+Functions take an open connection; the caller's transaction makes them one. Times are milliseconds since 1970.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from schemas.errors import MalformedRecord
+from schemas.records import SealedEvidence, TrackMapping, Wrap
+from schemas.topics import MINUTE_MS
+from streams.authority.opening import OpenedPart
+
+MAX_VIDEO_MS = 30 * MINUTE_MS
+"""A live recording is cut after 30 minutes, so what is in it happened at most that long after its start."""
+
+_VIDEO_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}-(\d{1,15})-[0-9a-f]{8}")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the record of a chunk lies in its video's file, and what was signed for."""
+
+    chunk_seq: int
+    digest: bytes
+    operator_digest: bytes
+    parts: int
+    at: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPart:
+    """A part as the database knows it; `wrap` is None where it can't be opened (`state` says why)."""
+
+    part: int
+    type: str
+    tracks: tuple[int, ...]
+    state: str
+    wrap: Wrap | None
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Evidence that a signed counter promises and that isn't here: of the chunk before `before_seq`, at least."""
+
+    video_id: str
+    before_seq: int
+    missing_seq: int
+
+
+def start_ms(video_id: str) -> int:
+    """Capture time of a video's start, which its id holds.
+
+    Raises:
+        MalformedRecord: the id isn't `camera-milliseconds-8 hex digits`.
+
+    """
+    found = _VIDEO_ID.fullmatch(video_id)
+    if not found:
+        raise MalformedRecord("a video id isn't made of camera, start time and 8 hex digits")
+    return int(found[1])
+
+
+def evidence_path(folder: Path, video_id: str) -> Path:
+    """The evidence file of a video."""
+    start_ms(video_id)
+    return folder / f"{video_id}.evidence"
+
+
+def known_digest(db: Any, video_id: str, chunk_seq: int) -> bytes | None:
+    """Digest of the evidence that was taken in for a chunk."""
+    row = db.execute(
+        "SELECT digest FROM evidence WHERE video_id = %s AND chunk_seq = %s", (video_id, chunk_seq)
+    ).fetchone()
+    return None if row is None else bytes(row[0])
+
+
+def file_bytes(db: Any, video_id: str) -> int:
+    """How many bytes of the video's file count; 0 when it isn't known."""
+    row = db.execute("SELECT bytes FROM videos WHERE video_id = %s FOR UPDATE", (video_id,)).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def add_conflict(db: Any, evidence: SealedEvidence, digest: bytes, received_ms: int) -> bool:
+    """Count another version of a chunk's evidence; False when it was counted before."""
+    return bool(db.execute(
+        "INSERT INTO conflicts VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
+        (evidence.video_id, evidence.chunk_seq, digest, received_ms),
+    ).rowcount)
+
+
+def add_evidence(
+    db: Any, evidence: SealedEvidence, digest: bytes, place: tuple[int, int], end: int, received_ms: int
+) -> None:
+    """Note a record at `place` (at, length) of its video's file, which now counts to `end`."""
+    db.execute(
+        "INSERT INTO videos VALUES (%s, %s, %s, %s) ON CONFLICT (video_id) DO UPDATE SET bytes = excluded.bytes",
+        (evidence.video_id, evidence.camera_id, start_ms(evidence.video_id), end),
+    )
+    db.execute(
+        "INSERT INTO evidence VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        (evidence.video_id, evidence.chunk_seq, digest, evidence.operator_digest, evidence.previous,
+         len(evidence.parts), evidence.epoch, evidence.quality, *place, received_ms),
+    )
+
+
+def add_parts(db: Any, evidence: SealedEvidence, parts: Sequence[OpenedPart]) -> None:
+    """Note the wraps of a chunk's parts, and in which frames its tracks are."""
+    for part in parts:
+        nonce, wrapped = (part.wrap.encapsulated, part.wrap.wrapped_key) if part.wrap else (None, None)
+        db.execute(
+            "INSERT INTO parts VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
+            (evidence.video_id, evidence.chunk_seq, part.part, part.type, list(part.tracks), nonce, wrapped,
+             part.state),
+        )
+        if isinstance(part.content, TrackMapping) and part.content.regions:
+            frames = sorted({region.frame_no for region in part.content.regions})
+            db.execute(
+                "INSERT INTO spans VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
+                (evidence.video_id, part.content.track, evidence.chunk_seq, part.content.kind, frames[0], frames[-1],
+                 len(frames)),
+            )
+
+
+def places(db: Any, video_id: str, first: int = 0, last: int = 2**62) -> dict[int, Place]:
+    """Where the evidence of these chunks lies, by chunk."""
+    rows = db.execute(
+        "SELECT chunk_seq, digest, operator_digest, parts, at, length FROM evidence"
+        " WHERE video_id = %s AND chunk_seq BETWEEN %s AND %s ORDER BY chunk_seq", (video_id, first, last),
+    ).fetchall()
+    return {row[0]: Place(row[0], bytes(row[1]), bytes(row[2]), *row[3:]) for row in rows}
+
+
+def stored_parts(db: Any, video_id: str, chunk_seq: int) -> tuple[StoredPart, ...]:
+    """The parts of a chunk."""
+    rows = db.execute(
+        "SELECT part, type, tracks, state, nonce, wrapped FROM parts"
+        " WHERE video_id = %s AND chunk_seq = %s ORDER BY part",
+        (video_id, chunk_seq),
+    ).fetchall()
+    return tuple(
+        StoredPart(number, kind, tuple(tracks), state, Wrap(b"tracks", bytes(nonce), bytes(wrapped)) if nonce else None)
+        for number, kind, tracks, state, nonce, wrapped in rows
+    )
+
+
+def chunk_spans(db: Any, video_id: str, tracks: Sequence[int]) -> dict[int, dict[int, tuple[int, int]]]:
+    """First and last frame of each of these tracks, by chunk."""
+    found: dict[int, dict[int, tuple[int, int]]] = {}
+    rows = db.execute(
+        "SELECT chunk_seq, track, first_frame, last_frame FROM spans"
+        " WHERE video_id = %s AND track = ANY(%s) ORDER BY 1, 2",
+        (video_id, list(tracks)),
+    ).fetchall()
+    for seq, track, first, last in rows:
+        found.setdefault(seq, {})[track] = (first, last)
+    return found
+
+
+def track_spans(db: Any, video_id: str) -> dict[int, tuple[str, list[tuple[int, int]]]]:
+    """Kind and frame ranges of every track of a video."""
+    found: dict[int, tuple[str, list[tuple[int, int]]]] = {}
+    rows = db.execute(
+        "SELECT track, kind, first_frame, last_frame FROM spans WHERE video_id = %s ORDER BY track, first_frame",
+        (video_id,),
+    ).fetchall()
+    for track, kind, first, last in rows:
+        found.setdefault(track, (kind, []))[1].append((first, last))
+    return found
+
+
+def gaps(db: Any, video_ids: Sequence[str] | None = None) -> list[Gap]:
+    """Evidence that is missing before evidence that is here, by the signed counters.
+
+    A cut tail doesn't show here: `streams.verify` compares with the operator's signed counters at a restoration.
+    """
+    rows = db.execute(
+        "SELECT video_id, chunk_seq, previous FROM (SELECT video_id, chunk_seq, previous, coalesce(1 + lag(chunk_seq)"
+        " OVER (PARTITION BY video_id ORDER BY chunk_seq), 0) AS before FROM evidence"
+        " WHERE %(all)s OR video_id = ANY(%(ids)s)) AS e WHERE previous <> before ORDER BY 1, 2",
+        {"all": video_ids is None, "ids": list(video_ids or ())},
+    ).fetchall()
+    return [Gap(video_id, seq, previous - 1) for video_id, seq, previous in rows]
+
+
