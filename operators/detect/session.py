@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import onnxruntime as ort
+import onnxruntime as ort  # type: ignore[import-untyped]
 from onnxruntime.capi import onnxruntime_pybind11_state as state  # type: ignore[import-untyped]
 
 from schemas.errors import ConfigError

@@ -1,0 +1,104 @@
+"""A face as 128 numbers: the chip cut from a picture by five landmarks, and its unit vector.
+
+Vectors of one person lie close: compare them by cosine. Chips are averaged with their mirror image, on both sides of
+a comparison. Thresholds below are this network's, measured on 1.8 million pairs of 1,899 pictures of Labeled Faces in
+the Wild, aligned by CenterFace's landmarks. A false accept rate holds for one comparison: a search over n faces errs
+up to n times as often.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from operators.detect.picture import crop_rgb
+from operators.detect.session import ORT_ERRORS, cpu_session
+from schemas.errors import ConfigError, MalformedRecord
+from schemas.regions import Array
+
+__all__ = ["CHIP", "FEATURES", "SAME", "SURE", "FaceEmbedder", "align", "crop_rgb"]
+
+CHIP, FEATURES = 150, 128
+SAME = 0.928
+"""Cosine from which two faces count as one person: false accept rate 1e-3, 96 % of true pairs pass (measured)."""
+SURE = 0.942
+"""The same for a false accept rate of 1e-4, 86 % of true pairs pass (measured)."""
+
+_POINTS = np.array([[47.8, 47.5], [102.1, 46.0], [74.2, 78.6], [51.4, 104.0], [97.3, 102.9]])
+_HALVE_BELOW = 0.5
+_BATCH = 16
+
+
+def align(rgb: npt.NDArray[np.uint8], landmarks: npt.ArrayLike) -> npt.NDArray[np.uint8]:
+    """The chip (150, 150, 3) of the face whose landmarks (5, 2) x y lie in the RGB picture.
+
+    Least-squares similarity (turn, scale, shift) to the network's five points. A large face is halved first until
+    it's at most twice the chip, so that nothing aliases.
+
+    Raises:
+        MalformedRecord: the landmarks aren't five different finite points.
+
+    """
+    points = np.asarray(landmarks, np.float64).reshape(-1, 2)
+    if points.shape != (5, 2) or not np.isfinite(points).all() or not np.ptp(points, axis=0).any():
+        raise MalformedRecord("a face is aligned by five different finite landmarks")
+    turn, shift = _similarity(points)
+    while abs(turn) < _HALVE_BELOW and min(rgb.shape[:2]) > 1:
+        height, width = rgb.shape[0] // 2, rgb.shape[1] // 2
+        half = cv2.resize(rgb[: 2 * height, : 2 * width], (width, height), interpolation=cv2.INTER_AREA)
+        rgb = np.asarray(half, np.uint8)
+        points = (points + 0.5) / 2 - 0.5
+        turn, shift = _similarity(points)
+    matrix = np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
+    return np.asarray(cv2.warpAffine(rgb, matrix, (CHIP, CHIP), flags=cv2.INTER_LINEAR), np.uint8)
+
+
+def _similarity(points: npt.NDArray[np.float64]) -> tuple[complex, complex]:
+    """a, b of z -> a z + b, over complex x + iy, nearest to `_POINTS` in least squares."""
+    source, target = (p[:, 0] + 1j * p[:, 1] for p in (points, _POINTS))
+    centred = source - source.mean()
+    turn = np.vdot(centred, target - target.mean()) / np.vdot(centred, centred)
+    return complex(turn), complex(target.mean() - turn * source.mean())
+
+
+class FaceEmbedder:
+    """The network, ready to run on one core; `embed` may be called from several threads at once."""
+
+    def __init__(self, model: bytes | Path) -> None:
+        data = model.read_bytes() if isinstance(model, Path) else model
+        self._session = cpu_session(data, "face embedder")
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        if len(inputs) != 1 or inputs[0].shape[1:] != [CHIP, CHIP, 3] or outputs[0].shape[1:] != [FEATURES]:
+            raise ConfigError("the face embedder must turn chips (n, 150, 150, 3) into (n, 128)")
+        self._input = inputs[0].name
+
+    def embed(self, chips: npt.NDArray[np.uint8]) -> Array:
+        """Unit vectors (n, 128) of chips (n, 150, 150, 3) RGB, each averaged with its mirror image.
+
+        Raises:
+            ConfigError: the chips have another shape, or the network answers with values that aren't numbers.
+
+        """
+        if chips.dtype != np.uint8 or chips.ndim != 4 or chips.shape[1:] != (CHIP, CHIP, 3):
+            raise ConfigError(f"the face embedder takes uint8 chips (n, 150, 150, 3), not {chips.dtype} {chips.shape}")
+        parts = [self._unit(chips[i : i + _BATCH]) for i in range(0, len(chips), _BATCH)]
+        return np.concatenate([np.empty((0, FEATURES), np.float32), *parts])
+
+    def _unit(self, chips: npt.NDArray[np.uint8]) -> Array:
+        both = np.concatenate([chips, chips[:, :, ::-1]])
+        try:
+            (features,) = self._session.run(None, {self._input: both})
+        except ORT_ERRORS as error:
+            raise ConfigError(f"the face embedder doesn't run: {type(error).__name__}") from error
+        mean = _normalised(_normalised(features).reshape(2, len(chips), FEATURES).mean(0))
+        if not np.isfinite(mean).all():
+            raise ConfigError("the face embedder answers with values that aren't numbers")
+        return mean
+
+
+def _normalised(vectors: Array) -> Array:
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)

@@ -1,0 +1,1 @@
+"""How the models used here were made or converted."""
