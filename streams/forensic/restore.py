@@ -8,7 +8,7 @@ allowed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -30,21 +30,24 @@ from schemas.errors import (
 )
 from schemas.frames import Planes
 from schemas.records import OperatorChunk, OperatorRecord, VideoStart
+from schemas.topics import MINUTE_MS
 from streams.authority import store
 from streams.authority.reading import EvidenceReader, OpenedChunk
 from streams.verify import Chain, Checked, Identify, check_chain, check_record
 
 CRF = 12.0
+GROWING_MS = store.MAX_VIDEO_MS + 10 * MINUTE_MS
+CUT = "MissingEnd: neither a signed end nor a head covers the tail, so later frames may have been cut off"
 
 
 class OperatorSource(Protocol):
     """The operating platform as a restoration needs it."""
 
-    def records(self, video_id: str) -> Sequence[OperatorRecord]:
+    def records(self, video_id: str, /) -> Sequence[OperatorRecord]:
         """A video's records without their media: start, chunks, heads, end where there is one."""
         ...
 
-    def chunk(self, video_id: str, chunk_seq: int) -> OperatorRecord:
+    def chunk(self, video_id: str, seq: int, /) -> OperatorRecord:
         """One chunk's record with its media."""
         ...
 
@@ -94,10 +97,12 @@ class Restorer:
     """Restores with one authority's evidence and the operating platform's video."""
 
     def __init__(
-        self, authority: str, database: Database, reader: EvidenceReader, source: OperatorSource, identify: Identify
+        self, authority: str, database: Database, reader: EvidenceReader, source: OperatorSource, identify: Identify,
+        clock: Callable[[], int],
     ) -> None:
+        """`clock` gives milliseconds since 1970: a video without an end may still grow for 40 minutes."""
         self._authority, self._database, self._reader = authority, database, reader
-        self._source, self._identify = source, identify
+        self._source, self._identify, self._clock = source, identify, clock
 
     def restore(
         self, video_id: str, tracks: Sequence[int], out: Path, *, all_subjects: bool = False, with_gaps: bool = False,
@@ -111,8 +116,9 @@ class Restorer:
             UsageError: the tracks are nowhere in the video.
 
         """
-        chain, job = self._job(video_id, tuple(tracks), all_subjects)
-        gaps = [
+        chain, job = self._job(video_id, tuple(tracks), all_subjects, with_gaps)
+        gaps = [] if self._whole(chain) else [FrameGap(chain.next_frame, chain.next_frame, CUT)]
+        gaps += [
             FrameGap(first, last, f"track {track}: the operating platform no longer holds chunk {seq}")
             for seq, spans in job.spans.items() if seq not in job.chunks for track, (first, last) in spans.items()
         ]
@@ -136,11 +142,10 @@ class Restorer:
             chain.end is None,
         )
 
-    def _job(self, video_id: str, tracks: tuple[int, ...], all_subjects: bool) -> tuple[Chain, _Job]:
+    def _job(self, video_id: str, tracks: tuple[int, ...], all_subjects: bool, with_gaps: bool) -> tuple[Chain, _Job]:
         records = [check_record(r, self._identify, media=False) for r in self._source.records(video_id)]
-        live = not any(record.body.end for record in records)
         first = min((r.body.chunk.chunk_seq for r in records if r.body.chunk), default=0)
-        chain = check_chain(records, first=first, live=live)
+        chain = check_chain(records, first=first, live=with_gaps or self._growing(video_id))
         if chain.start.video_id != video_id:
             raise ChainBroken(f"asked for {video_id}, got records of {chain.start.video_id}")
         chunks = {r.body.chunk.chunk_seq: r for r in records if r.body.chunk}
@@ -155,6 +160,13 @@ class Restorer:
         stretch = {seq: chunks[seq] for seq in sorted(chunks) if min(spans) <= seq <= max(spans)}
         granted = None if all_subjects else frozenset(tracks)
         return chain, _Job(video_id, tracks, granted, chain.start, stretch, evidence, spans)
+
+    def _growing(self, video_id: str) -> bool:
+        return self._clock() - store.start_ms(video_id) < GROWING_MS
+
+    def _whole(self, chain: Chain) -> bool:
+        """Nothing can have been cut off: there is an end, a head covers the tail, or the video still grows."""
+        return chain.end is not None or chain.covered >= chain.next_seq or self._growing(chain.start.video_id)
 
     def _chunks(self, job: _Job) -> Iterator[tuple[OperatorChunk, list[Planes], int, int, list[FrameGap]]]:
         for seq, known in job.chunks.items():

@@ -148,7 +148,9 @@ def test_sink_refuses_what_is_not_for_it(desk: Desk) -> None:
         assert db.execute("SELECT count(*) FROM evidence").fetchone() == (0,)
 
 
-@pytest.mark.parametrize(("case", "state"), [("swapped", "damaged"), ("flipped", "damaged"), ("other key", "not-for-me")])
+@pytest.mark.parametrize(
+    ("case", "state"), [("swapped", "damaged"), ("flipped", "damaged"), ("other key", "not-for-me")]
+)
 def test_sink_part_that_does_not_open_is_kept_and_named(desk: Desk, case: str, state: str) -> None:
     stranger = Identity.create().public
     good = recorded(stranger if case == "other key" else desk.epoch, 1).evidence[0]

@@ -17,7 +17,7 @@ from schemas.frames import FrameChunk
 from schemas.records import OperatorBody, OperatorRecord
 from schemas.regions import RegionSet
 from schemas.state import CameraState
-from schemas.topics import evidence_topic
+from schemas.topics import DAY_MS, evidence_topic
 from streams.authority.reading import EvidenceReader
 from streams.authority.sink import EvidenceSink, Indexing, Taken
 from streams.forensic.log import AccessLog
@@ -99,7 +99,7 @@ class Desk:
 
     def restorer(self, recording: Recording) -> Restorer:
         """Restores from its evidence and a recording's operator video."""
-        return Restorer(NAME, self.database, self.reader, recording, identify)
+        return Restorer(NAME, self.database, self.reader, recording, identify, lambda: NOW_MS + DAY_MS)
 
     def take(self, recording: Recording) -> list[Taken]:
         """Take in all evidence of a recording."""

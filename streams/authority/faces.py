@@ -1,0 +1,176 @@
+"""Faces out of evidence: blank pictures with the sealed pieces in their places, best views of tracks, their vectors.
+
+Pixels live in memory only. A view is used only where the track's own pieces cover the face: blocks that two tracks
+claim may show somebody else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from operators import pixels
+from operators.detect import FaceDetector
+from operators.detect.picture import crop_rgb
+from operators.embed import CHIP, FaceEmbedder, align
+from operators.pieces import block_mask, canvases
+from schemas.errors import MalformedRecord, UsageError
+from schemas.frames import BLOCK, Planes, VideoFormat
+from schemas.records import MappedRegion, Piece, TrackMapping
+from schemas.regions import Array
+
+MIN_WIDTH = 30.0
+"""Box width in pixels from which a face is indexed: below, less than about 85 % are found at rank 1 (LFW)."""
+GOOD_WIDTH = 100.0
+GOOD_DETAIL = 300.0
+MIN_COVERED = 0.9
+VIEWS = 3
+MARGIN = 0.6
+MAX_PROBE_SIDE = 4096
+
+Rgb = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """One look at a face: quality 0..1, and the chip that is embedded."""
+
+    track: int
+    frame_no: int
+    quality: float
+    chip: Rgb = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Probe:
+    """The face of a picture that is searched: its unit vector, and how many other faces the picture shows."""
+
+    embedding: Array = field(repr=False)
+    width: float
+    others: int
+
+
+class Faces:
+    """Reads faces: detector for pictures that are searched, embedder for all."""
+
+    def __init__(self, detector: FaceDetector, embedder: FaceEmbedder) -> None:
+        self._detector, self._embedder = detector, embedder
+
+    def embed(self, views: Sequence[View]) -> Array:
+        """Unit vectors (n, 128)."""
+        chips = np.stack([view.chip for view in views]) if views else np.empty((0, CHIP, CHIP, 3), np.uint8)
+        return self._embedder.embed(chips)
+
+    def probe(self, picture: bytes) -> Probe:
+        """The largest face of an encoded picture (JPEG, PNG, ...).
+
+        Raises:
+            UsageError: not a picture, or one without a face that can be read.
+
+        """
+        decoded = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR) if picture else None
+        if decoded is None or max(decoded.shape[:2]) > MAX_PROBE_SIDE:
+            raise UsageError(f"not a picture that can be read, or one of more than {MAX_PROBE_SIDE} pixels a side")
+        rgb = np.ascontiguousarray(decoded[:, :, ::-1], np.uint8)
+        scale = min(1.0, 640 / max(rgb.shape[:2]))
+        small = rgb if scale == 1 else cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        found = self._detector.detect(np.asarray(small, np.uint8))
+        if not len(found.boxes):
+            raise UsageError("no face is found in the picture")
+        sizes = (found.boxes[:, 2:] - found.boxes[:, :2]) / scale
+        best = int(sizes.prod(1).argmax())
+        try:
+            chip = align(rgb, found.landmarks[best] / scale)
+        except MalformedRecord as error:
+            raise UsageError("the face in the picture has no landmarks that can be read") from error
+        return Probe(self._embedder.embed(chip[None])[0], float(sizes[best, 0]), len(sizes) - 1)
+
+
+def blank_frame(
+    pieces: Sequence[Piece], opened: Mapping[int, Sequence[Planes]], frame_no: int
+) -> tuple[Planes, pixels.Mask, VideoFormat] | None:
+    """A blank picture with the blocks of these pieces in their places, which blocks those are, and its format.
+
+    `opened`: canvases by index of the piece. The picture ends with the last block; None where no piece has this frame.
+    """
+    placed = [
+        (piece, place, opened[index][at])
+        for index, piece in enumerate(pieces)
+        for at, place in enumerate(piece.frames) if place.frame_no == frame_no
+    ]
+    if not placed:
+        return None
+    rows = max(place.row + piece.height // BLOCK for piece, place, _ in placed)
+    columns = max(place.column + piece.width // BLOCK for piece, place, _ in placed)
+    video = VideoFormat(columns * BLOCK, rows * BLOCK, Fraction(1, 25))
+    picture, shown = pixels.blank(video.width, video.height), pixels.no_blocks(video)
+    for piece, place, canvas in placed:
+        own = block_mask(place, piece)
+        rect = pixels.BlockRect(place.row, place.column, place.row + own.shape[0], place.column + own.shape[1])
+        mask = pixels.no_blocks(video)
+        mask[rect.top : rect.bottom, rect.left : rect.right] = own
+        pixels.paste_rect(picture, canvas, rect, mask)
+        shown |= mask
+    return picture, shown, video
+
+
+def best_view(mapping: TrackMapping, pieces: Sequence[Piece], opened: Mapping[int, Sequence[Planes]]) -> View | None:
+    """The best of a track's few most promising views in a chunk, from pieces that only this track claims."""
+    views = [_view(mapping.track, region, pieces, opened) for region in promising(mapping)[:VIEWS]]
+    return max((view for view in views if view is not None), key=lambda view: view.quality, default=None)
+
+
+def promising(mapping: TrackMapping) -> list[MappedRegion]:
+    """Regions with landmarks, wide enough to be indexed, best first by size and score."""
+    usable = [r for r in mapping.regions if len(r.landmarks) == 10 and len(r.box) == 4 and width_of(r) >= MIN_WIDTH]
+    return sorted(usable, key=lambda r: (-min(width_of(r), 2 * GOOD_WIDTH) * r.score, r.frame_no))
+
+
+def width_of(region: MappedRegion) -> float:
+    """Width of a region's box in pixels."""
+    return region.box[2] - region.box[0]
+
+
+def open_all(pieces: Sequence[Piece]) -> dict[int, Sequence[Planes]]:
+    """Canvases of every piece, by index."""
+    return {index: canvases(piece) for index, piece in enumerate(pieces)}
+
+
+def _view(
+    track: int, region: MappedRegion, pieces: Sequence[Piece], opened: Mapping[int, Sequence[Planes]]
+) -> View | None:
+    built = blank_frame(pieces, opened, region.frame_no)
+    if built is None:
+        return None
+    picture, shown, video = built
+    wanted = pixels.blocks_of(region.box, 0.0, video)
+    covered = float(shown[wanted].mean()) if wanted.any() else 0.0
+    if covered < MIN_COVERED:
+        return None
+    x1, y1, x2, y2 = region.box
+    rgb, left, top = crop_rgb(picture, video, (x1, y1, x2, y2), MARGIN)
+    points = np.array(region.landmarks, np.float64).reshape(5, 2)
+    try:
+        chip = align(rgb, points - (left, top))
+    except MalformedRecord:
+        return None
+    return View(track, region.frame_no, quality(region, chip, points) * covered, chip)
+
+
+def quality(region: MappedRegion, chip: Rgb, points: npt.NDArray[np.float64]) -> float:
+    """0..1: product of the detector's score, size, sharpness (variance of the Laplacian) and how frontal the face is.
+
+    Frontal: the nose stands midway between the eyes, 0 where it stands below one of them.
+    """
+    size = min(1.0, width_of(region) / GOOD_WIDTH)
+    grey = cv2.cvtColor(chip, cv2.COLOR_RGB2GRAY)[25:125, 25:125]
+    sharp = min(1.0, float(cv2.Laplacian(grey, cv2.CV_64F).var()) / GOOD_DETAIL)
+    left, right, nose = points[0, 0], points[1, 0], points[2, 0]
+    span = max(abs(right - left), 1e-6)
+    frontal = max(0.0, 1.0 - 2.0 * abs(nose - (left + right) / 2) / span)
+    return float(np.clip(region.score, 0, 1) * size * (0.3 + 0.7 * sharp) * (0.2 + 0.8 * frontal))

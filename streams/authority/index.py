@@ -1,0 +1,149 @@
+"""The index of faces: the best view of each track, subjects of each video, and the feature library.
+
+`FaceIndex.look` reads opened parts (pixels, network); what it returns writes to Postgres in the caller's transaction.
+Subjects are the second mapping: restored video to person. They are merged again with every chunk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from operators.embed import SAME
+from operators.subjects import Subject, TrackSighting, merge_spans, merge_tracks
+from schemas.records import Piece, SealedEvidence, TrackMapping
+from schemas.regions import Array
+from streams.authority import store
+from streams.authority.faces import MIN_WIDTH, Faces, View, best_view, open_all, promising, width_of
+from streams.authority.opening import OpenedPart
+
+When = Literal["always", "on_case", "off"]
+State = Literal["indexed", "too-small", "unclear"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Looked:
+    """What was seen of a track in a chunk; `embedding` only where it is indexed."""
+
+    track: int
+    state: State
+    frame_no: int
+    quality: float
+    embedding: Array | None = field(default=None, repr=False)
+
+
+class FaceIndex:
+    """Indexes faces; `when` other than `always` keeps the sink from it, and cases call `look` themselves."""
+
+    def __init__(self, faces: Faces, when: When = "always", threshold: float = SAME) -> None:
+        self._faces, self._when, self._threshold = faces, when, threshold
+
+    def look(self, evidence: SealedEvidence, parts: Sequence[OpenedPart]) -> Callable[[Any], None]:
+        """Read a chunk's opened parts; return what writes the findings."""
+        looked = self.read(parts) if self._when == "always" else ()
+        return lambda db: self.write(db, evidence, looked)
+
+    def read(self, parts: Sequence[OpenedPart]) -> tuple[Looked, ...]:
+        """The best view of each face's track in a chunk."""
+        mappings = [p.content for p in parts if isinstance(p.content, TrackMapping) and p.content.kind == "face"]
+        pieces: dict[int, list[Piece]] = {}
+        for part in parts:
+            if isinstance(part.content, Piece) and len(part.content.tracks) == 1:
+                pieces.setdefault(part.content.tracks[0], []).append(part.content)
+        views = {
+            m.track: best_view(m, own, open_all(own)) for m in mappings if (own := pieces.get(m.track)) and promising(m)
+        }
+        seen = [view for view in views.values() if view is not None]
+        vectors = {view.track: vector for view, vector in zip(seen, self._faces.embed(seen), strict=True)}
+        return tuple(_looked(mapping, views.get(mapping.track), vectors) for mapping in mappings if mapping.regions)
+
+    def write(self, db: Any, evidence: SealedEvidence, looked: Sequence[Looked]) -> None:
+        """Keep views that are better than those known, and merge the video's subjects again."""
+        better = {one.track for one in looked if _keep(db, evidence, one)}
+        if looked:
+            self.merge(db, evidence.video_id, evidence.camera_id, better)
+
+    def merge(
+        self, db: Any, video_id: str, camera_id: str, better: AbstractSet[int] = frozenset()
+    ) -> tuple[Subject, ...]:
+        """Bring a video's subjects up to date with its tracks; `better` are tracks whose best view has changed.
+
+        A later frame may show two tracks together that were one person till then, so every chunk is a reason to look.
+        """
+        subjects = merge_tracks(_sightings(db, video_id), self._threshold)
+        known = {row[0]: (tuple(row[1]), row[2]) for row in db.execute(
+            "SELECT subject_id, tracks, best_track FROM subjects WHERE video_id = %s", (video_id,)).fetchall()}
+        wanted = {subject_id(video_id, subject.number): subject for subject in subjects}
+        stale = [
+            name for name, was in known.items()
+            if name not in wanted or was != (wanted[name].tracks, wanted[name].best) or wanted[name].best in better
+        ]
+        db.execute("DELETE FROM subjects WHERE subject_id = ANY(%s)", (stale,))
+        for name, subject in wanted.items():
+            if name in stale or name not in known:
+                _add_subject(db, name, subject, video_id, camera_id)
+        return subjects
+
+
+def _sightings(db: Any, video_id: str) -> list[TrackSighting]:
+    """The face tracks of a video as they can be merged."""
+    known = {track: (quality, _vector(text)) for track, quality, text in db.execute(
+        "SELECT track, quality, embedding::text FROM track_features WHERE video_id = %s", (video_id,)).fetchall()}
+    found = []
+    for track, (kind, ranges) in store.track_spans(db, video_id).items():
+        if kind == "face":
+            quality, vector = known.get(track, (0.0, None))
+            found.append(TrackSighting(track, merge_spans(ranges), vector, quality))
+    return found
+
+
+def _add_subject(db: Any, name: str, subject: Subject, video_id: str, camera_id: str) -> None:
+    start = store.start_ms(video_id)
+    times = (start, start + store.MAX_VIDEO_MS)
+    db.execute(
+        "INSERT INTO subjects VALUES (%s, %s, %s, 'face', %s, %s, %s, %s)",
+        (name, video_id, camera_id, list(subject.tracks), subject.best, *times),
+    )
+    db.execute(
+        "INSERT INTO subject_features SELECT %s, video_id, %s, %s, %s, quality, embedding FROM track_features"
+        " WHERE video_id = %s AND track = %s AND embedding IS NOT NULL",
+        (name, camera_id, *times, video_id, subject.best),
+    )
+
+
+def subject_id(video_id: str, number: int) -> str:
+    """Name of a subject: its video and its smallest track."""
+    return f"{video_id}/s{number}"
+
+
+def vector_text(vector: Array) -> str:
+    """A vector as pgvector reads it."""
+    return "[" + ",".join(f"{value:.7g}" for value in vector.tolist()) + "]"
+
+
+def _vector(text: str | None) -> Array | None:
+    return None if text is None else np.array(text.strip("[]").split(","), np.float32)
+
+
+def _looked(mapping: TrackMapping, view: View | None, vectors: dict[int, Array]) -> Looked:
+    if view is not None:
+        return Looked(mapping.track, "indexed", view.frame_no, view.quality, vectors[mapping.track])
+    large = any(width_of(region) >= MIN_WIDTH for region in mapping.regions)
+    return Looked(mapping.track, "unclear" if large else "too-small", mapping.regions[0].frame_no, 0.0)
+
+
+def _keep(db: Any, evidence: SealedEvidence, looked: Looked) -> bool:
+    """Keep a view if the track has none, or a worse one; whether it was kept."""
+    vector = None if looked.embedding is None else vector_text(looked.embedding)
+    return bool(db.execute(
+        "INSERT INTO track_features VALUES (%s, %s, %s, %s, %s, %s, %s::vector)"
+        " ON CONFLICT (video_id, track) DO UPDATE SET state = excluded.state,"
+        " chunk_seq = excluded.chunk_seq, frame_no = excluded.frame_no, quality = excluded.quality,"
+        " embedding = excluded.embedding"
+        " WHERE excluded.quality > track_features.quality",
+        (evidence.video_id, looked.track, looked.state, evidence.chunk_seq, looked.frame_no, looked.quality, vector),
+    ).rowcount)

@@ -1,0 +1,191 @@
+"""Search the feature library for the face of a picture; every answer says what it covers.
+
+Search is exact: every vector that the filters leave is compared. From `APPROXIMATE_FROM` vectors on the HNSW index
+answers instead, and the answer says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from operators.embed import SAME, SURE
+from schemas.errors import UsageError
+from schemas.regions import Array
+from streams.authority import store
+from streams.authority.index import vector_text
+
+APPROXIMATE_FROM = 500_000
+MAX_MATCHES = 100
+FALSE_ACCEPT_RATES = {SAME: 1e-3, SURE: 1e-4}
+"""Measured per comparison on Labeled Faces in the Wild, by threshold (see `operators/embed.py`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """From and to, milliseconds since 1970; a video counts if any of it may lie in the period."""
+
+    from_ms: int
+    to_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A subject whose best region is alike; `image_id` names that region's frame."""
+
+    subject_id: str
+    video_id: str
+    camera_id: str
+    similarity: float
+    quality: float
+    from_ms: int
+    to_ms: int
+    image_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What a search looked at, and what it couldn't see.
+
+    `too_small`, `unclear`: tracks of faces that were seen and can't be searched; `unindexed`: face tracks not looked
+    at; `unopened`: parts of evidence that don't open; `erased` tracks; `gaps`: evidence that is missing by the signed
+    counters. `from_ms`, `to_ms`: starts of the first and the last video.
+    """
+
+    cameras: tuple[str, ...]
+    videos: int
+    chunks: int
+    subjects: int
+    from_ms: int | None
+    to_ms: int | None
+    too_small: int
+    unclear: int
+    unindexed: int
+    unopened: int
+    erased: int
+    gaps: tuple[store.Gap, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Nothing that was recorded in the searched videos was left out."""
+        return not (self.too_small or self.unclear or self.unindexed or self.unopened or self.erased or self.gaps)
+
+
+@dataclass(frozen=True, slots=True)
+class SearchAnswer:
+    """Matches, best first, and how far they can be relied on. `entry`: number in the access log.
+
+    `false_accepts`: how many strangers this search is expected to name, by the rate measured for one comparison.
+    """
+
+    entry: int
+    matches: tuple[Match, ...]
+    threshold: float
+    false_accept_rate: float
+    false_accepts: float
+    exact: bool
+    coverage: Coverage
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which videos are searched: these cameras (None: all), this period (None: ever)."""
+
+    cameras: tuple[str, ...] | None = None
+    period: Period | None = None
+
+    def sql(self) -> tuple[str, dict[str, Any]]:
+        """A condition over `camera_id` and `start_ms`, and its parameters."""
+        values = {"cameras": list(self.cameras or ()), "all": self.cameras is None, "from": 0, "to": 2**62}
+        if self.period is not None:
+            values |= {"from": self.period.from_ms - store.MAX_VIDEO_MS, "to": self.period.to_ms}
+        return "(%(all)s OR camera_id = ANY(%(cameras)s)) AND start_ms BETWEEN %(from)s AND %(to)s", values
+
+
+def filters(cameras: Sequence[str] | None = None, period: Period | None = None) -> Filters:
+    """Checked filters.
+
+    Raises:
+        UsageError: an empty list of cameras, or a period that ends before it begins.
+
+    """
+    if cameras is not None and not cameras:
+        raise UsageError("name at least one camera, or none to search all")
+    if period is not None and period.to_ms < period.from_ms:
+        raise UsageError("the period ends before it begins")
+    return Filters(None if cameras is None else tuple(sorted(set(cameras))), period)
+
+
+def nearest(db: Any, embedding: Array, threshold: float, chosen: Filters) -> tuple[list[Match], bool]:
+    """Subjects at least this alike, best first; and whether the search was exact."""
+    condition, values = chosen.sql()
+    (count,) = db.execute("SELECT count(*) FROM subject_features").fetchone()
+    exact = count < APPROXIMATE_FROM
+    # adding 0 keeps the planner from the HNSW index, which may miss neighbours
+    distance = "(f.embedding <=> %(v)s::vector)" + (" + 0" if exact else "")
+    if not exact:
+        db.execute("SET LOCAL hnsw.iterative_scan = 'relaxed_order'")
+        db.execute("SET LOCAL hnsw.ef_search = 400")
+    rows = db.execute(
+        f"SELECT f.subject_id, f.video_id, f.camera_id, 1 - {distance}, f.quality, f.from_ms, f.to_ms, t.frame_no"  # noqa: S608
+        " FROM subject_features f JOIN subjects s USING (subject_id)"
+        " JOIN track_features t ON t.video_id = s.video_id AND t.track = s.best_track"
+        f" WHERE f.video_id IN (SELECT video_id FROM videos WHERE {condition})"
+        f" ORDER BY {distance} LIMIT {MAX_MATCHES}",
+        {**values, "v": vector_text(embedding)},
+    ).fetchall()
+    found = [
+        Match(subject, video, camera, similarity, quality, first, last, f"{video}/{frame}")
+        for subject, video, camera, similarity, quality, first, last, frame in rows if similarity >= threshold
+    ]
+    return sorted(found, key=lambda match: (-match.similarity, match.subject_id)), exact
+
+
+def coverage(db: Any, chosen: Filters) -> Coverage:
+    """What the index knows of the chosen videos, and what it misses."""
+    condition, values = chosen.sql()
+    videos = db.execute(
+        f"SELECT video_id, camera_id, start_ms FROM videos WHERE {condition} ORDER BY start_ms", values  # noqa: S608
+    ).fetchall()
+    ids = [row[0] for row in videos]
+
+    def count(query: str) -> int:
+        return int(db.execute(query, {"ids": ids}).fetchone()[0])
+
+    states = dict(db.execute(
+        "SELECT state, count(*) FROM track_features WHERE video_id = ANY(%(ids)s) GROUP BY state", {"ids": ids}
+    ).fetchall())
+    return Coverage(
+        cameras=tuple(sorted({row[1] for row in videos})),
+        videos=len(ids),
+        chunks=count("SELECT count(*) FROM evidence WHERE video_id = ANY(%(ids)s)"),
+        subjects=count("SELECT count(*) FROM subject_features WHERE video_id = ANY(%(ids)s)"),
+        from_ms=videos[0][2] if videos else None,
+        to_ms=videos[-1][2] if videos else None,
+        too_small=states.get("too-small", 0),
+        unclear=states.get("unclear", 0),
+        unindexed=count(
+            "SELECT count(*) FROM (SELECT DISTINCT video_id, track FROM spans WHERE kind = 'face'"
+            " AND video_id = ANY(%(ids)s) EXCEPT SELECT video_id, track FROM track_features) AS u"
+        ),
+        unopened=count(
+            "SELECT count(*) FROM parts WHERE state IN ('not-for-me', 'damaged') AND video_id = ANY(%(ids)s)"
+        ),
+        erased=count("SELECT count(*) FROM erasures WHERE video_id = ANY(%(ids)s)"),
+        gaps=tuple(store.gaps(db, ids)),
+    )
+
+
+def said(matches: Sequence[Match], covered: Coverage) -> str:
+    """The answer in one sentence that can't be read as more than it is."""
+    where = f"{covered.subjects} searchable subjects in {covered.videos} videos of {len(covered.cameras)} cameras"
+    left = covered.too_small + covered.unclear + covered.unindexed
+    unseen = f"; {left} faces could not be searched" if left else ""
+    unseen += f"; evidence is missing at {len(covered.gaps)} places" if covered.gaps else ""
+    if not covered.subjects:
+        return f"Nothing could be searched: {where}{unseen}. This says nothing about who was there."
+    if not matches:
+        return f"No match among {where}{unseen}. This does not say that the person was not there."
+    return f"{len(matches)} of {where} look alike{unseen}. A likeness is a lead to be checked, not an identification."

@@ -1,0 +1,137 @@
+"""The forensic service as a library: search by face picture, restoration of the found subject, status.
+
+Who asks, for which case and why is part of every call. The log entry is on the disk before an answer leaves; refusals
+and failures are logged too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from infra.postgres import Database
+from operators.embed import SAME
+from schemas.errors import SealframeError, UsageError
+from streams.authority.faces import Faces
+from streams.forensic import search
+from streams.forensic.log import AccessLog, Entry
+from streams.forensic.restore import Restored, Restorer
+
+MAX_WORDS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """On what ground somebody asks: person, case number, purpose; all are needed."""
+
+    actor: str
+    case: str
+    purpose: str
+
+    def __post_init__(self) -> None:
+        """Refuse an empty or endless field."""
+        for name in ("actor", "case", "purpose"):
+            value = getattr(self, name)
+            if not value.strip() or len(value) > MAX_WORDS:
+                raise UsageError(f"{name} is needed, up to {MAX_WORDS} characters")
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreAnswer:
+    """A restoration and its entry in the access log."""
+
+    entry: int
+    restored: Restored
+
+
+class Forensics:
+    """Searches and restores for one authority; `clock` gives milliseconds since 1970."""
+
+    def __init__(
+        self, database: Database, log: AccessLog, faces: Callable[[], Faces] | None, restorer: Restorer | None
+    ) -> None:
+        self._database, self.log, self._faces, self._restorer = database, log, faces, restorer
+
+    def search_face(
+        self, picture: bytes, ground: Ground, *, cameras: Sequence[str] | None = None,
+        period: search.Period | None = None, threshold: float = SAME,
+    ) -> search.SearchAnswer:
+        """Subjects whose best region looks like the largest face of the picture.
+
+        Raises:
+            UsageError: no picture, no face in it, filters that mean nothing, or a threshold without a measured rate.
+
+        """
+        detail = {"picture": hashlib.sha256(picture).hexdigest(), "cameras": None if cameras is None else list(cameras),
+                  "period": None if period is None else [period.from_ms, period.to_ms], "threshold": threshold}
+        with self._logged("search-face", ground, detail):
+            if threshold not in search.FALSE_ACCEPT_RATES:
+                raise UsageError(f"thresholds with a measured rate are {sorted(search.FALSE_ACCEPT_RATES)}")
+            if self._faces is None:
+                raise UsageError("this service has no face models")
+            chosen = search.filters(cameras, period)
+            probe = self._faces().probe(picture)
+            with self._database.connection() as db:
+                matches, exact = search.nearest(db, probe.embedding, threshold, chosen)
+                covered = search.coverage(db, chosen)
+        rate = search.FALSE_ACCEPT_RATES[threshold]
+        found = [[match.subject_id, round(match.similarity, 4)] for match in matches]
+        entry = self._log("search-face", ground, {**detail, "matches": found, "searched": covered.subjects})
+        return search.SearchAnswer(
+            entry.seq, tuple(matches), threshold, rate, rate * covered.subjects, exact, covered,
+            search.said(matches, covered),
+        )
+
+    def restore(
+        self, subject_id: str, ground: Ground, out: Path, *, everyone: bool = False, with_gaps: bool = False,
+        lossless: bool = True,
+    ) -> RestoreAnswer:
+        """Write the video in which only this subject (with `everyone` all that opens) is shown as it was.
+
+        Raises:
+            UsageError: no such subject, or the service can't restore.
+            IntegrityError, ServiceUnavailable, AccessDenied: see `Restorer.restore`.
+
+        """
+        detail: dict[str, Any] = {"subject": subject_id, "all": everyone, "with_gaps": with_gaps}
+        hidden = out.with_name(f".{out.name}.checked")
+        with self._logged("restore", ground, detail):
+            if self._restorer is None:
+                raise UsageError("this service knows no operating platform")
+            with self._database.connection() as db:
+                row = db.execute(
+                    "SELECT video_id, tracks FROM subjects WHERE subject_id = %s", (subject_id,)
+                ).fetchone()
+            if row is None:
+                raise UsageError(f"there is no subject {subject_id}")
+            done = self._restorer.restore(
+                row[0], tuple(row[1]), hidden, all_subjects=everyone, with_gaps=with_gaps, lossless=lossless
+            )
+        gaps = [[gap.first_frame, gap.last_frame, gap.reason] for gap in done.gaps]
+        entry = self._log("restore", ground, {
+            **detail, "video": done.video_id, "tracks": list(done.tracks), "frames": done.frames,
+            "replaced": done.replaced, "gaps": gaps, "written": done.path is not None,
+        })
+        if done.path is None:
+            return RestoreAnswer(entry.seq, done)
+        hidden.replace(out)
+        return RestoreAnswer(entry.seq, replace(done, path=out))
+
+    def refuse(self, action: str, ground: Ground, reason: str) -> Entry:
+        """Log that somebody asked for what they may not have."""
+        return self._log(f"{action}-refused", ground, {"reason": reason})
+
+    @contextmanager
+    def _logged(self, action: str, ground: Ground, detail: dict[str, Any]) -> Iterator[None]:
+        try:
+            yield
+        except SealframeError as error:
+            self._log(f"{action}-failed", ground, {**detail, "error": type(error).__name__})
+            raise
+
+    def _log(self, action: str, ground: Ground, detail: dict[str, Any]) -> Entry:
+        return self.log.append(action, ground.actor, ground.case, ground.purpose, detail)
