@@ -34,9 +34,18 @@ class Sink:
     """One consumer, one store."""
 
     def __init__(
-        self, consumer: Consumer, producer: Producer, store: Store, identify: Identify, registry: CollectorRegistry
+        self,
+        consumer: Consumer,
+        producer: Producer,
+        store: Store,
+        identify: Identify,
+        registry: CollectorRegistry,
+        *,
+        batch_records: int = BATCH_RECORDS,
     ) -> None:
         """`identify` says whose a signer certificate is; the consumer follows `operator.video.v1`."""
+        self._batch_records = batch_records
+        self._unsent: list[Finding] = []
         self._consumer, self._producer, self._store = consumer, producer, store
         self._identify = lru_cache(maxsize=64)(identify)
         self._alarmed: dict[tuple[str, str], int] = {}
@@ -60,15 +69,14 @@ class Sink:
             AccessDenied: the broker refuses topic, group or certificate.
 
         """
-        for finding in self._store.recover():
-            self._alarm(finding)
+        self._unsent += self._store.recover()
         while not stop.is_set():
             messages = self._gather()
-            if messages:
-                self._insist(messages, stop)
+            if messages and self._insist(messages, stop):
+                self._commit(messages)
 
     def take(self, messages: Sequence[Message]) -> None:
-        """Store a batch, raise its alarms, commit its offsets.
+        """Store a batch and raise its alarms.
 
         Raises:
             ServiceUnavailable: disk, database or broker refuse; the same batch may be tried again.
@@ -85,12 +93,8 @@ class Sink:
                     batch.refuse(message.partition, message.offset, message.timestamp_ms, error)
                     self._refused.labels(type(error).__name__).inc()
                     batch.findings.append(_refusal(message, error))
-        for finding in batch.findings:
-            self._alarm(finding)
-        if batch.findings:
-            self._producer.flush()
-        for message in {message.partition: message for message in messages}.values():
-            self._consumer.commit(message)
+        self._unsent += batch.findings
+        self._send_alarms()
         self._delay.set(max(0.0, time.time() - messages[-1].timestamp_ms / 1000))
 
     def _gather(self) -> list[Message]:
@@ -98,7 +102,7 @@ class Sink:
         messages: list[Message] = []
         size, wait = 0, 0.5
         try:
-            while len(messages) < BATCH_RECORDS and size < BATCH_BYTES:
+            while len(messages) < self._batch_records and size < BATCH_BYTES:
                 message = self._consumer.poll(wait)
                 if message is None:
                     break
@@ -111,21 +115,44 @@ class Sink:
             log.warning("%s", error)
         return messages
 
-    def _insist(self, messages: Sequence[Message], stop: threading.Event) -> None:
+    def _insist(self, messages: Sequence[Message], stop: threading.Event) -> bool:
+        """Try until the batch is stored; false when told to stop before that."""
         tries = 0
         while not stop.is_set():
             try:
                 self.take(messages)
                 self.failing = ""
-                return
+                return True
             except TransientError as error:
                 self.failing = str(error)
                 log.warning("%s; trying again", error)
-                self._alarm(Finding("store-refuses", "", f"{error}; nothing is lost, the sink waits"))
+                self._send(Finding("store-refuses", "", f"{error}; nothing is lost, the sink waits"))
                 stop.wait(RETRY_SECONDS[min(tries, len(RETRY_SECONDS) - 1)])
                 tries += 1
+        return False
 
-    def _alarm(self, finding: Finding) -> None:
+    def _commit(self, messages: Sequence[Message]) -> None:
+        """Say what is done; where that fails, the records come again and are recognised."""
+        try:
+            for message in {message.partition: message for message in messages}.values():
+                self._consumer.commit(message)
+        except TransientError as error:
+            log.warning("%s", error)
+
+    def _send_alarms(self) -> None:
+        """Alarms are kept until the broker has them."""
+        if self._unsent:
+            for finding in self._unsent:
+                self._send(finding)
+            try:
+                self._producer.flush()
+            except TransientError:
+                for finding in self._unsent:
+                    self._alarmed.pop((finding.kind, finding.text), None)
+                raise
+            self._unsent.clear()
+
+    def _send(self, finding: Finding) -> None:
         """Send an alarm; the same one again after ten minutes at the earliest."""
         now = time.time_ns() // 1_000_000
         key = (finding.kind, finding.text)

@@ -1,0 +1,47 @@
+"""`sealframe operator`: the operating platform, until it is told to stop."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from infra import tls
+from infra.kafka import KafkaAccess
+from infra.postgres import DatabaseAccess
+from streams.cli.output import give, say
+from streams.operating.service import OperatorService, OperatorSetup
+
+
+def operator(
+    bootstrap: Annotated[str, typer.Option(help="broker, host:port")],
+    tls_folder: Annotated[Path, typer.Option("--tls", help="folder with ca.pem and the certificate of `operator`")],
+    database: Annotated[str, typer.Option(help="database as a libpq string, without password")],
+    folder: Annotated[Path, typer.Option(help="where video files are kept")],
+    password_file: Annotated[Path | None, typer.Option(help="file with the database password")] = None,
+    host: Annotated[str, typer.Option(help="address to serve on")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="HTTPS port; 0 takes any free one")] = 8443,
+    as_json: Annotated[bool, typer.Option("--json", help="print the address as JSON")] = False,
+) -> None:
+    """Store desensitised video and serve it over HTTPS to holders of a client certificate.
+
+    Videos, chunks and frames by image id are under /videos, a page to watch them under /. Stop it with Ctrl-C.
+    """
+    access = KafkaAccess(bootstrap, tls.load(tls_folder, "operator"))
+    serve(OperatorSetup(access, DatabaseAccess(database, password_file), folder, host=host, port=port), as_json)
+
+
+def serve(setup: OperatorSetup, as_json: bool = False) -> None:
+    """Run the platform until SIGINT or SIGTERM."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    with OperatorService(setup) as service:
+        if as_json:
+            give({"url": service.server.url})
+        else:
+            say(f"operating platform: {service.server.url}")
+        service.run(stop)
