@@ -65,10 +65,11 @@ def looks_bare(fetched: Plane, original: Plane, mask: Mask) -> bool:
     if rect is None:
         return False
     region = np.s_[rect.top * BLOCK : rect.bottom * BLOCK, rect.left * BLOCK : rect.right * BLOCK]
-    inner = np.kron(mask[rect.top : rect.bottom, rect.left : rect.right], np.ones((BLOCK, BLOCK), bool))
+    inner = np.kron(mask[rect.top : rect.bottom, rect.left : rect.right], np.ones((BLOCK, BLOCK), np.uint8))
     a, b = (_detail(np.ascontiguousarray(plane[region])) for plane in (fetched, original))
-    inner = inner[: a.shape[0], : a.shape[1]]
-    a, b = a[inner], b[inner]
+    # Only samples whose neighbours are all in the mask: what lies beyond it differs anyway.
+    inner = cv2.erode(np.ascontiguousarray(inner[: a.shape[0], : a.shape[1]]), np.ones((5, 5)), borderValue=0)
+    a, b = a[inner > 0], b[inner > 0]
     energy = float(np.dot(b, b))
     if not b.size or energy / b.size < MIN_DETAIL:
         return False

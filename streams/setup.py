@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from types import MappingProxyType
 from typing import cast, get_args
 
-from infra.models import resolve
+from infra.models import centerface
 from operators.desensitise.policy import Policy, Preset
 from operators.detect import FaceDetector
 from schemas.errors import UsageError
@@ -15,7 +14,7 @@ from schemas.records import Quality
 
 def detector() -> FaceDetector:
     """The face detector of the default profile."""
-    return FaceDetector(resolve("centerface", Path()))
+    return FaceDetector(centerface(), score=0.2)
 
 
 def file_policy(

@@ -10,7 +10,7 @@ import sys
 import typer
 
 from schemas.errors import SealframeError, UsageError
-from streams.cli import anonymize, models, restore_file
+from streams.cli import anonymize, evaluate, models, restore_file
 from streams.cli.output import say
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app = typer.Typer(
 app.command("anonymize")(anonymize.anonymize)
 app.command("restore-file")(restore_file.restore_file)
 app.add_typer(models.app, name="models")
+app.add_typer(evaluate.app, name="eval")
 
 
 def run() -> None:
