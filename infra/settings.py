@@ -1,0 +1,68 @@
+"""Settings: one `sealframe.toml` in the working folder, environment variables over it, read once at the start.
+
+Unknown names, wrong types and missing values stop the start. Secrets are paths of files; the environment is never logged.
+Empty addresses mean the embedded service under `home`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from schemas.errors import ConfigError
+
+FILE = "sealframe.toml"
+
+
+class Settings(BaseSettings):
+    """All settings. In the environment they are `SEALFRAME_<NAME>`; tables are JSON there."""
+
+    model_config = SettingsConfigDict(env_prefix="SEALFRAME_", frozen=True, extra="forbid", toml_file=FILE)
+
+    home: Path = Path(".sealframe")
+    bootstrap: str = Field("", description="Kafka, host:port,...; empty: the embedded broker")
+    tls: Path | None = Field(None, description="folder with ca.pem and certificates; default: home/tls")
+    authorities: dict[str, tuple[str, ...]] = Field({"city-faces": ("face",)}, description="name to the kinds it gets")
+    methods: dict[str, Literal["solid", "mosaic", "blur"]] = {"face": "blur"}
+    quality: Literal["high", "lossless"] = "high"
+    stride: int = Field(5, ge=1, le=60)
+    padding: float = Field(0.25, ge=0, le=4)
+    crf: int = Field(23, ge=0, le=51)
+    preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"] = "veryfast"
+    chunk_ms: int = Field(1000, ge=40, le=10_000)
+    index_faces: Literal["always", "on_case", "off"] = "always"
+    operator_database: str = Field("", description="libpq string without password; empty: embedded")
+    operator_password: Path | None = None
+    operator_url: str = Field("https://localhost:8443", description="where the operating platform serves")
+    operator_port: int = Field(8443, ge=0, le=65535)
+
+    @property
+    def tls_folder(self) -> Path:
+        """Folder of the certificates."""
+        return self.tls or self.home / "tls"
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource, dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments over environment over file."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+def load(**overrides: object) -> Settings:
+    """Read the settings.
+
+    Raises:
+        ConfigError: an unknown name, a wrong type or value; says which.
+
+    """
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise ConfigError(f"{FILE} or SEALFRAME_* variables: {wrong}") from None
