@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
 
+import httpx
 import numpy as np
 
 from infra.framing import RECORDED, read_framed
@@ -93,7 +94,7 @@ class OperatorClient:
 
     def _get(
         self, path: str, params: Mapping[str, str | int] | None = None, headers: Mapping[str, str] | None = None
-    ) -> Any:
+    ) -> httpx.Response:
         answer = self._client.get(path, params=params, headers=headers)
         if answer.status_code in (404, 416):
             raise MissingChunk(f"the operating platform doesn't have {path}")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 from infra.files import read_range, stream_range
 from operators.codec import decode_units
@@ -82,9 +83,10 @@ class Index:
     def cameras(self) -> list[tuple[str, int, bool]]:
         """Cameras, each with its number of videos, and whether one still grows."""
         with self._database.connection() as connection:
-            return connection.execute(
+            rows = connection.execute(
                 "SELECT camera_id, count(*), bool_or(end_record IS NULL) FROM videos GROUP BY camera_id ORDER BY 1"
             ).fetchall()
+        return [(str(name), int(count), bool(live)) for name, count, live in rows]
 
     def videos(self, camera_id: str = "", limit: int = 200, before_ms: int | None = None) -> list[Video]:
         """Videos, newest first; `before_ms`: captured before that time."""
@@ -113,7 +115,7 @@ class Index:
                 (video.id,),
             ).fetchall()
         base: Fraction = video.format.time_base
-        return [Place(*row[:6], seconds=float(row[6] * base)) for row in rows]
+        return [Place(*row[:6], float(row[6] * base)) for row in rows]
 
     def records(self, video: Video, first: int = 0, last: int | None = None) -> list[bytes]:
         """Signed records, without media: start, chunks in the range, their heads; the end if `last` is None."""
@@ -125,7 +127,8 @@ class Index:
         with self._database.connection() as connection:
             (data,) = connection.execute("SELECT record FROM videos WHERE id = %s", (video.id,)).fetchone()
         media = read_range(media_path(self._folder, video.video_id), 0, video.init_bytes)
-        return replace(unpack_as("operator", data), media=check_media(media, video.start.media_digest, "init segment"))
+        record: OperatorRecord = unpack_as("operator", data)
+        return replace(record, media=check_media(media, video.start.media_digest, "init segment"))
 
     def chunk(self, video: Video, seq: int) -> OperatorRecord:
         """A chunk's record with its media.
@@ -164,7 +167,8 @@ class Index:
             ).fetchone()
         if row is None:
             raise MissingChunk(f"{video.video_id}: no frame {frame_no}")
-        return self._pictures(video, row[0])[frame_no - row[1]]
+        seq, first_frame = (int(number) for number in row)
+        return self._pictures(video, seq)[frame_no - first_frame]
 
     def media(self, video: Video, at: int, length: int) -> Iterator[bytes]:
         """Bytes of the file, which the caller keeps within `video.bytes`."""
@@ -182,9 +186,9 @@ class Index:
         return pictures
 
 
-def _video(row: tuple) -> Video:  # type: ignore[type-arg]
-    *plain, record, end_pts, conflicts = row
+def _video(row: tuple[Any, ...]) -> Video:
+    record, end_pts, conflicts = row[-3:]
     start = decode(OperatorBody, unpack_as("operator", record).signed.body).start
     if start is None:
         raise MissingChunk("a video without a start")
-    return Video(*plain, start=start, end_pts=start.origin_pts if end_pts is None else end_pts, conflicts=conflicts)
+    return Video(*row[:-3], start, start.origin_pts if end_pts is None else end_pts, conflicts)

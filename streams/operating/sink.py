@@ -14,6 +14,7 @@ from functools import lru_cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from infra.files import used_share
 from infra.kafka import Consumer, Message, Producer
 from schemas.codec import pack, unpack_as
 from schemas.errors import IntegrityError, PoisonError, TransientError
@@ -26,6 +27,7 @@ SOURCE = "operator"
 BATCH_RECORDS = 64
 BATCH_BYTES = 16 * 2**20
 RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0)
+DISK_ALARM = 0.9
 ALARM_AGAIN_MS = 10 * 60_000
 log = logging.getLogger(__name__)
 
@@ -94,6 +96,9 @@ class Sink:
                     self._refused.labels(type(error).__name__).inc()
                     batch.findings.append(_refusal(message, error))
         self._unsent += batch.findings
+        if used_share(self._store.folder) > DISK_ALARM:
+            text = f"over {DISK_ALARM:.0%} of the disk under the video store is taken; free some"
+            self._unsent.append(Finding("disk-nearly-full", "", text))
         self._send_alarms()
         self._delay.set(max(0.0, time.time() - messages[-1].timestamp_ms / 1000))
 

@@ -66,7 +66,7 @@ class _Video:
     video_id: str
     camera_id: str
     digest: bytes
-    bytes: int
+    size: int
     chunks: int
     frames: int
     next_seq: int
@@ -166,7 +166,7 @@ class Store:
             return None
         video = _Video(*row)
         try:
-            video.file = AppendFile(media_path(self.folder, video_id), video.bytes)
+            video.file = AppendFile(media_path(self.folder, video_id), video.size)
         except DigestMismatch:
             video.file = None
         self._videos[video_id] = video
@@ -225,7 +225,7 @@ class Batch:
             self._connection.execute(
                 "UPDATE videos SET bytes = %s, chunks = %s, frames = %s, next_seq = %s, next_frame = %s, tail = %s,"
                 " fault = %s, missing = %s WHERE id = %s",
-                (video.bytes, video.chunks, video.frames, video.next_seq, video.next_frame, video.tail, video.fault,
+                (video.size, video.chunks, video.frames, video.next_seq, video.next_frame, video.tail, video.fault,
                  video.missing, video.id),
             )
 
@@ -239,11 +239,12 @@ class Batch:
             (start.video_id, start.camera_id, start.capture_ms, received_ms, bare(checked.record), checked.digest,
              len(media), len(media), checked.digest),
         ).fetchone()
+        file = AppendFile(media_path(self._store.folder, start.video_id))
         video = _Video(row[0], start.video_id, start.camera_id, checked.digest, len(media), 0, 0, 0, 0, checked.digest,
-                       None, "", file=AppendFile(media_path(self._store.folder, start.video_id)))
+                       None, "", file=file)
         self._store.add(video)
         self._touched[video.video_id] = video
-        video.file.append(media)
+        file.append(media)
         return "stored"
 
     def _chunk(self, video: _Video, chunk: OperatorChunk, checked: Checked, received_ms: int) -> Outcome:
@@ -275,7 +276,7 @@ class Batch:
             (video.id, seq, chunk.first_frame, len(chunk.pts), chunk.capture_ms, chunk.pts[0], chunk.end_pts, at,
              len(media), checked.digest, received_ms, bare(checked.record)),
         )
-        video.bytes, video.chunks, video.frames = video.file.size, video.chunks + 1, video.frames + len(chunk.pts)
+        video.size, video.chunks, video.frames = video.file.size, video.chunks + 1, video.frames + len(chunk.pts)
         video.next_seq, video.next_frame, video.tail = seq + 1, chunk.first_frame + len(chunk.pts), checked.digest
         return "stored"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from dataclasses import replace
 
 import pytest
@@ -196,6 +197,21 @@ def test_failed_batch_leaves_nothing(store, index):
     outcomes, _ = _put(store, *made.records)
     assert outcomes == ["repeated", "repeated", "stored", "stored", "stored"]
     assert _file(store, made) == _media(made.records) and _file(store, made).startswith(before)
+
+
+def test_full_disk_refuses_the_batch_and_keeps_what_was_stored(store, index):
+    made, soft_hard = video(4), resource.getrlimit(resource.RLIMIT_FSIZE)
+    _put(store, *made.records[:2])
+    try:
+        room = len(_media(made.records[:3])) + 10
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, soft_hard[1]))
+        with pytest.raises(ServiceUnavailable):
+            _put(store, *made.records[2:])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, soft_hard)
+    assert index.video(made.video_id).chunks == 1
+    _put(store, *made.records)
+    assert _file(store, made) == _media(made.records) and index.video(made.video_id).fault == ""
 
 
 def test_torn_tail_is_cut_at_the_start(operator_database, tmp_path):
