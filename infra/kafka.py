@@ -202,6 +202,7 @@ class Consumer:
 
     def __init__(self, access: KafkaAccess, group: str, topics: Sequence[str], member: str, earliest: bool) -> None:
         self._watch = ErrorWatch()
+        self._known: set[str] = set()
         self._what = f"reading {', '.join(topics) or 'topics'}"
         self._consumer = _Consumer({
             **access.config(),
@@ -222,8 +223,17 @@ class Consumer:
             self._consumer.subscribe(list(topics))
 
     def assign(self, places: Iterable[tuple[str, int, int]]) -> None:
-        """Read from these (topic, partition, offset) instead of a group's share."""
-        self._consumer.assign([TopicPartition(*place) for place in places])
+        """Read from these (topic, partition, offset) instead of a group's share.
+
+        Raises:
+            AccessDenied: no right to a topic; librdkafka would wait without a word.
+
+        """
+        wanted = list(places)
+        for topic in {topic for topic, _, _ in wanted} - self._known:
+            self.partitions(topic)
+            self._known.add(topic)
+        self._consumer.assign([TopicPartition(*place) for place in wanted])
 
     def poll(self, seconds: float) -> Message | None:
         """The next record, None when none came in time.

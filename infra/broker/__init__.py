@@ -23,7 +23,7 @@ from schemas.topics import MAX_RECORD_BYTES
 
 HERE = Path(__file__).parent
 JARS = HERE / "jars"
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 PRINCIPAL_RULES = "RULE:^CN=([^,]+),OU=(broker|client),O=sealframe$/$1/,DEFAULT"
 CONTROLLER_STORE = "broker-controller"
 CONTROLLER_LIFE = timedelta(days=365)
