@@ -31,7 +31,9 @@ def operator(
     Videos, chunks and frames by image id are under /videos, a page to watch them under /. Stop it with Ctrl-C.
     """
     access = KafkaAccess(bootstrap, tls.load(tls_folder, "operator"))
-    serve(OperatorSetup(access, DatabaseAccess(database, password_file), folder, host=host, port=port), as_json)
+    place = DatabaseAccess(database, password_file)
+    signer = tls.load_signer(tls_folder, "operator")
+    serve(OperatorSetup(access, place, folder, signer, host=host, port=port), as_json)
 
 
 def serve(setup: OperatorSetup, as_json: bool = False) -> None:

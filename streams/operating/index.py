@@ -115,7 +115,7 @@ class Index:
                 (video.id,),
             ).fetchall()
         base: Fraction = video.format.time_base
-        return [Place(*row[:6], float(row[6] * base)) for row in rows]
+        return [Place(*(*row[:6], float(row[6] * base))) for row in rows]
 
     def records(self, video: Video, first: int = 0, last: int | None = None) -> list[bytes]:
         """Signed records, without media: start, chunks in the range, their heads; the end if `last` is None."""
@@ -191,4 +191,4 @@ def _video(row: tuple[Any, ...]) -> Video:
     start = decode(OperatorBody, unpack_as("operator", record).signed.body).start
     if start is None:
         raise MissingChunk("a video without a start")
-    return Video(*row[:-3], start, start.origin_pts if end_pts is None else end_pts, conflicts)
+    return Video(*(*row[:-3], start, start.origin_pts if end_pts is None else end_pts, conflicts))

@@ -13,25 +13,30 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 
 from infra.https import HttpsServer
 from infra.kafka import KafkaAccess
+from infra.keys import load_signing_seed
 from infra.postgres import Database, DatabaseAccess
-from infra.tls import signer_identity
+from infra.tls import Signer, signer_identity
+from operators.sign import SigningKey
 from schemas.topics import OPERATOR_VIDEO
 from streams.operating.api import VIEWERS, create_app
 from streams.operating.index import Index
 from streams.operating.sink import BATCH_RECORDS, SOURCE, Sink
 from streams.operating.store import Store
+from streams.readiness import Responder
 
 
 @dataclass(frozen=True, slots=True)
 class OperatorSetup:
     """What the platform needs: the broker as principal `operator`, its database (migrated), a folder for video.
 
-    `member` is this process' stable id in the consumer group; `port` 0 takes any free one.
+    `signer` names the platform's signing key and certificate, for the readiness exchange; without it the pipeline's
+    questions stay unanswered. `member` is this process' stable id in the consumer group; `port` 0 takes any free one.
     """
 
     kafka: KafkaAccess
     database: DatabaseAccess
     folder: Path
+    signer: Signer | None = None
     host: str = "127.0.0.1"
     port: int = 0
     viewers: Sequence[str] = VIEWERS
@@ -58,12 +63,24 @@ class OperatorService:
         self._consumer = setup.kafka.consumer(setup.group, [OPERATOR_VIDEO], member=setup.member)
         self._producer = setup.kafka.producer()
         ca = setup.kafka.identity.ca
+
+        def identify(der: bytes) -> tuple[str, bytes]:
+            return signer_identity(der, ca)
+
         self._sink = Sink(
-            self._consumer, self._producer, self._store, lambda der: signer_identity(der, ca), registry,
-            batch_records=setup.batch_records,
+            self._consumer, self._producer, self._store, identify, registry, batch_records=setup.batch_records
         )
-        app = create_app(Index(self._serving, setup.folder), registry, lambda: self._sink.failing)
+        self._responder: Responder | None = None
+        if setup.signer:
+            key = SigningKey(load_signing_seed(setup.signer.key).seed, setup.signer.certificate_der())
+            self._responder = Responder(setup.kafka, key, identify, lambda: not self._sink.failing)
+        app = create_app(Index(self._serving, setup.folder), registry, self.failing)
         self.server = HttpsServer(app, setup.kafka.identity, setup.viewers, host=setup.host, port=setup.port)
+
+    def failing(self) -> str:
+        """What keeps the platform from its work, empty when nothing."""
+        stopped = self._responder.error if self._responder else None
+        return f"readiness: {stopped}" if stopped else self._sink.failing
 
     def run(self, stop: threading.Event) -> None:
         """Take records until told to stop; see `Sink.run`."""
@@ -71,6 +88,8 @@ class OperatorService:
 
     def close(self) -> None:
         """Stop serving, leave the group, close files and connections."""
+        if self._responder:
+            self._responder.stop()
         self.server.stop()
         self._consumer.close()
         self._store.close()
@@ -79,6 +98,8 @@ class OperatorService:
 
     def __enter__(self) -> Self:
         self.server.start()
+        if self._responder:
+            self._responder.start()
         return self
 
     def __exit__(

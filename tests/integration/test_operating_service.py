@@ -18,13 +18,16 @@ import pytest
 
 from infra.kafka import KafkaAccess, Message
 from infra.postgres import connect
+from infra.tls import issue_signer
 from operators.sign import SigningKey
 from schemas.codec import pack, unpack_as
 from schemas.errors import ServiceUnavailable
 from schemas.records import OperatorBody, OperatorRecord, VideoHead
 from schemas.topics import ALARMS, OPERATOR_VIDEO
+from streams.addresses import AddressBook
 from streams.operating.client import OperatorClient
 from streams.operating.service import OperatorService, OperatorSetup
+from streams.readiness import Doorkeeper, wall_ms
 from streams.verify import verify_video
 from tests.support.operating import by_ca, certified_key
 from tests.support.operator_video import rewritten, signed, video
@@ -153,6 +156,20 @@ def _answers(client: OperatorClient, video_id: str) -> bool:
         return bool(client.video(video_id)["ended"])
     except ServiceUnavailable:
         return False
+
+
+def test_pipelines_question_is_answered_while_records_can_be_stored(broker, ca, key, setup):
+    book = AddressBook({}, by_ca(ca), wall_ms)
+    signer = issue_signer(ca, "operator")
+    stop = threading.Event()
+    with OperatorService(replace(setup, signer=signer)) as service:
+        thread = threading.Thread(target=service.run, args=(stop,))
+        thread.start()
+        with Doorkeeper(broker.access("pipeline"), key, book):
+            _wait(book.ready)
+        assert service.failing() == ""
+        stop.set()
+        thread.join()
 
 
 def test_sink_killed_three_times_loses_and_doubles_nothing(
