@@ -98,9 +98,8 @@ def _decode(units: Sequence[CodedUnit], codec: SourceCodec, width: int, height: 
 def _plane(frame: VideoFrame, index: int) -> Plane:
     """One plane of a PyAV frame as a view (h, w) that keeps the frame alive."""
     plane = frame.planes[index]
-    return np.frombuffer(plane, np.uint8)[: plane.line_size * plane.height].reshape(plane.height, plane.line_size)[
-        :, : plane.width
-    ]
+    flat = np.frombuffer(memoryview(plane), np.uint8)[: plane.line_size * plane.height]
+    return flat.reshape(plane.height, plane.line_size)[:, : plane.width]
 
 
 def _planes(frame: VideoFrame) -> Planes:
