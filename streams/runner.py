@@ -179,11 +179,11 @@ class Runner(Generic[Body]):
     async def submit(self, arrival: Arrival) -> None:
         """Take the next record of its partition; waits while too much is unacked. Takes none after a failure."""
         partition = self._partitions.setdefault(arrival.partition, _Partition())
-        while self._full(partition) and self.error is None:
+        while self._takes(arrival, partition) and self._full(partition):
             self._moved.clear()
             self._flush_head(partition)
             await self._moved.wait()
-        if self.error is not None or self._partitions.get(arrival.partition) is not partition:
+        if not self._takes(arrival, partition):
             return
         slot = _Slot(arrival)
         partition.slots.append(slot)
@@ -223,6 +223,9 @@ class Runner(Generic[Body]):
 
     def _lanes(self) -> list[_Lane[Body]]:
         return [lane for partition in self._partitions.values() for lane in partition.lanes.values()]
+
+    def _takes(self, arrival: Arrival, partition: _Partition[Body]) -> bool:
+        return self.error is None and self._partitions.get(arrival.partition) is partition
 
     def _full(self, partition: _Partition[Body]) -> bool:
         bound = self._limits

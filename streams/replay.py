@@ -1,0 +1,125 @@
+"""Record a range of a topic to a file, and replay the file into a fresh broker, byte for byte.
+
+File: the magic `SEALFRR1`, then for each record its length (u32, big-endian) and a `RecordedRecord`, in the order of
+(partition, offset). Keys place the records again as they were, since equal partition counts are required.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from infra.atomic import AtomicFile
+from infra.kafka import Consumer, Message, Producer
+from schemas.codec import decode, encode
+from schemas.errors import MalformedRecord, ServiceUnavailable, UsageError
+from schemas.records import RecordedRecord
+from schemas.topics import MAX_RECORD_BYTES
+
+MAGIC = b"SEALFRR1"
+LENGTH = struct.Struct(">I")
+ROOM = 64 * 1024
+IN_FLIGHT = 64
+STALL_SECONDS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Which records: offsets from `first` up to `last` (not with it) of each partition, captured since `since_ms`."""
+
+    first: int = 0
+    last: int | None = None
+    since_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """Totals."""
+
+    records: int
+    bytes: int
+
+
+def record(consumer: Consumer, topic: str, path: Path, wanted: Range | None = None) -> Replayed:
+    """Write what lies in the topic now to a file, which appears whole or not at all.
+
+    Raises:
+        ServiceUnavailable: the topic isn't there, or couldn't be read to its end.
+        UsageError: a range that is empty by its own terms.
+
+    """
+    wanted = wanted or Range()
+    if wanted.last is not None and wanted.last <= wanted.first:
+        raise UsageError("the range ends before it begins")
+    count = size = 0
+    with AtomicFile(path) as file:
+        file.write(MAGIC)
+        for message in _messages(consumer, topic, wanted):
+            if message.timestamp_ms < wanted.since_ms:
+                continue
+            data = encode(RecordedRecord(message.topic, message.key, message.value, message.timestamp_ms))
+            file.write(LENGTH.pack(len(data)) + data)
+            count, size = count + 1, size + len(message.value)
+    return Replayed(count, size)
+
+
+def replay(producer: Producer, path: Path, *, topic: str = "") -> Replayed:
+    """Send every record of a file, to its own topic or to `topic`, and wait until all are acknowledged.
+
+    Raises:
+        MalformedRecord: not a recording, or a truncated one; what came before the fault has been sent.
+
+    """
+    count = size = 0
+    waiting: deque[Future[Message]] = deque()
+    with path.open("rb") as file:
+        for item in recorded(file):
+            waiting.append(producer.send(topic or item.topic, item.key, item.value))
+            while waiting and (len(waiting) >= IN_FLIGHT or waiting[0].done()):
+                producer.poll(0.05)
+                if waiting[0].done():
+                    waiting.popleft().result()
+            count, size = count + 1, size + len(item.value)
+    producer.flush()
+    return Replayed(count, size)
+
+
+def recorded(file: BinaryIO) -> Iterator[RecordedRecord]:
+    """The records of a recording, in order; raises MalformedRecord for one that isn't or is cut."""
+    if file.read(len(MAGIC)) != MAGIC:
+        raise MalformedRecord("not a recording of Sealframe")
+    while head := file.read(LENGTH.size):
+        length = LENGTH.unpack(head)[0] if len(head) == LENGTH.size else 0
+        if not 0 < length <= MAX_RECORD_BYTES + ROOM:
+            raise MalformedRecord("the recording is cut or damaged")
+        data = file.read(length)
+        if len(data) != length:
+            raise MalformedRecord("the recording is cut or damaged")
+        yield decode(RecordedRecord, data)
+
+
+def _messages(consumer: Consumer, topic: str, wanted: Range) -> Iterator[Message]:
+    for number in consumer.partitions(topic):
+        low, high = consumer.bounds(topic, number)
+        low, high = max(low, wanted.first), high if wanted.last is None else min(high, wanted.last)
+        if low >= high:
+            continue
+        consumer.assign([(topic, number, low)])
+        silent = 0.0
+        while True:
+            message = consumer.poll(1.0)
+            if message is None:
+                silent += 1.0
+                if silent >= STALL_SECONDS:
+                    raise ServiceUnavailable(f"{topic}/{number} wasn't read to offset {high}")
+                continue
+            silent = 0.0
+            if message.offset < high:
+                yield message
+            if message.offset >= high - 1:
+                break

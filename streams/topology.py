@@ -1,0 +1,227 @@
+"""The stages between source and sinks, as data: whole, or cut after tracking.
+
+A stage opens records, steps over chunks with the operators' pipeline, seals what comes out, and says where it goes.
+Sinks: `operator.video.v1`, `operator.events.v1`, `authority.<name>.evidence.v1`, `alarms.v1`, `frames.quarantine.v1`.
+Evidence is sent before the operator's record that counts it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from operators.desensitise.policy import Policy
+from operators.detect import FaceDetector
+from operators.pipeline import EvidenceDraft, Outgoing, Pipeline, seal_draft
+from operators.seal import seal
+from operators.sign import SigningKey, digest
+from schemas.codec import pack, unpack_as
+from schemas.errors import ChunkTooLarge, DigestMismatch, MalformedRecord
+from schemas.frames import FrameChunk
+from schemas.records import CUSTODIAN, AssociatedData, PlacedRegions, Quarantined, RawPlace, UploadAddress
+from schemas.state import CameraState
+from schemas.topics import (
+    ALARMS,
+    MAX_RECORD_BYTES,
+    OPERATOR_EVENTS,
+    OPERATOR_VIDEO,
+    QUARANTINE,
+    RAW,
+    REGIONS,
+    evidence_topic,
+)
+from streams.intake import Intake
+from streams.runner import Arrival, Item, Output
+
+RECORD_ROOM = 4096
+
+
+class Addresses(Protocol):
+    """Where evidence goes now."""
+
+    def address(self, authority: str) -> UploadAddress:
+        """The address in force; raises PlatformNotReady while there is none."""
+        ...
+
+    def routes(self) -> Mapping[str, frozenset[str]]:
+        """Authority to the kinds it gets: what it wants, as far as it is entitled to it."""
+        ...
+
+
+class Protection:
+    """The pipeline under the routes in force, and the sealing of what it makes. Safe to call from several threads."""
+
+    def __init__(
+        self, policy: Policy, detector: FaceDetector, signer: SigningKey, addresses: Addresses, custodian: bytes
+    ) -> None:
+        """`custodian`: public key (X25519) for whole frames, shared pieces and quarantine."""
+        self._detector, self._signer, self._addresses, self._custodian = detector, signer, addresses, custodian
+        self._pipeline = Pipeline(policy, detector, signer)
+
+    def pipeline(self) -> Pipeline:
+        """The pipeline for the routes in force."""
+        routes = self._addresses.routes()
+        current = self._pipeline
+        if routes != current.policy.authorities:
+            policy = replace(current.policy, authorities=routes)
+            current = self._pipeline = Pipeline(policy, self._detector, self._signer)
+        return current
+
+    def outputs(self, camera_id: str, outgoing: Outgoing) -> tuple[Output, ...]:
+        """What to send for one chunk, in order.
+
+        Raises:
+            ChunkTooLarge: a record is over what its topic takes.
+            PlatformNotReady: an authority's address isn't in force any more.
+
+        """
+        key = camera_id.encode()
+        outputs = (
+            *(self._evidence(draft) for draft in outgoing.evidence),
+            *(Output(OPERATOR_VIDEO, key, pack("operator", record)) for record in outgoing.operator),
+            *(Output(OPERATOR_EVENTS, key, event) for event in outgoing.events),
+            *(Output(ALARMS, key, pack("alarm", alarm)) for alarm in outgoing.alarms),
+        )
+        for output in outputs:
+            if len(output.value) > MAX_RECORD_BYTES - RECORD_ROOM:
+                raise ChunkTooLarge(f"record of {len(output.value)} bytes for {output.topic}")
+        return outputs
+
+    def quarantine(self, arrival: Arrival, reason: str) -> Output:
+        """The record sealed to the custodian; one too long to fit in an envelope is cut."""
+        plain = arrival.value[: MAX_RECORD_BYTES - 2 * RECORD_ROOM]
+        if len(plain) < len(arrival.value):
+            reason += f" (cut to {len(plain)} bytes)"
+        place = (arrival.topic, arrival.partition, arrival.offset)
+        record = Quarantined(reason, *place, seal(plain, [self._custodian], quarantine_aad(*place)))
+        return Output(QUARANTINE, arrival.key, pack("quarantined", record))
+
+    def _evidence(self, draft: EvidenceDraft) -> Output:
+        quality = self._pipeline.policy.quality
+        if draft.authority == CUSTODIAN:
+            topic, recipients, epoch = QUARANTINE, [self._custodian], ""
+        else:
+            address = self._addresses.address(draft.authority)
+            topic, recipients, epoch = evidence_topic(draft.authority), [address.public_key], address.epoch
+        signed = seal_draft(draft, epoch, recipients, topic, quality, self._signer)
+        return Output(topic, draft.camera_id.encode(), pack("evidence", signed))
+
+
+def quarantine_aad(topic: str, partition: int, offset: int) -> AssociatedData:
+    """What a quarantined record's envelope is bound to: where the record lay."""
+    return AssociatedData(QUARANTINE, "quarantined", "", f"{topic}/{partition}", offset)
+
+
+class WholeStage:
+    """All operators in one worker: raw chunks in, everything out."""
+
+    source = RAW
+
+    def __init__(self, intake: Intake, protection: Protection) -> None:
+        self._intake, self._protection = intake, protection
+
+    def open(self, arrival: Arrival) -> Item[FrameChunk]:
+        """As `Intake.open`."""
+        return _item(self._intake.open(arrival))
+
+    def initial(self, camera_id: str) -> CameraState:
+        """A camera that was never seen."""
+        return CameraState()
+
+    def step(
+        self, state: CameraState, item: Item[FrameChunk], following: Item[FrameChunk] | None
+    ) -> tuple[CameraState, Sequence[Output]]:
+        """Process a chunk; raises PoisonError, or PlatformNotReady while an address is missing."""
+        after, outgoing = self._protection.pipeline().step(state, item.body, following.body if following else None)
+        return after, self._protection.outputs(item.body.camera_id, outgoing)
+
+    def quarantine(self, arrival: Arrival, reason: str) -> Output:
+        """As `Protection.quarantine`."""
+        return self._protection.quarantine(arrival, reason)
+
+
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    chunk: FrameChunk
+    place: RawPlace
+
+
+class LocateStage:
+    """First half of the cut topology: raw chunks in, regions with the place of their chunk out."""
+
+    source = RAW
+
+    def __init__(self, intake: Intake, protection: Protection) -> None:
+        self._intake, self._protection = intake, protection
+
+    def open(self, arrival: Arrival) -> Item[_Placed]:
+        """As `Intake.open`."""
+        chunk = self._intake.open(arrival)
+        place = RawPlace(arrival.topic, arrival.partition, arrival.offset, digest(arrival.value))
+        return Item(chunk.video_id, chunk.chunk_seq, chunk.end, _Placed(chunk, place))
+
+    def initial(self, camera_id: str) -> CameraState:
+        """A camera that was never seen."""
+        return CameraState()
+
+    def step(
+        self, state: CameraState, item: Item[_Placed], following: Item[_Placed] | None
+    ) -> tuple[CameraState, Sequence[Output]]:
+        """Detect and track; the state remembers the chunk, as nothing is protected here."""
+        chunk = item.body.chunk
+        ahead = following.body.chunk if following else None
+        located, regions = self._protection.pipeline().locate(state, chunk, ahead)
+        after = replace(located, video_id=chunk.video_id, last_seq=chunk.chunk_seq, ended=chunk.end)
+        value = pack("regions", PlacedRegions(regions, item.body.place))
+        return after, (Output(REGIONS, chunk.camera_id.encode(), value),)
+
+    def quarantine(self, arrival: Arrival, reason: str) -> Output:
+        """As `Protection.quarantine`."""
+        return self._protection.quarantine(arrival, reason)
+
+
+class ProtectStage:
+    """Second half: regions in, everything out. `fetch` gets the raw record that lies at (topic, partition, offset)."""
+
+    source = REGIONS
+
+    def __init__(
+        self, intake: Intake, protection: Protection, fetch: Callable[[RawPlace], Arrival]
+    ) -> None:
+        self._intake, self._protection, self._fetch = intake, protection, fetch
+
+    def open(self, arrival: Arrival) -> Item[tuple[FrameChunk, PlacedRegions]]:
+        """Fetch the chunk that the regions belong to.
+
+        Raises:
+            MalformedRecord: what lies there is another record.
+
+        """
+        placed: PlacedRegions = unpack_as("regions", arrival.value)
+        raw = self._fetch(placed.raw)
+        if digest(raw.value) != placed.raw.digest:
+            where = f"{placed.raw.topic}/{placed.raw.partition} at {placed.raw.offset}"
+            raise MalformedRecord(str(DigestMismatch(f"{where}: another record than the regions were made from")))
+        chunk = self._intake.open(raw)
+        return Item(chunk.video_id, chunk.chunk_seq, True, (chunk, placed))
+
+    def initial(self, camera_id: str) -> CameraState:
+        """A camera that was never seen."""
+        return CameraState()
+
+    def step(
+        self, state: CameraState, item: Item[tuple[FrameChunk, PlacedRegions]], following: object
+    ) -> tuple[CameraState, Sequence[Output]]:
+        """Protect; there is nothing to look ahead for, so every item counts as its video's end and none is held."""
+        chunk, placed = item.body
+        after, outgoing = self._protection.pipeline().protect(state, chunk, placed.regions)
+        return after, self._protection.outputs(chunk.camera_id, outgoing)
+
+    def quarantine(self, arrival: Arrival, reason: str) -> Output:
+        """As `Protection.quarantine`."""
+        return self._protection.quarantine(arrival, reason)
+
+
+def _item(chunk: FrameChunk) -> Item[FrameChunk]:
+    return Item(chunk.video_id, chunk.chunk_seq, chunk.end, chunk)
