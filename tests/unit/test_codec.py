@@ -136,3 +136,19 @@ def test_decode_units_keeps_presentation_order():
     frames = decode_units(chunk(20).units, "h264", 96, 64)
     nearest = [int(np.argmax([psnr(frame, want) for want in pictures(20)])) for frame in frames]
     assert nearest == list(range(20))
+
+
+def test_encode_repeats_whatever_memory_held_before() -> None:
+    """Widths that aren't a multiple of 128 made x264's mbtree read memory that nobody had set."""
+    format = VideoFormat(480, 272, Fraction(1, 25))
+    rng = np.random.default_rng(5)
+    base = np.kron(rng.integers(0, 255, (34, 60), dtype=np.uint8), np.ones((8, 8), np.uint8))
+    chroma = np.full((136, 240), 128, np.uint8)
+    pictures = [Planes(np.roll(base, 3 * i, 1), chroma, chroma) for i in range(20)]
+    seen = set()
+    for i in range(12):
+        junk = [bytearray([37 * i % 256]) * size for size in (1 << 16, 1 << 19, 1 << 21)]
+        del junk
+        units = encode(pictures, range(20), format, crf=23, preset="veryfast")
+        seen.add(b"".join(unit.data for unit in units))
+    assert len(seen) == 1
