@@ -13,7 +13,7 @@ from operators.annexb import IDR, PPS, SEI, SPS, kind, split
 from operators.codec import decode, decode_units, encode
 from operators.pixels import psnr
 from schemas.errors import ChunkTooLarge, MalformedRecord, UndecodableChunk
-from schemas.frames import MAX_CODED_BYTES, CodedUnit, VideoFormat
+from schemas.frames import MAX_CODED_BYTES, CodedUnit, Planes, VideoFormat
 from tests.support.clips import FORMAT, chunk, pictures
 
 
