@@ -89,7 +89,7 @@ def load_signing_seed(path: Path) -> SigningSeed:
 
 
 class KeyStore:
-    """An open key store; use it as a context manager, from one thread at a time."""
+    """An open key store; use it as a context manager. Several threads may read, one writes."""
 
     def __init__(self, folder: Path, secret: Path, *, create: bool = False) -> None:
         """Open the store, or make it with `create`.

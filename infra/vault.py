@@ -38,12 +38,8 @@ def change(db: sqlite3.Connection) -> Iterator[None]:
     path = Path(db.execute("PRAGMA database_list").fetchone()[2])
     with locked(path.parent):
         db.execute("BEGIN IMMEDIATE")
-        try:
+        with db:
             yield
-        except BaseException:
-            db.execute("ROLLBACK")
-            raise
-        db.execute("COMMIT")
         _overwrite(Path(f"{path}-journal"))
 
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from operators.embed import SAME
+from operators.embed import SURE
 from operators.subjects import Subject, TrackSighting, merge_spans, merge_tracks
 from schemas.records import Piece, SealedEvidence, TrackMapping
 from schemas.regions import Array
@@ -37,9 +37,12 @@ class Looked:
 
 
 class FaceIndex:
-    """Indexes faces; `when` other than `always` keeps the sink from it, and cases call `look` themselves."""
+    """Indexes faces. Tracks are merged from `threshold` on: precision before recall.
 
-    def __init__(self, faces: Faces, when: When = "always", threshold: float = SAME) -> None:
+    `when` other than `always` keeps the sink from it; cases then call `read` and `write` themselves.
+    """
+
+    def __init__(self, faces: Faces, when: When = "always", threshold: float = SURE) -> None:
         self._faces, self._when, self._threshold = faces, when, threshold
 
     def look(self, evidence: SealedEvidence, parts: Sequence[OpenedPart]) -> Callable[[Any], None]:

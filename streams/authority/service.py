@@ -1,0 +1,244 @@
+"""The authority platform as one process: sink, epoch keys and upload address, readiness, health over HTTPS.
+
+At least once: an offset is committed after its record is stored. A record that doesn't hold is refused, counted and
+alarmed; while disk, database or broker refuse, the same record is tried again.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from fastapi import FastAPI, Response
+from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, ProcessCollector, generate_latest
+
+from infra.https import HttpsServer
+from infra.kafka import KafkaAccess, Message, Producer
+from infra.keys import KeyStore, load_signing_seed
+from infra.postgres import Database, DatabaseAccess
+from infra.tls import Signer, signer_identity
+from operators.sign import SigningKey
+from schemas.codec import pack
+from schemas.errors import IntegrityError, PoisonError, TransientError
+from schemas.records import Alarm
+from schemas.topics import ALARMS, DAY_MS, KEYS, evidence_topic
+from streams.authority import store
+from streams.authority.epochs import Epochs
+from streams.authority.sink import EvidenceSink, Indexing, Taken
+from streams.readiness import Responder
+
+RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0)
+UPKEEP_SECONDS = 30.0
+CALLERS = ("operator", "authority-*", "monitor-*")
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class AuthoritySetup:
+    """What an authority needs: the broker as `authority-<name>`, its database (migrated), evidence folder, key store.
+
+    The key store and its secret should lie on other disks than the evidence. `member`: stable id in the group.
+    """
+
+    name: str
+    kinds: Sequence[str]
+    kafka: KafkaAccess
+    signer: Signer
+    database: DatabaseAccess
+    folder: Path
+    keys: Path
+    secret: Path
+    host: str = "127.0.0.1"
+    port: int = 0
+    member: str = "authority-1"
+    retention_ms: int = 2 * DAY_MS
+
+
+class AuthorityService:
+    """Started by `with`; `run` takes records until told to stop."""
+
+    def __init__(self, setup: AuthoritySetup, indexing: Indexing | None) -> None:
+        """Open everything.
+
+        Raises:
+            ConfigError: key store, folder or port can't be used, or certificate files are missing.
+            AccessDenied, ServiceUnavailable: the database refuses or is out of reach.
+
+        """
+        self._name, self._topic, self.failing = setup.name, evidence_topic(setup.name), ""
+        self._principal = f"authority-{setup.name}"
+        self._keys = KeyStore(setup.keys, setup.secret, create=True)
+        self._database = Database(setup.database, vectors=True)
+        ca = setup.kafka.identity.ca
+        self._sink = EvidenceSink(
+            setup.name, self._database, self._keys, setup.folder, lambda der: signer_identity(der, ca), indexing
+        )
+        key = SigningKey(load_signing_seed(setup.signer.key).seed, setup.signer.certificate_der())
+        self._epochs = Epochs(setup.name, setup.kinds, self._keys, key, setup.retention_ms)
+        self._consumer = setup.kafka.consumer(self._principal, [self._topic], member=setup.member)
+        self._producer = setup.kafka.producer()
+        self._published, self._upkeep_at, self._idle_since = False, 0.0, 0.0
+        self._responder = Responder(
+            setup.kafka, key, lambda der: signer_identity(der, ca), lambda: self._published and not self.failing
+        )
+        registry = CollectorRegistry()
+        ProcessCollector(namespace="sealframe", registry=registry)
+        self._records = Counter(
+            "sealframe_authority_records", "Evidence records by what became of them", ["outcome"], registry=registry
+        )
+        self._gaps = Gauge("sealframe_authority_gaps", "Places where evidence is missing", registry=registry)
+        self.server = HttpsServer(
+            health_app("Sealframe authority platform", registry, lambda: self.failing), setup.kafka.identity, CALLERS,
+            host=setup.host, port=setup.port,
+        )
+
+    def run(self, stop: threading.Event) -> None:
+        """Take records until told to stop.
+
+        Raises:
+            AccessDenied: the broker refuses topic, group or certificate.
+
+        """
+        while not stop.is_set():
+            try:
+                self.upkeep()
+                message = self._consumer.poll(0.5)
+            except TransientError as error:
+                self._fails(error, stop, 0)
+                continue
+            if message is None:
+                self._idle_since = self._idle_since or time.monotonic()
+                self.failing = ""
+            elif self._insist(message, stop):
+                self._idle_since = 0.0
+                self._commit(message)
+
+    def upkeep(self) -> None:
+        """Publish addresses that are due, close epochs that are over; every 30 seconds at most.
+
+        Raises:
+            TransientError: broker or database refuse; it is tried again.
+
+        """
+        if self._published and time.monotonic() < self._upkeep_at:
+            return
+        now = _now_ms()
+        with self._database.connection() as db:
+            fresh = self._epochs.due(db, now)
+            addresses = fresh if self._published else self._epochs.current(db, now)
+        for address in addresses:
+            self._producer.send(KEYS, self._name.encode(), pack("upload_address", address))
+        self._producer.flush()
+        caught_up = self._idle_since > 0 and time.monotonic() - self._idle_since > UPKEEP_SECONDS
+        with self._database.connection() as db:
+            self._epochs.close(db, now, caught_up=caught_up)
+            self._gaps.set(len(store.gaps(db)))
+        self._published, self._upkeep_at = True, time.monotonic() + UPKEEP_SECONDS
+
+    def take(self, message: Message) -> None:
+        """Take in one record, or refuse it.
+
+        Raises:
+            TransientError: disk, database or broker refuse; try the same record again.
+
+        """
+        place = f"{message.topic}/{message.partition}/{message.offset}"
+        camera = message.key.decode("utf-8", "replace")
+        try:
+            taken = self._sink.take(message.value, message.timestamp_ms)
+        except (PoisonError, IntegrityError) as error:
+            self._sink.refuse(message.partition, message.offset, message.timestamp_ms, error)
+            self._records.labels("refused").inc()
+            self._alarm("record-refused", camera, f"{place}: {type(error).__name__}: {error}")
+            return
+        self._records.labels(taken.outcome).inc()
+        for kind, text in _findings(taken):
+            self._alarm(kind, camera, f"{place}: {text}")
+
+    def close(self) -> None:
+        """Stop answering and serving, leave the group, close files and connections."""
+        self._responder.stop()
+        self.server.stop()
+        self._consumer.close()
+        self._sink.close()
+        self._database.close()
+        self._keys.close()
+
+    def _insist(self, message: Message, stop: threading.Event) -> bool:
+        tries = 0
+        while not stop.is_set():
+            try:
+                self.take(message)
+                self.failing = ""
+                return True
+            except TransientError as error:
+                self._fails(error, stop, tries)
+                tries += 1
+        return False
+
+    def _commit(self, message: Message) -> None:
+        try:
+            self._consumer.commit(message)
+        except TransientError as error:
+            log.warning("%s", error)
+
+    def _fails(self, error: TransientError, stop: threading.Event, tries: int) -> None:
+        self.failing = str(error)
+        log.warning("%s; trying again", error)
+        stop.wait(RETRY_SECONDS[min(tries, len(RETRY_SECONDS) - 1)])
+
+    def _alarm(self, kind: str, camera_id: str, text: str) -> None:
+        log.warning("%s: %s", kind, text)
+        send_alarm(self._producer, Alarm(kind, self._principal, camera_id, _now_ms(), text))
+
+    def __enter__(self) -> Self:
+        self.server.start()
+        self._responder.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def send_alarm(producer: Producer, alarm: Alarm) -> None:
+    """Send an alarm and wait until the broker has it."""
+    producer.send(ALARMS, alarm.camera_id.encode() or alarm.source.encode(), pack("alarm", alarm))
+    producer.flush()
+
+
+def health_app(title: str, registry: CollectorRegistry, failing: Callable[[], str]) -> FastAPI:
+    """`/health` (503 while something refuses) and `/metrics`; `failing` says what, empty when nothing."""
+    app = FastAPI(title=title, docs_url=None, redoc_url=None)
+
+    @app.get("/health")
+    def health() -> Response:
+        reason = failing()
+        return JSONResponse({"ok": not reason, "failing": reason}, 503 if reason else 200)
+
+    @app.get("/metrics")
+    def metrics() -> Response:
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+    return app
+
+
+def _findings(taken: Taken) -> list[tuple[str, str]]:
+    where = f"{taken.evidence.video_id} chunk {taken.evidence.chunk_seq}"
+    found = []
+    if taken.outcome == "conflict":
+        found.append(("replayed-version", f"{where}: a second version was signed; the first is kept"))
+    if taken.unopened:
+        found.append(("evidence-closed", f"{where}: {taken.unopened} parts don't open"))
+    if any(gap.before_seq == taken.evidence.chunk_seq for gap in taken.missing):
+        found.append(("evidence-missing", f"{where}: the evidence before it hasn't come"))
+    return found
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,103 @@
+"""`sealframe authority`: an authority platform, until it is told to stop; and the erasure of a subject."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from functools import cache
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from infra import tls
+from infra.kafka import KafkaAccess
+from infra.keys import KeyStore, create_secret
+from infra.models import FACE_EMBEDDER, resolve
+from infra.postgres import Database, DatabaseAccess
+from operators.embed import FaceEmbedder
+from schemas.errors import UsageError
+from streams.authority.erase import erase_subject
+from streams.authority.faces import Faces
+from streams.authority.index import FaceIndex, When
+from streams.authority.service import AuthorityService, AuthoritySetup
+from streams.cli.output import give, say
+from streams.forensic.log import AccessLog
+from streams.forensic.server import now_ms
+from streams.setup import detector
+
+WHEN: dict[str, When] = {"always": "always", "on_case": "on_case", "off": "off"}
+MODELS = Path(".sealframe/models")
+
+
+@cache
+def faces(models: Path) -> Faces:
+    """The face models of a folder that `sealframe models setup` filled."""
+    return Faces(detector(), FaceEmbedder(resolve(FACE_EMBEDDER, models)))
+
+
+def authority(
+    name: Annotated[str, typer.Option(help="name of the authority: letters, digits, '-'")],
+    bootstrap: Annotated[str, typer.Option(help="broker, host:port")],
+    tls_folder: Annotated[Path, typer.Option("--tls", help="folder with ca.pem and certificates of authority-NAME")],
+    database: Annotated[str, typer.Option(help="database as a libpq string, without password")],
+    folder: Annotated[Path, typer.Option(help="where evidence files are kept")],
+    keys: Annotated[Path, typer.Option(help="key store, on another disk than evidence and database")],
+    secret: Annotated[Path, typer.Option(help="file with the key store's secret, made when missing")],
+    kind: Annotated[list[str] | None, typer.Option(help="kind of evidence wanted; may be repeated")] = None,
+    index_faces: Annotated[str, typer.Option(help="always | on_case | off")] = "always",
+    models: Annotated[Path, typer.Option(help="folder of converted models")] = MODELS,
+    password_file: Annotated[Path | None, typer.Option(help="file with the database password")] = None,
+    host: Annotated[str, typer.Option(help="address to serve health on")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="HTTPS port; 0 takes any free one")] = 8444,
+    as_json: Annotated[bool, typer.Option("--json", help="print the address as JSON")] = False,
+) -> None:
+    """Take in sealed evidence: open it in memory, keep it as received, index faces, publish the day's key.
+
+    Whoever destroys a subject's keys (`sealframe erase`) closes its evidence for ever, in every copy. Stop it with
+    Ctrl-C.
+    """
+    if index_faces not in WHEN:
+        raise UsageError(f"--index-faces is one of {', '.join(WHEN)}")
+    principal = f"authority-{name}"
+    setup = AuthoritySetup(
+        name, tuple(kind or ("face",)), KafkaAccess(bootstrap, tls.load(tls_folder, principal)),
+        tls.load_signer(tls_folder, principal), DatabaseAccess(database, password_file), folder, keys,
+        create_secret(secret), host=host, port=port,
+    )
+    serve(setup, FaceIndex(faces(models), WHEN[index_faces]), as_json)
+
+
+def serve(setup: AuthoritySetup, index: FaceIndex, as_json: bool = False) -> None:
+    """Run the platform until SIGINT or SIGTERM."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    with AuthorityService(setup, index) as service:
+        if as_json:
+            give({"url": service.server.url})
+        else:
+            say(f"authority platform {setup.name}: {service.server.url}")
+        service.run(stop)
+
+
+def erase(
+    subject: Annotated[str, typer.Argument(help="subject to erase, as a search names it")],
+    case: Annotated[str, typer.Option(help="number of the request")],
+    purpose: Annotated[str, typer.Option(help="why it is erased")],
+    actor: Annotated[str, typer.Option(help="who erases")],
+    database: Annotated[str, typer.Option(help="database as a libpq string, without password")],
+    keys: Annotated[Path, typer.Option(help="key store", exists=True)],
+    secret: Annotated[Path, typer.Option(help="file with the key store's secret", exists=True)],
+    password_file: Annotated[Path | None, typer.Option(help="file with the database password")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print the result as JSON")] = False,
+) -> None:
+    """Destroy the keys of one subject, for ever: no copy of its evidence opens again. Neighbours stay."""
+    with Database(DatabaseAccess(database, password_file)) as opened, KeyStore(keys, secret) as store:
+        done = erase_subject(
+            opened, store, AccessLog(opened, now_ms), now_ms, subject, actor=actor, case=case, purpose=purpose
+        )
+    if as_json:
+        give({"subject": done.subject_id, "tracks": list(done.tracks), "keys": done.keys})
+    else:
+        say(f"{done.subject_id}: {done.keys} keys destroyed; its evidence can't be opened any more")

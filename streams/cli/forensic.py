@@ -1,0 +1,54 @@
+"""`sealframe forensic`: the forensic service, until it is told to stop."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from infra import tls
+from infra.postgres import DatabaseAccess
+from streams.cli.authority import MODELS, faces
+from streams.cli.output import give, say
+from streams.forensic.server import ForensicServer, ForensicSetup
+
+
+def forensic(
+    name: Annotated[str, typer.Option(help="the authority whose evidence is searched")],
+    tls_folder: Annotated[Path, typer.Option("--tls", help="folder with ca.pem and the certificate of authority-NAME")],
+    database: Annotated[str, typer.Option(help="the authority's database as a libpq string, without password")],
+    folder: Annotated[Path, typer.Option(help="folder of the evidence files", exists=True)],
+    keys: Annotated[Path, typer.Option(help="the authority's key store", exists=True)],
+    secret: Annotated[Path, typer.Option(help="file with the key store's secret", exists=True)],
+    operator_url: Annotated[str, typer.Option(help="address of the operating platform")] = "https://localhost:8443",
+    models: Annotated[Path, typer.Option(help="folder of converted models")] = MODELS,
+    password_file: Annotated[Path | None, typer.Option(help="file with the database password")] = None,
+    host: Annotated[str, typer.Option(help="address to serve on")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="HTTPS port; 0 takes any free one")] = 8445,
+    as_json: Annotated[bool, typer.Option("--json", help="print the address as JSON")] = False,
+) -> None:
+    """Answer investigators over HTTPS: search by a face picture, restoration of the subject found, access log.
+
+    Every call needs a certificate, a case and a purpose, and is logged before it is answered. Stop it with Ctrl-C.
+    """
+    setup = ForensicSetup(
+        name, tls.load(tls_folder, f"authority-{name}"), DatabaseAccess(database, password_file), folder, keys, secret,
+        operator_url, host=host, port=port,
+    )
+    serve(setup, models, as_json)
+
+
+def serve(setup: ForensicSetup, models: Path, as_json: bool = False) -> None:
+    """Run the service until SIGINT or SIGTERM."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    with ForensicServer(setup, lambda: faces(models)) as server:
+        if as_json:
+            give({"url": server.server.url})
+        else:
+            say(f"forensic service of {setup.name}: {server.server.url}")
+        stop.wait()

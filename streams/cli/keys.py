@@ -1,0 +1,88 @@
+"""`sealframe keys`: identities of file mode and of the custodian, and an authority's key store."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from infra import keys as stores
+from infra.postgres import Database, DatabaseAccess
+from infra.recipients import recipient_text, write_identity
+from operators.seal import Identity
+from streams.authority.erase import erased_tracks
+from streams.cli.output import console, give, say
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Keys. A custodian's key is made with `keys create` on a machine apart and kept in a safe, never on a server.",
+)
+
+Store = Annotated[Path, typer.Option("--store", help="folder of the key store", exists=True)]
+Secret = Annotated[Path, typer.Option(help="file with its secret", exists=True)]
+
+
+@app.command("create")
+def create(
+    identity: Annotated[Path, typer.Argument(help="new file for the private key (0600)")],
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+) -> None:
+    """Make an identity; prints the recipient that others seal for."""
+    made = Identity.create()
+    write_identity(identity, made.private)
+    if as_json:
+        give({"recipient": recipient_text(made.public)})
+    else:
+        say(f"private key: {identity} (keep it safe; without it nothing opens)\n{recipient_text(made.public)}")
+
+
+@app.command("list")
+def show(store: Store, secret: Secret, as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
+    """Epoch keys of a store, and how many track keys live."""
+    with stores.KeyStore(store, secret) as opened:
+        identities, tracks = opened.identities(), opened.count_tracks()
+        erased = sum(len(found) for found in opened.destroyed_tracks().values())
+    if as_json:
+        listed = [{"name": i.name, "public": i.public.hex(), "alive": i.destroyed_ms is None} for i in identities]
+        give({"identities": listed, "tracks": tracks, "erased": erased})
+        return
+    table = Table("identity", "made", "state")
+    for one in identities:
+        when = datetime.fromtimestamp(one.created_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+        table.add_row(one.name, when, "alive" if one.destroyed_ms is None else "destroyed")
+    console.print(table)
+    say(f"{tracks} track keys, {erased} erased")
+
+
+@app.command("backup")
+def backup(store: Store, secret: Secret, to: Annotated[Path, typer.Argument(help="new file")]) -> None:
+    """Copy the store into a file; keys stay wrapped under the secret, which isn't in it."""
+    with stores.KeyStore(store, secret) as opened:
+        opened.backup(to)
+    say(f"{to}: keep it apart from {secret.name}; without the secret it opens nothing")
+
+
+@app.command("restore")
+def restore(
+    saved: Annotated[Path, typer.Argument(help="file that `keys backup` wrote", exists=True)],
+    store: Annotated[Path, typer.Option("--store", help="folder of the key store")],
+    secret: Secret,
+    database: Annotated[str, typer.Option(help="the authority's database: erasures since the backup stay erased")],
+    password_file: Annotated[Path | None, typer.Option(help="file with the database password")] = None,
+) -> None:
+    """Put a backup in place, without the keys of subjects erased since. Stop the authority before."""
+    with Database(DatabaseAccess(database, password_file)) as opened, opened.connection() as db:
+        gone = erased_tracks(db)
+    with stores.restore(saved, store, secret, gone) as done:
+        say(f"{store}: {done.count_tracks()} track keys")
+
+
+@app.command("rotate")
+def rotate(store: Store, secret: Secret, to: Annotated[Path, typer.Argument(help="file of the new secret")]) -> None:
+    """Wrap all keys under a new secret. Then destroy the old secret: it makes old copies of the store worthless."""
+    with stores.KeyStore(store, secret) as opened:
+        opened.rotate(stores.create_secret(to))
+    say(f"{store} opens with {to} now; destroy {secret}")

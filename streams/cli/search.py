@@ -1,0 +1,60 @@
+"""`sealframe search face`: who in the recordings looks like the face of a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from infra import tls
+from streams.cli.output import console, give, say
+from streams.forensic.client import ForensicClient
+
+app = typer.Typer(no_args_is_help=True, help="Search the feature library for a legal ground; every search is logged.")
+
+Case = Annotated[str, typer.Option(help="number of the approved case")]
+Purpose = Annotated[str, typer.Option(help="what the answer is needed for")]
+Url = Annotated[str, typer.Option(help="address of the forensic service")]
+Tls = Annotated[Path, typer.Option("--tls", help="folder with ca.pem and your certificate")]
+As = Annotated[str, typer.Option("--as", help="your principal, such as investigator-anna")]
+AsJson = Annotated[bool, typer.Option("--json", help="print the answer as JSON")]
+
+DEFAULT_URL = "https://localhost:8445"
+DEFAULT_TLS = Path(".sealframe/tls")
+
+
+@app.command("face")
+def face(
+    picture: Annotated[Path, typer.Argument(help="picture with the face, JPEG or PNG", exists=True)],
+    case: Case,
+    purpose: Purpose,
+    principal: As,
+    camera: Annotated[list[str] | None, typer.Option(help="only this camera; may be repeated")] = None,
+    threshold: Annotated[float | None, typer.Option(help="similarity to accept, one with a measured rate")] = None,
+    url: Url = DEFAULT_URL,
+    tls_folder: Tls = DEFAULT_TLS,
+    as_json: AsJson = False,
+) -> None:
+    """Subjects whose best region looks like the largest face of the picture.
+
+    The answer says what was searched and what couldn't be; "no match" never says that somebody wasn't there.
+    """
+    with ForensicClient(url, tls.load(tls_folder, principal)) as client:
+        answer = client.search_face(picture.read_bytes(), case, purpose, cameras=camera or (), threshold=threshold)
+    if as_json:
+        give(answer)
+    else:
+        _show(answer)
+
+
+def _show(answer: dict[str, Any]) -> None:
+    say(answer["said"])
+    if answer["matches"]:
+        table = Table("subject", "camera", "similarity", "quality", "best image")
+        for match in answer["matches"]:
+            similarity, quality = f"{match['similarity']:.3f}", f"{match['quality']:.2f}"
+            table.add_row(match["subject_id"], match["camera_id"], similarity, quality, match["image_id"])
+        console.print(table)
+    say(f"threshold {answer['threshold']}: {answer['false_accepts']:.2g} strangers expected; log {answer['entry']}")

@@ -1,0 +1,148 @@
+"""HTTPS API of the forensic service. Who calls is the principal of the client certificate, decided by `infra.https`.
+
+Every call that shows something names case and purpose, and its log entry is written before the answer leaves.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import FastAPI, File, Form, Query, Request, Response, UploadFile
+from fastapi.responses import FileResponse, JSONResponse
+from prometheus_client import CollectorRegistry
+from starlette.background import BackgroundTask
+
+from infra.https import caller
+from operators.embed import SAME
+from schemas.errors import AccessDenied, IntegrityError, SealframeError, TransientError, UsageError
+from streams.authority.service import health_app
+from streams.forensic.log import AccessLog, Entry, Proof
+from streams.forensic.search import Period, SearchAnswer
+from streams.forensic.service import Forensics, Ground
+
+INVESTIGATORS = ("investigator-*", "authority-*")
+MAX_PICTURE_BYTES = 16 * 2**20
+HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+Case = Annotated[str, Form(description="number of the approved case")]
+Purpose = Annotated[str, Form(description="what the answer is needed for")]
+
+
+def create_app(service: Forensics, registry: CollectorRegistry, failing: Callable[[], str] = lambda: "") -> FastAPI:
+    """The app: search, restoration, access log."""
+    app = health_app("Sealframe forensic service", registry, failing)
+    app.add_exception_handler(SealframeError, _answer_error)
+    _add_search(app, service)
+    _add_restore(app, service)
+    _add_log(app, service.log)
+    return app
+
+
+def answer_json(answer: SearchAnswer) -> dict[str, Any]:
+    """An answer as machines read it."""
+    return {**asdict(answer), "coverage": {**asdict(answer.coverage), "complete": answer.coverage.complete}}
+
+
+def _add_search(app: FastAPI, service: Forensics) -> None:
+    @app.post("/search/face")
+    def search_face(
+        request: Request, picture: Annotated[UploadFile, File(description="JPEG or PNG")], case: Case, purpose: Purpose,
+        camera: Annotated[list[str] | None, Form()] = None, from_ms: Annotated[int | None, Form()] = None,
+        to_ms: Annotated[int | None, Form()] = None, threshold: Annotated[float, Form()] = SAME,
+    ) -> Response:
+        """Subjects that look like the largest face of the picture, and what was searched."""
+        data = picture.file.read(MAX_PICTURE_BYTES + 1)
+        if len(data) > MAX_PICTURE_BYTES:
+            raise UsageError(f"pictures may have {MAX_PICTURE_BYTES} bytes")
+        period = None if from_ms is None and to_ms is None else Period(from_ms or 0, 2**53 if to_ms is None else to_ms)
+        ground = Ground(caller(request.scope), case, purpose)
+        answer = service.search_face(data, ground, cameras=camera or None, period=period, threshold=threshold)
+        return JSONResponse(answer_json(answer), headers=HEADERS)
+
+
+def _add_restore(app: FastAPI, service: Forensics) -> None:
+    @app.post("/restore")
+    def restore(
+        request: Request, subject: Annotated[str, Form()], case: Case, purpose: Purpose,
+        everyone: Annotated[bool, Form(description="show everybody, not the subject alone")] = False,
+        with_gaps: Annotated[bool, Form(description="write the video although frames are missing")] = False,
+        lossless: Annotated[bool, Form(description="exact samples; browsers may not play it")] = True,
+    ) -> Response:
+        """The restored video; 409 with the list of gaps where it isn't whole and gaps weren't allowed."""
+        ground = Ground(caller(request.scope), case, purpose)
+        folder = tempfile.TemporaryDirectory(prefix="sealframe-restored-")
+        out = Path(folder.name) / "restored.mp4"
+        try:
+            answer = service.restore(subject, ground, out, everyone=everyone, with_gaps=with_gaps, lossless=lossless)
+        except SealframeError:
+            folder.cleanup()
+            raise
+        done = answer.restored
+        report = {"entry": answer.entry, "frames": done.frames, "replaced": done.replaced, "withheld": done.withheld,
+                  "gaps": [asdict(gap) for gap in done.gaps]}
+        if done.path is None:
+            folder.cleanup()
+            return JSONResponse({"error": "Gaps", **report}, 409, headers=HEADERS)
+        headers = {**HEADERS, "X-Sealframe-Entry": str(answer.entry), "X-Sealframe-Frames": str(done.frames),
+                   "X-Sealframe-Replaced": str(done.replaced), "X-Sealframe-Gaps": str(len(done.gaps))}
+        return FileResponse(out, media_type="video/mp4", headers=headers, background=BackgroundTask(folder.cleanup))
+
+
+def _add_log(app: FastAPI, log: AccessLog) -> None:
+    @app.get("/log")
+    def entries(count: Annotated[int, Query(ge=1, le=1000)] = 50) -> Response:
+        """The newest entries of the access log, newest first."""
+        return JSONResponse([entry_json(entry) for entry in log.last(count)], headers=HEADERS)
+
+    @app.get("/log/info")
+    def info() -> Response:
+        """Size, Merkle root and head of the chain."""
+        known = log.info()
+        return JSONResponse(
+            {"size": known.size, "root": known.root.hex(), "chain": known.chain.hex()}, headers=HEADERS
+        )
+
+    @app.get("/log/{seq}/proof")
+    def proof(seq: int) -> Response:
+        """That an entry is in the log, for checking elsewhere."""
+        made = log.prove(seq)
+        return JSONResponse(proof_json(made), headers=HEADERS)
+
+
+def proof_json(proof: Proof) -> dict[str, Any]:
+    """A proof as it is kept in a file."""
+    path = [node.hex() for node in proof.path]
+    return {"seq": proof.seq, "size": proof.size, "entry": proof.entry.decode(), "path": path, "root": proof.root.hex()}
+
+
+def read_proof(value: dict[str, Any]) -> Proof:
+    """A proof from such a file.
+
+    Raises:
+        UsageError: not a proof.
+
+    """
+    try:
+        path = tuple(bytes.fromhex(node) for node in value["path"])
+        return Proof(int(value["seq"]), int(value["size"]), value["entry"].encode(), path, bytes.fromhex(value["root"]))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UsageError("this is not a proof that the log gave") from error
+
+
+def entry_json(entry: Entry) -> dict[str, Any]:
+    """An entry as machines read it."""
+    return {**entry.content, "chain": entry.chain.hex()}
+
+
+def _answer_error(request: Request, error: Exception) -> Response:
+    status = next((code for kind, code in _STATUS if isinstance(error, kind)), 500)
+    return JSONResponse({"error": type(error).__name__, "text": str(error)}, status, headers=HEADERS)
+
+
+_STATUS: tuple[tuple[type[SealframeError], int], ...] = (
+    (UsageError, 422), (AccessDenied, 403), (TransientError, 503), (IntegrityError, 409), (SealframeError, 500),
+)

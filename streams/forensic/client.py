@@ -1,0 +1,82 @@
+"""Asks the forensic service as an investigator does: over HTTPS with a client certificate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+
+from infra.atomic import AtomicFile
+from infra.https import HttpsClient
+from infra.tls import Identity
+from schemas.errors import IntegrityError, SealframeError, UsageError
+
+SECONDS = 600.0
+
+
+class ForensicClient:
+    """Calls raise AccessDenied when refused, ServiceUnavailable when out of reach, UsageError for wrong arguments."""
+
+    def __init__(self, base_url: str, identity: Identity) -> None:
+        self._client = HttpsClient(base_url, identity, seconds=SECONDS)
+
+    def search_face(
+        self, picture: bytes, case: str, purpose: str, *, cameras: Sequence[str] = (), from_ms: int | None = None,
+        to_ms: int | None = None, threshold: float | None = None,
+    ) -> dict[str, Any]:
+        """The answer of a search: matches, coverage, thresholds (`streams.forensic.api.answer_json`)."""
+        fields: dict[str, Any] = {"case": case, "purpose": purpose, "camera": list(cameras), "from_ms": from_ms,
+                                  "to_ms": to_ms, "threshold": threshold}
+        return dict(self._post("/search/face", fields, {"picture": ("picture", picture)}).json())
+
+    def restore(
+        self, subject: str, case: str, purpose: str, out: Path, *, everyone: bool = False, with_gaps: bool = False,
+        lossless: bool = True,
+    ) -> dict[str, Any]:
+        """Write the restored video; what was done. With gaps that weren't allowed nothing is written.
+
+        Raises:
+            IntegrityError: video or evidence don't hold.
+
+        """
+        answer = self._post("/restore", {
+            "subject": subject, "case": case, "purpose": purpose, "everyone": everyone, "with_gaps": with_gaps,
+            "lossless": lossless,
+        }, {})
+        if answer.status_code == 409:
+            return {"written": False, **answer.json()}
+        with AtomicFile(out) as file:
+            if file.file is not None:
+                file.file.write(answer.content)
+        names = ("entry", "frames", "replaced", "gaps")
+        return {"written": True, **{name: int(answer.headers[f"X-Sealframe-{name.title()}"]) for name in names}}
+
+    def get(self, path: str) -> Any:
+        """JSON of `/log`, `/log/info`, `/log/N/proof`."""
+        return self._checked(self._client.get(path)).json()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._client.close()
+
+    def _post(self, path: str, fields: Mapping[str, Any], files: Mapping[str, tuple[str, bytes]]) -> httpx.Response:
+        known = {name: value for name, value in fields.items() if value is not None and value != []}
+        form = httpx.Request("POST", "https://form", data=known, files=files or None)
+        headers = {"content-type": form.headers["content-type"]}
+        return self._checked(self._client.request("POST", path, content=form.read(), headers=headers))
+
+    def _checked(self, answer: httpx.Response) -> httpx.Response:
+        if answer.status_code == 200 or (answer.status_code == 409 and answer.json().get("error") == "Gaps"):
+            return answer
+        said = answer.json()
+        text = f"{said.get('error', '')}: {said.get('text') or said.get('detail') or answer.status_code}"
+        kinds: dict[int, type[SealframeError]] = {409: IntegrityError, 422: UsageError, 404: UsageError}
+        raise kinds.get(answer.status_code, SealframeError)(text)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

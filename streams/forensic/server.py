@@ -1,0 +1,86 @@
+"""The forensic service as one process: search and restoration over HTTPS for investigators."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from prometheus_client import CollectorRegistry, ProcessCollector
+
+from infra.https import HttpsServer
+from infra.keys import KeyStore
+from infra.postgres import Database, DatabaseAccess
+from infra.tls import Identity, signer_identity
+from streams.authority.faces import Faces
+from streams.authority.reading import EvidenceReader
+from streams.forensic.api import INVESTIGATORS, create_app
+from streams.forensic.log import AccessLog
+from streams.forensic.restore import Restorer
+from streams.forensic.service import Forensics
+from streams.operating.client import OperatorClient
+
+
+@dataclass(frozen=True, slots=True)
+class ForensicSetup:
+    """What the service needs of its authority `name`: certificate, database, evidence folder, key store; and the
+    operating platform's address.
+    """
+
+    name: str
+    identity: Identity
+    database: DatabaseAccess
+    folder: Path
+    keys: Path
+    secret: Path
+    operator_url: str
+    host: str = "127.0.0.1"
+    port: int = 0
+    investigators: Sequence[str] = INVESTIGATORS
+
+
+class ForensicServer:
+    """Serves from `with` on; `forensics` is the library behind it."""
+
+    def __init__(self, setup: ForensicSetup, faces: Callable[[], Faces]) -> None:
+        """Open everything; `faces` loads the models when first asked for.
+
+        Raises:
+            ConfigError: key store or port can't be used, or certificate files are missing.
+            AccessDenied, ServiceUnavailable: the database refuses or is out of reach.
+
+        """
+        self._keys = KeyStore(setup.keys, setup.secret)
+        self._database = Database(setup.database, vectors=True)
+        self._operator = OperatorClient(setup.operator_url, setup.identity)
+        ca = setup.identity.ca
+        reader = EvidenceReader(setup.name, self._keys, setup.folder)
+        restorer = Restorer(
+            setup.name, self._database, reader, self._operator, lambda der: signer_identity(der, ca), now_ms
+        )
+        self.forensics = Forensics(self._database, AccessLog(self._database, now_ms), faces, restorer)
+        registry = CollectorRegistry()
+        ProcessCollector(namespace="sealframe", registry=registry)
+        app = create_app(self.forensics, registry)
+        self.server = HttpsServer(app, setup.identity, setup.investigators, host=setup.host, port=setup.port)
+
+    def close(self) -> None:
+        """Stop serving, close files and connections."""
+        self.server.stop()
+        self._operator.close()
+        self._database.close()
+        self._keys.close()
+
+    def __enter__(self) -> Self:
+        self.server.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def now_ms() -> int:
+    """Milliseconds since 1970."""
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,181 @@
+"""Search over faces that went the whole way: chunk, detection, sealed pieces, blank frames, feature library."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from infra.models import FACE_EMBEDDER, install
+from infra.postgres import Database
+from operators.codec import encode
+from operators.embed import SURE, FaceEmbedder
+from operators.pipeline import Pipeline
+from operators.training import dlib_to_onnx
+from schemas.errors import UsageError
+from schemas.frames import FrameChunk, VideoFormat
+from schemas.state import CameraState
+from streams.authority.erase import erase_subject
+from streams.authority.faces import Faces
+from streams.authority.index import FaceIndex
+from streams.forensic.search import Period
+from streams.forensic.service import Forensics, Ground
+from streams.setup import detector
+from tests.support.authority import KEY, NOW_MS, POLICY, VIDEO, Desk, clock, open_desk, record
+from tests.support.pictures import planes_of, read_rgb
+from tests.support.services import Postgres
+from tests.support.shared import shared_data
+
+GROUND = Ground("inspector", "case-7", "test")
+FRAMES = 6
+
+
+def people(count: int) -> dict[str, list[Path]]:
+    """Identities of LFW with at least two pictures, in the order of the table."""
+    folder = shared_data() / "identities"
+    found: dict[str, list[Path]] = {}
+    with (folder / "labels.tsv").open(newline="") as table:
+        for row in csv.DictReader(table, delimiter="\t"):
+            if row["part"] == "umass-vis-lfw" and int(row["pictures"]) >= 2:
+                found.setdefault(row["identity"], []).append(folder / row["file"])
+    return {name: found[name] for name in sorted(found)[:count]}
+
+
+def filmed(paths: list[Path], video: str) -> FrameChunk:
+    """A chunk in which these pictures stand side by side and sway."""
+    width = 256 * len(paths)
+    pictures = []
+    for index in range(FRAMES):
+        wall = np.full((288, width, 3), 90, np.uint8)
+        for place, path in enumerate(paths):
+            rgb = read_rgb(path)
+            wall[4 + 2 * index : 254 + 2 * index, 256 * place : 256 * place + 250] = rgb
+        pictures.append(planes_of(wall, matrix=6)[0])
+    format = VideoFormat(width, 288, Fraction(1, 25), matrix=6)
+    units = encode(pictures, range(FRAMES), format, crf=16, preset="veryfast")
+    return FrameChunk("cam", video, 0, 0, NOW_MS, format, "h264", units, FRAMES, True)
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory: pytest.TempPathFactory) -> Faces:
+    model = install(FACE_EMBEDDER, tmp_path_factory.mktemp("models"), {"dlib": dlib_to_onnx.convert})
+    return Faces(detector(), FaceEmbedder(model))
+
+
+@pytest.fixture(scope="module")
+def database(postgres_authority: Postgres) -> Iterator[Database]:
+    with postgres_authority.database() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory, database: Database, faces: Faces) -> Iterator[Desk]:
+    """Two videos: identities 0 to 2, and 3 to 5."""
+    desk = open_desk(tmp_path_factory.mktemp("desk"), database, FaceIndex(faces))
+    everyone = list(people(6).values())
+    policy = replace(POLICY, stride=2)
+    for number, group in enumerate((everyone[:3], everyone[3:])):
+        video = VIDEO[:-1] + str(number)
+        pipeline = Pipeline(policy, detector(), KEY)
+        made = record([filmed([paths[0] for paths in group], video)], None, desk.epoch, pipeline=pipeline)
+        assert all(taken.unopened == 0 for taken in desk.take(made))
+    yield desk
+    desk.close()
+
+
+@pytest.fixture
+def service(desk: Desk, faces: Faces) -> Forensics:
+    return Forensics(desk.database, desk.log, lambda: faces, None)
+
+
+def test_search_by_another_photograph_names_the_right_person(service: Forensics) -> None:
+    """At this threshold 94 % of same pairs of LFW are accepted, so one of six may be missed, but none mistaken."""
+    first: dict[int, str] = {}
+    for index, paths in enumerate(people(6).values()):
+        answer = service.search_face(paths[1].read_bytes(), GROUND)
+        assert answer.coverage.videos == 2 and answer.coverage.subjects == 6 and answer.coverage.complete
+        assert answer.exact and answer.false_accepts == pytest.approx(6e-3)
+        if answer.matches:
+            first[index] = answer.matches[0].subject_id
+            assert answer.matches[0].video_id == VIDEO[:-1] + str(index // 3)
+    assert len(first) >= 5 and len(set(first.values())) == len(first)
+
+
+def test_search_for_strangers_says_no_match_with_coverage(service: Forensics) -> None:
+    for paths in list(people(10).values())[6:]:
+        answer = service.search_face(paths[0].read_bytes(), GROUND, threshold=SURE)
+        assert answer.matches == ()
+        assert "6 searchable subjects in 2 videos of 1 cameras" in answer.said and "does not say" in answer.said
+    entry = service.log.get(answer.entry).content
+    assert entry["case"] == "case-7" and entry["detail"]["searched"] == 6
+
+
+def test_search_filters_by_camera_and_period(service: Forensics) -> None:
+    picture = next(iter(people(1).values()))[1].read_bytes()
+    assert service.search_face(picture, GROUND, cameras=["cam"], period=Period(NOW_MS, NOW_MS)).matches
+    for chosen in ({"cameras": ["other"]}, {"period": Period(0, NOW_MS - 1)},
+                   {"period": Period(NOW_MS + 31 * 60_000, NOW_MS + 32 * 60_000)}):
+        answer = service.search_face(picture, GROUND, **chosen)  # type: ignore[arg-type]
+        assert not answer.matches and answer.coverage.videos == 0
+        assert answer.said.startswith("Nothing could be searched")
+
+
+GREY = cv2.imencode(".png", np.full((64, 64, 3), 90, np.uint8))[1].tobytes()
+
+
+@pytest.mark.parametrize("picture", [b"", b"no picture", GREY])
+def test_search_without_a_face_is_refused_and_logged(service: Forensics, picture: bytes) -> None:
+    with pytest.raises(UsageError):
+        service.search_face(picture, GROUND)
+    assert service.log.last(1)[0].content["action"] == "search-face-failed"
+
+
+def test_search_index_holds_no_picture_and_no_box(desk: Desk) -> None:
+    with desk.database.connection() as db:
+        columns = db.execute(
+            "SELECT table_name, column_name, data_type FROM information_schema.columns WHERE table_schema = 'public'"
+        ).fetchall()
+    names = {name for _, name, _ in columns}
+    assert not names & {"box", "picture", "pixels", "chip", "landmarks"}
+
+
+def test_search_tracks_cut_apart_are_one_subject(desk: Desk, faces: Faces, tmp_path: Path) -> None:
+    """The same person in two stretches of one video, under two tracks, seen never together."""
+    path = next(iter(people(1).values()))[0]
+    video = VIDEO[:-1] + "9"
+    chunk = filmed([path], video)
+    first, second = chunk, replace(chunk, chunk_seq=1, first_frame=FRAMES, capture_ms=NOW_MS + 240)
+    second = replace(second, units=tuple(replace(u, pts=u.pts + FRAMES) for u in chunk.units), end_pts=2 * FRAMES)
+    first = replace(first, end=False)
+    made_tracks = []
+    for index, one in enumerate((first, second)):
+        pipeline = Pipeline(POLICY, detector(), KEY)
+        _, found = pipeline.locate(CameraState(next_track=1 + 10 * index), one, None)
+        made_tracks.append(found)
+    made = record([first, second], made_tracks, desk.epoch)
+    desk.take(made)
+    with desk.database.connection() as db:
+        rows = db.execute("SELECT tracks FROM subjects WHERE video_id = %s", (video,)).fetchall()
+        db.execute("DELETE FROM subjects WHERE video_id = %s", (video,))
+    assert [len(tracks) for (tracks,) in rows] == [2]
+
+
+def test_search_after_erasure_finds_the_others_only(desk: Desk, service: Forensics) -> None:
+    pictures = [paths[1].read_bytes() for paths in list(people(2).values())]
+    gone = service.search_face(pictures[0], GROUND, cameras=["cam"]).matches[0]
+    erase_subject(desk.database, desk.keys, desk.log, clock, gone.subject_id, actor="a", case="c", purpose="request")
+    answer = service.search_face(pictures[0], GROUND)
+    assert gone.subject_id not in {match.subject_id for match in answer.matches}
+    assert answer.coverage.erased == 1 and not answer.coverage.complete
+    assert service.search_face(pictures[1], GROUND).matches
+    with desk.database.connection() as db:
+        for table in ("track_features", "spans"):
+            rows = db.execute(f"SELECT count(*) FROM {table} WHERE video_id = %s AND track = ANY("
+                              "SELECT track FROM erasures)", (gone.video_id,)).fetchone()
+            assert rows == (0,)

@@ -1,0 +1,194 @@
+"""The whole back end on real servers: broker, both databases, both platforms, forensic service over mutual TLS."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from infra import tls
+from infra.kafka import Message
+from infra.keys import create_secret
+from infra.postgres import Database, DatabaseAccess
+from operators.pipeline import Pipeline
+from operators.sign import SigningKey
+from schemas.codec import pack
+from schemas.errors import AccessDenied, UsageError
+from schemas.records import UploadAddress
+from schemas.topics import KEYS, OPERATOR_VIDEO, evidence_topic
+from streams.addresses import open_address
+from streams.authority.faces import Faces
+from streams.authority.service import AuthorityService, AuthoritySetup
+from streams.cli import log as log_cli
+from streams.cli import restore as restore_cli
+from streams.forensic.client import ForensicClient
+from streams.forensic.server import ForensicServer, ForensicSetup
+from streams.operating.service import OperatorService, OperatorSetup
+from tests.support.authority import NAME, NOW_MS, POLICY, Recording, record
+from tests.support.operating import by_ca, certified_key
+from tests.support.scenes import chunk, crossing, regions
+from tests.support.services import Broker, Postgres, unique
+
+PLACES = crossing()
+WAIT_SECONDS = 60.0
+
+
+@dataclass
+class Stack:
+    """What runs, and the video that went through it."""
+
+    broker: Broker
+    url: str
+    video_id: str
+    recording: Recording
+    database: DatabaseAccess
+    key: SigningKey
+
+
+def wait(what: Callable[[], Any]) -> Any:
+    deadline = time.monotonic() + WAIT_SECONDS
+    while time.monotonic() < deadline:
+        found = what()
+        if found:
+            return found
+        time.sleep(0.05)
+    pytest.fail("it didn't happen in time")
+
+
+def from_now_on(broker: Broker, principal: str, group: str, topic: str) -> None:
+    """Let a group begin where the topic ends now."""
+    with broker.access(principal).consumer(group) as consumer:
+        for partition in consumer.partitions(topic):
+            _, high = consumer.bounds(topic, partition)
+            if high:
+                consumer.commit(Message(topic, partition, high - 1, b"", b"", 0))
+
+
+def add_subject(access: DatabaseAccess, video_id: str) -> str:
+    with Database(access) as database, database.connection() as db:
+        db.execute("INSERT INTO subjects VALUES (%s, %s, 'cam', 'face', '{1}', 1, 0, 0)", (f"{video_id}/s1", video_id))
+    return f"{video_id}/s1"
+
+
+@pytest.fixture(scope="module")
+def stack(
+    broker: Broker, ca: Path, postgres_authority: Postgres, postgres_operator: Postgres,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Stack]:
+    home, key, principal = tmp_path_factory.mktemp("stack"), certified_key(ca), f"authority-{NAME}"
+    database, _ = postgres_authority.fresh()
+    operator_database, _ = postgres_operator.fresh()
+    group = f"operator.{unique('test')}"
+    from_now_on(broker, "operator", group, OPERATOR_VIDEO)
+    from_now_on(broker, principal, principal, evidence_topic(NAME))
+    signer = tls.issue_signer(ca, principal)
+    secret = create_secret(home / "secret")
+    stop = threading.Event()
+    setup = AuthoritySetup(NAME, ["face"], broker.access(principal), signer, database, home / "evidence", home / "keys",
+                           secret)
+    operator_setup = OperatorSetup(broker.access("operator"), operator_database, home / "video", group=group)
+    with OperatorService(operator_setup) as operator, AuthorityService(setup, None) as authority:
+        threads = [threading.Thread(target=service.run, args=(stop,)) for service in (operator, authority)]
+        for thread in threads:
+            thread.start()
+        try:
+            forensic = ForensicSetup(NAME, broker.identity(principal), database, home / "evidence", home / "keys",
+                                     secret, operator.server.url)
+            video_id, recording = _sent(broker, ca, key)
+            with Database(database) as pool:
+                wait(lambda: _count(pool) == len(recording.evidence))
+            with ForensicServer(forensic, _no_models) as server:
+                yield Stack(broker, server.server.url, video_id, recording, database, key)
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+
+
+def _no_models() -> Faces:
+    raise UsageError("this test has no models")
+
+
+def _count(pool: Database) -> int:
+    with pool.connection() as db:
+        return int(db.execute("SELECT count(*) FROM evidence").fetchone()[0])  # type: ignore[index]
+
+
+def _sent(broker: Broker, ca: Path, key: SigningKey) -> tuple[str, Recording]:
+    """A video whose evidence is sealed for the address that the authority has published."""
+    def newest() -> UploadAddress | None:
+        with broker.access("pipeline").consumer("pipeline.readiness") as consumer:
+            found = [m for m in consumer.read_all(KEYS) if m.key == NAME.encode()]
+        ours = [open_address(m.value, by_ca(ca), NOW_MS) for m in found]
+        return max(ours, key=lambda a: a.not_before_ms, default=None)
+
+    address = wait(newest)
+    camera = unique("cam")
+    video_id = f"{camera}-{NOW_MS}-0000000c"
+    chunks = [replace(chunk(PLACES, seq, end=seq == 1, video=video_id), camera_id=camera) for seq in range(2)]
+    found = [replace(regions(PLACES, seq), camera_id=camera, video_id=video_id) for seq in range(2)]
+    pipeline = Pipeline(POLICY, None, key)  # type: ignore[arg-type]  # protect() never detects
+    made = record(chunks, found, address.public_key, address.epoch, pipeline=pipeline, signer=key)
+    with broker.access("pipeline").producer() as producer:
+        for operator_record in made.operator:
+            producer.send(OPERATOR_VIDEO, camera.encode(), pack("operator", operator_record))
+        for evidence in made.evidence:
+            producer.send(evidence_topic(NAME), camera.encode(), evidence)
+    return video_id, made
+
+
+def test_restore_over_the_whole_stack_and_in_the_log(stack: Stack, tmp_path: Path) -> None:
+    subject = add_subject(stack.database, stack.video_id)
+    with ForensicClient(stack.url, stack.broker.identity("investigator-anna")) as client:
+        done = client.restore(subject, "case-1", "test", tmp_path / "all.mp4", everyone=True)
+        assert done["written"] and (done["frames"], done["replaced"], done["gaps"]) == (20, 20, 0)
+        alone = client.restore(subject, "case-1", "test", tmp_path / "one.mp4", with_gaps=True)
+        assert alone["written"] and (tmp_path / "one.mp4").read_bytes() != (tmp_path / "all.mp4").read_bytes()
+        newest = client.get("/log?count=1")[0]
+        assert (newest["actor"], newest["case"], newest["seq"]) == ("investigator-anna", "case-1", alone["entry"])
+        with pytest.raises(UsageError, match="no subject"):
+            client.restore("nobody", "case-1", "test", tmp_path / "no.mp4")
+        with pytest.raises(UsageError, match="case"):
+            client.restore(subject, " ", "test", tmp_path / "no.mp4")
+        with pytest.raises(UsageError):
+            client.search_face(b"x" * (17 * 2**20), "case-1", "test")
+    assert not (tmp_path / "no.mp4").exists()
+
+
+@pytest.mark.parametrize("principal", ["operator", "camera-1", "pipeline"])
+def test_forensic_service_refuses_other_principals(stack: Stack, principal: str) -> None:
+    with ForensicClient(stack.url, stack.broker.identity(principal)) as client, pytest.raises(AccessDenied):
+        client.get("/log")
+
+
+def test_log_proof_over_the_cli_verifies(stack: Stack, tmp_path: Path, ca: Path) -> None:
+    with ForensicClient(stack.url, stack.broker.identity("investigator-anna")) as client, pytest.raises(UsageError):
+        client.search_face(b"", "case-2", "test")
+    who = ["--as", "investigator-anna", "--url", stack.url, "--tls", str(ca)]
+    runner = CliRunner()
+    shown = runner.invoke(log_cli.app, ["list", "--json", *who])
+    assert shown.exit_code == 0
+    seq = json.loads(shown.stdout)["entries"][0]["seq"]
+    proof = tmp_path / "proof.json"
+    proof.write_text(runner.invoke(log_cli.app, ["prove", str(seq), *who]).stdout)
+    assert runner.invoke(log_cli.app, ["verify", str(proof)]).exit_code == 0
+    proof.write_text(proof.read_text().replace("case-2", "case-3"))
+    assert runner.invoke(log_cli.app, ["verify", str(proof)]).exit_code != 0
+
+
+def test_restore_verb_writes_a_video(stack: Stack, tmp_path: Path, ca: Path) -> None:
+    with Database(stack.database) as database, database.connection() as db:
+        db.execute("INSERT INTO subjects VALUES ('other', %s, 'cam', 'face', '{2}', 2, 0, 0) ON CONFLICT DO NOTHING",
+                   (stack.video_id,))
+    out = tmp_path / "out.mp4"
+    restore_cli.restore(
+        "other", "case-1", "test", "investigator-anna", out, everyone=True, url=stack.url, tls_folder=ca
+    )
+    assert out.stat().st_size > 1000
