@@ -24,6 +24,7 @@ from schemas.errors import AccessDenied, ChunkTooLarge, SealframeError, ServiceU
 from schemas.topics import MAX_RECORD_BYTES
 
 SECONDS = 15.0
+PARTITION_ANY = -1
 DENIED = {
     KafkaError.TOPIC_AUTHORIZATION_FAILED,
     KafkaError.GROUP_AUTHORIZATION_FAILED,
@@ -154,10 +155,10 @@ class Producer:
                 place = int(message.partition() or 0), int(message.offset() or 0)
                 sent.set_result(Message(topic, *place, key, value, message.timestamp()[1]))
 
-        target = {} if partition is None else {"partition": partition}
+        target = PARTITION_ANY if partition is None else partition
         while True:
             try:
-                self._producer.produce(topic, value, key, on_delivery=delivered, **target)
+                self._producer.produce(topic, value, key, target, on_delivery=delivered)
                 break
             except BufferError:
                 self._producer.poll(0.5)

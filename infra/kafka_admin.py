@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import (
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # re-exported without __all__
     AclBinding,
     AclBindingFilter,
     AclOperation,
@@ -143,7 +143,8 @@ class KafkaAdmin:
 
     def __init__(self, access: KafkaAccess) -> None:
         self._watch = ErrorWatch()
-        self._client = AdminClient({**access.config(), "error_cb": self._watch})
+        config: dict[str, Any] = {**access.config(), "error_cb": self._watch}
+        self._client = AdminClient(config)
 
     def brokers(self, *, seconds: float = SECONDS) -> int:
         """Number of brokers that answer.
@@ -222,8 +223,9 @@ class KafkaAdmin:
 
     def revoke(self, principal: str) -> int:
         """Take every right from a principal; return how many there were."""
+        every: Any = None  # librdkafka's wildcard, which its type hints leave out
         pattern = AclBindingFilter(
-            ResourceType.ANY, None, ResourcePatternType.ANY, f"User:{principal}", None, AclOperation.ANY,
+            ResourceType.ANY, every, ResourcePatternType.ANY, f"User:{principal}", every, AclOperation.ANY,
             AclPermissionType.ANY,
         )
         removed = self._wait(self._client.delete_acls([pattern]), "revoking rights")

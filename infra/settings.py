@@ -1,26 +1,30 @@
 """Settings: one `sealframe.toml` in the working folder, environment variables over it, read once at the start.
 
-Unknown names, wrong types and missing values stop the start. Secrets are paths of files; the environment is never logged.
-Empty addresses mean the embedded service under `home`.
+Unknown names, wrong types and missing values stop the start. Secrets are paths of files; the environment is never
+logged. Empty addresses mean the embedded service under `home`.
 """
 
 from __future__ import annotations
 
+import os
+import tomllib
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings.exceptions import SettingsError
 
 from schemas.errors import ConfigError
 
 FILE = "sealframe.toml"
+PREFIX = "SEALFRAME_"
 
 
 class Settings(BaseSettings):
     """All settings. In the environment they are `SEALFRAME_<NAME>`; tables are JSON there."""
 
-    model_config = SettingsConfigDict(env_prefix="SEALFRAME_", frozen=True, extra="forbid", toml_file=FILE)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", toml_file=FILE)
 
     home: Path = Path(".sealframe")
     bootstrap: str = Field("", description="Kafka, host:port,...; empty: the embedded broker")
@@ -61,8 +65,16 @@ def load(**overrides: object) -> Settings:
         ConfigError: an unknown name, a wrong type or value; says which.
 
     """
+    known = {f"{PREFIX}{name}".upper() for name in Settings.model_fields}
+    unknown = sorted(name for name in os.environ if name.upper().startswith(PREFIX) and name.upper() not in known)
+    if unknown:
+        raise ConfigError(f"unknown environment variables: {', '.join(unknown)}")
     try:
         return Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise ConfigError(f"{FILE} or SEALFRAME_* variables: {wrong}") from None
+        raise ConfigError(f"{FILE} or {PREFIX}* variables: {wrong}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{FILE} isn't TOML: {error}") from None
+    except SettingsError as error:
+        raise ConfigError(f"{PREFIX}* variables: {error}; tables are written as JSON") from None

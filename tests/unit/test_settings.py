@@ -35,3 +35,21 @@ def test_load_unknown_or_wrong_stops_with_its_name(tmp_path: Path, line: str) ->
 def test_settings_are_frozen() -> None:
     with pytest.raises(ValueError, match="frozen"):
         load().crf = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("SEALFRAME_COLOUR", "1"), ("SEALFRAME_METHODS", "{face: blur}"), ("SEALFRAME_CRF", "x")],
+)
+def test_load_unknown_or_wrong_variable_stops_with_its_name(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError, match=name.removeprefix("SEALFRAME_").lower() + "|" + name):
+        load()
+
+
+def test_load_broken_file_is_an_error_of_ours(tmp_path: Path) -> None:
+    (tmp_path / "sealframe.toml").write_text("crf = = 1")
+    with pytest.raises(ConfigError, match="TOML"):
+        load()
