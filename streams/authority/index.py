@@ -67,8 +67,7 @@ class FaceIndex:
     def write(self, db: Any, evidence: SealedEvidence, looked: Sequence[Looked]) -> None:
         """Keep views that are better than those known, and merge the video's subjects again."""
         better = {one.track for one in looked if _keep(db, evidence, one)}
-        if looked:
-            self.merge(db, evidence.video_id, evidence.camera_id, better)
+        self.merge(db, evidence.video_id, evidence.camera_id, better)
 
     def merge(
         self, db: Any, video_id: str, camera_id: str, better: AbstractSet[int] = frozenset()
