@@ -97,7 +97,7 @@ def _open(src: str) -> InputContainer:
         raise SourceError(f"{shown}: can't be opened ({type(error).__name__}); {hint}") from error
     if not _CONTAINERS & set(container.format.name.split(",")):
         container.close()
-        raise SourceError(f"{shown}: {container.format.name} isn't a video container that is taken")
+        raise SourceError(f"{shown}: {container.format.name} isn't a video that is taken; convert it to MP4 first")
     return container
 
 

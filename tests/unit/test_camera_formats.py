@@ -1,0 +1,257 @@
+"""One generated clip per rule of conversion: frames out are frames in, at the same times."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from av.video.frame import VideoFrame
+
+from infra.camera import open_source
+from operators.codec import decode, encode
+from schemas.frames import MAX_CODED_BYTES, MAX_DECODED_BYTES, FrameChunk
+from tests.support.shared import Clip, clips
+
+WIDTH, HEIGHT, COUNT = 96, 64, 20
+
+
+def _rgb(index: int, width: int = WIDTH, height: int = HEIGHT) -> np.ndarray:
+    picture = np.add.outer(np.arange(height), np.arange(width))[..., None] + np.array([0, 40, 80]) + 4 * index
+    picture = (picture % 200 + 20).astype(np.uint8)
+    picture[8:24, (3 * index) % (width - 16) :][:, :16] = 235
+    return picture
+
+
+def write(
+    path: Path,
+    codec: str = "libx264",
+    pixels: str = "yuv420p",
+    size: tuple[int, int] = (WIDTH, HEIGHT),
+    options: dict[str, str] | None = None,
+    times: Sequence[int] = tuple(range(COUNT)),
+    time_base: Fraction = Fraction(1, 25),
+    setup: Callable[..., None] | None = None,
+    sound: bool = False,
+    format: str | None = None,
+) -> Path:
+    """Write a clip with PyAV's muxers."""
+    with av.open(str(path), "w", format=format) as out:
+        stream = out.add_stream(codec, rate=25, options=options or {})
+        stream.width, stream.height, stream.pix_fmt = *size, pixels
+        stream.time_base = stream.codec_context.time_base = time_base
+        if setup is not None:
+            setup(stream)
+        audio = out.add_stream("aac", rate=16000) if sound else None
+        for index, time in enumerate(times):
+            frame = VideoFrame.from_ndarray(_rgb(index, *size), format="rgb24").reformat(format=pixels)
+            frame.pts, frame.time_base = time, time_base
+            if setup is not None and codec == "libx264":
+                frame.color_range = stream.codec_context.color_range
+            out.mux(stream.encode(frame))
+        if audio is not None:
+            for index in range(12):
+                samples = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+                samples.sample_rate, samples.pts, samples.time_base = 16000, 1024 * index, Fraction(1, 16000)
+                out.mux(audio.encode(samples))
+            out.mux(audio.encode(None))
+        out.mux(stream.encode(None))
+    return path
+
+
+def source_times(path: Path) -> list[float | None]:
+    """Times in seconds of the pictures that PyAV decodes from a file."""
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        return [None if f.pts is None else float(f.pts * stream.time_base) for f in container.decode(stream)]
+
+
+def times_of(chunks: list[FrameChunk]) -> list[float]:
+    """Times in seconds of the frames of chunks."""
+    return [float(pts * chunk.format.time_base) for chunk in chunks for pts in chunk.pts]
+
+
+def read(path: Path, **more: object) -> list[FrameChunk]:
+    """All chunks of a source, checked against what every chunk promises."""
+    chunks = list(open_source(str(path), encode=encode, camera_id="cam-1", **{"chunk_ms": 1000, **more}))
+    frame_no = 0
+    for seq, chunk in enumerate(chunks):
+        assert (chunk.chunk_seq, chunk.first_frame) == (seq, frame_no)
+        assert chunk.end == (seq == len(chunks) - 1)
+        assert sum(len(unit.data) for unit in chunk.units) <= MAX_CODED_BYTES
+        assert len(chunk.units) * chunk.format.frame_bytes <= MAX_DECODED_BYTES
+        assert chunk.pts[-1] < chunk.end_pts and (seq + 1 == len(chunks) or chunk.end_pts == chunks[seq + 1].pts[0])
+        frame_no += len(decode(chunk).frames)
+    assert len({chunk.video_id for chunk in chunks}) == 1
+    return chunks
+
+
+def _same_times(path: Path, chunks: list[FrameChunk]) -> bool:
+    return np.allclose(times_of(chunks), source_times(path), rtol=0, atol=0.001)
+
+
+def test_plain_h264_keeps_its_pictures_byte_for_byte(tmp_path):
+    path = write(tmp_path / "a.mp4", options={"g": "10", "x264-params": "scenecut=0:open-gop=0"})
+    chunks = read(path)
+    assert _same_times(path, chunks) and [len(chunk.units) for chunk in chunks] == [20]
+    with av.open(str(path)) as container:
+        sizes = [packet.size for packet in container.demux(video=0) if packet.size]
+    assert [len(unit.data) for unit in chunks[0].units][1:10] == sizes[1:10]
+    assert [len(c.units) for c in read(path, chunk_ms=400)] == [10, 10]
+
+
+def test_long_gop_is_split_at_the_chunk_length_when_re_encoded(tmp_path):
+    path = write(tmp_path / "a.mp4", times=range(0, 400, 20), options={"g": "400"})  # 16 s
+    chunks = read(path, chunk_ms=4000)
+    assert _same_times(path, chunks) and [len(chunk.units) for chunk in chunks] == [5, 5, 5, 5]
+
+
+def test_open_gop_is_not_kept_as_it_is(tmp_path):
+    options = {"g": "5", "bf": "2", "x264-params": "open-gop=1:scenecut=0:b-adapt=0:min-keyint=5"}
+    path = write(tmp_path / "a.mp4", options=options)
+    assert _same_times(path, read(path, chunk_ms=400))
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "pixels", "size"),
+    [
+        ("ten-bit.mp4", "libx264", "yuv420p10le", (96, 64)),
+        ("ten-bit-hevc.mkv", "libx265", "yuv420p10le", (96, 64)),
+        ("four-two-two.mp4", "libx264", "yuv422p", (96, 64)),
+        ("four-four-four.mp4", "libx264", "yuv444p", (96, 64)),
+        ("odd.mkv", "ffv1", "yuv420p", (95, 63)),
+        ("odd.mp4", "libx264", "yuv444p", (97, 65)),
+        ("mjpeg.avi", "mjpeg", "yuvj420p", (96, 64)),
+        ("vp9.webm", "libvpx-vp9", "yuv420p", (96, 64)),
+        ("alpha.mkv", "ffv1", "bgra", (96, 64)),
+        ("grey.mkv", "ffv1", "gray", (96, 64)),
+        ("animated.gif", "gif", "rgb8", (96, 64)),
+    ],
+)
+def test_other_pictures_become_plain_ones(tmp_path, name, codec, pixels, size):
+    options = {"x265-params": "log-level=none"} if codec == "libx265" else {}
+    path = write(tmp_path / name, codec, pixels, size, options)
+    chunks = read(path)
+    assert _same_times(path, chunks) and len(times_of(chunks)) == COUNT
+    assert {c.codec for c in chunks} == {"h264"}
+    assert (chunks[0].format.width, chunks[0].format.height) == (size[0] & ~1, size[1] & ~1)
+    with av.open(str(path)) as container:
+        want = next(container.decode(video=0)).to_ndarray(format="gray")[: size[1] & ~1, : size[0] & ~1].astype(int)
+    got = decode(chunks[0]).frames[0].planes.y.astype(int)
+    got = got if chunks[0].format.full_range else (got - 16) * 255 / 219
+    assert np.abs(got - want).mean() < 6
+
+
+def test_hevc_with_idr_pictures_is_kept(tmp_path):
+    options = {"x265-params": "log-level=none:keyint=10:scenecut=0:open-gop=0"}
+    path = write(tmp_path / "a.mp4", "libx265", options=options)
+    chunks = read(path)
+    assert _same_times(path, chunks) and {c.codec for c in chunks} == {"hevc"}
+
+
+def test_alpha_is_laid_over_black(tmp_path):
+    path = tmp_path / "a.mkv"
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("ffv1", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 32, 32, "bgra"
+        picture = np.full((32, 32, 4), 255, np.uint8)
+        picture[:16, :, 3] = 0
+        out.mux(stream.encode(VideoFrame.from_ndarray(picture, format="bgra")))
+        out.mux(stream.encode(None))
+    y = decode(read(path)[0]).frames[0].planes.y
+    assert y[:14].mean() < 20 and y[18:].mean() > 230
+
+
+@pytest.mark.parametrize("pixels", ["yuvj420p", "yuvj422p"])
+def test_full_range_stays_full_range(tmp_path, pixels):
+    path = tmp_path / "a.mkv"
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("libx264", rate=25, options={"qp": "1"})
+        stream.width, stream.height, stream.pix_fmt = 64, 64, pixels
+        frame = VideoFrame(64, 64, pixels)
+        for plane, value in zip(frame.planes, (3, 128, 128), strict=True):
+            plane.update(bytes([value]) * plane.buffer_size)
+        out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    chunk = read(path)[0]
+    assert chunk.format.full_range
+    assert abs(int(decode(chunk).frames[0].planes.y[5, 5]) - 3) <= 1
+
+
+@pytest.mark.parametrize("turn", [90, 180, 270])
+@pytest.mark.parametrize("codec", ["libx264", "mjpeg"])
+def test_rotation_travels_in_the_format(tmp_path, turn, codec):
+    def rotate(stream):
+        stream.set_display_rotation(-turn)
+
+    path = write(tmp_path / "a.mp4", codec, "yuvj420p" if codec == "mjpeg" else "yuv420p", setup=rotate)
+    chunks = read(path)
+    assert {chunk.format.rotation for chunk in chunks} == {turn} and _same_times(path, chunks)
+    assert (chunks[0].format.width, chunks[0].format.height) == (WIDTH, HEIGHT)
+
+
+def test_variable_rate_keeps_its_times(tmp_path):
+    times = [0, 30, 33, 37, 120, 121, 400, 440, 470, 471, 900, 930, 1800, 1830, 1860, 2500]
+    path = write(tmp_path / "a.mkv", times=times, time_base=Fraction(1, 1000), options={"g": "6"})
+    assert _same_times(path, read(path)) and _same_times(path, read(path, chunk_ms=300))
+
+
+@pytest.mark.parametrize("codec", ["libx264", "mpeg2video"])
+def test_interlaced_becomes_progressive_frame_by_frame(tmp_path, codec):
+    options = {"x264-params": "interlaced=1"} if codec == "libx264" else {"flags": "+ildct+ilme", "bf": "0"}
+    path = write(tmp_path / "a.mkv", codec, options=options)
+    with av.open(str(path)) as container:
+        assert next(container.decode(video=0)).interlaced_frame
+    chunks = read(path)
+    assert _same_times(path, chunks) and len(times_of(chunks)) == COUNT
+    context = av.CodecContext.create("h264", "r")
+    frames = [f for unit in chunks[0].units for f in context.decode(av.Packet(unit.data))] + context.decode(None)
+    assert not any(frame.interlaced_frame for frame in frames)
+
+
+@pytest.mark.parametrize(("codec", "name"), [("libx264", "h264"), ("libx265", "hevc")])
+def test_raw_stream_without_times_gets_them_from_the_rate(tmp_path, codec, name):
+    options = {"bf": "2", "g": "7"} if codec == "libx264" else {"x265-params": "log-level=none:keyint=7:open-gop=0"}
+    chunks = read(write(tmp_path / f"a.{name}", codec, options=options, format=name))
+    assert times_of(chunks) == pytest.approx([index / 25 for index in range(COUNT)], abs=0.001)
+    assert {chunk.codec for chunk in chunks} == {name}
+
+
+def test_first_time_other_than_zero_is_kept(tmp_path):
+    path = write(tmp_path / "a.ts", times=range(250, 270), options={"g": "10"})
+    assert _same_times(path, read(path)) and times_of(read(path))[0] > 9
+
+
+def test_sound_is_dropped_unless_asked_for(tmp_path):
+    path = write(tmp_path / "a.mp4", options={"g": "10"}, sound=True)
+    silent = write(tmp_path / "b.mp4", options={"g": "10"})
+    chunks, without = read(path), read(silent)
+    assert [c.units for c in chunks] == [c.units for c in without]
+    assert all(chunk.audio == b"" for chunk in chunks)
+    heard = read(path, audio=True)
+    assert [c.units for c in chunks] == [c.units for c in heard] and heard[0].audio
+    assert read(silent, audio=True)[0].audio == b""
+    assert read(path, audio=True)[0].audio == heard[0].audio
+
+
+def test_container_tags_and_sei_do_not_leave_the_camera(tmp_path):
+    chunks = read(write(tmp_path / "a.mp4"))
+    assert b"x264" not in b"".join(unit.data for chunk in chunks for unit in chunk.units)
+
+
+@pytest.mark.parametrize("clip", clips(), ids=lambda clip: f"{clip.path.parent.name}-{clip.path.name}")
+def test_shared_clip_frames_out_are_frames_in(clip: Clip):
+    def quick(frames, pts, format, *, crf, preset):
+        return encode(frames, pts, format, crf=crf + 12, preset="ultrafast")
+
+    chunks = list(open_source(str(clip.path), encode=quick, camera_id="cam-1", chunk_ms=10_000))
+    got, want = times_of(chunks), source_times(clip.path)
+    assert len(got) == clip.frames == len(want)
+    if want[0] is None:
+        want = [index / 25 for index in range(clip.frames)]
+    assert np.allclose(got, want, rtol=0, atol=0.001)
+    assert [chunk.end for chunk in chunks] == [False] * (len(chunks) - 1) + [True]
+    assert (chunks[0].format.width, chunks[0].format.height) == (clip.width, clip.height)
