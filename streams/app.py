@@ -1,0 +1,232 @@
+"""The runner as a Faust app on aiokafka: at least once, one agent, one table in memory with its changelog.
+
+The source topic isn't acked through Faust: its bookkeeping commits over a hole at the head of a partition, and acks
+records that it skips around a rebalance. The runner knows how far each partition is done, and that is committed here,
+once a second, after the producer has been flushed. A state is in the changelog before its chunk counts as done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import faust
+from aiokafka.errors import ClusterAuthorizationFailedError, KafkaError, TopicAuthorizationFailedError
+from aiokafka.partitioner import murmur2
+from faust.exceptions import ProducerSendError
+from faust.types import TP
+
+from infra.kafka import KafkaAccess
+from schemas.errors import AccessDenied, SealframeError, ServiceUnavailable
+from schemas.topics import MAX_RECORD_BYTES, TABLE, WORKER_GROUP
+from streams.readiness import wall_ms
+from streams.runner import Arrival, Limits, Output, Runner, Stage
+
+COMMIT_S = 1.0
+TICK_S = 0.5
+BUFFER_RECORDS = 8
+REQUEST_S = 30.0
+DENIED = "not authorized for this client"
+log = logging.getLogger(__name__)
+
+
+def partition_of(key: bytes, partitions: int) -> int:
+    """Where aiokafka, librdkafka (`murmur2_random`) and Java place a key."""
+    return int(murmur2(key) & 0x7FFFFFFF) % partitions
+
+
+@dataclass(frozen=True, slots=True)
+class AppSetup:
+    """`member` is the worker's stable id within its group; `folder` is Faust's own; `group` names table and group."""
+
+    kafka: KafkaAccess
+    member: str
+    folder: Path
+    limits: Limits = field(default_factory=Limits)
+    group: str = WORKER_GROUP
+
+
+class FaustPort:
+    """The runner's port: producer, table and positions of a Faust app."""
+
+    def __init__(self, app: faust.App, table: Any) -> None:
+        self._app, self._table = app, table
+        self.positions: dict[int, int] = {}
+
+    async def load(self, camera_id: str) -> bytes | None:
+        """What the table holds."""
+        found = self._table.data.get(camera_id.encode())
+        return None if found is None else bytes(found)
+
+    async def store(self, camera_id: str, state: bytes) -> None:
+        """Write the changelog, await its acknowledgement, then the table."""
+        key = camera_id.encode()
+        await self._produce(self._table.changelog_topic.get_topic_name(), key, state)
+        self._table.data[key] = state
+
+    async def send(self, output: Output) -> None:
+        """Produce and await the acknowledgement."""
+        await self._produce(output.topic, output.key, output.value)
+
+    def ack(self, partition: int, offset: int) -> None:
+        """Note how far the partition is done."""
+        self.positions[partition] = offset + 1
+
+    async def _produce(self, topic: str, key: bytes, value: bytes) -> None:
+        try:
+            sent = await self._app.producer.send(topic, key, value, None, None, None)
+            await sent
+        except (KafkaError, ProducerSendError) as error:
+            cause = error.__cause__ if isinstance(error, ProducerSendError) else error
+            if isinstance(cause, TopicAuthorizationFailedError | ClusterAuthorizationFailedError):
+                raise AccessDenied(f"writing to {topic}: {type(cause).__name__}") from error
+            raise ServiceUnavailable(f"writing to {topic}: {type(cause).__name__}") from error
+
+
+class WorkerApp:
+    """A stage on Kafka. `faust` is the app to run; `runner` what runs in it."""
+
+    def __init__(
+        self, stage: Stage[Any], source: str, setup: AppSetup, pool: Executor,
+        gate: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        self.faust, self._source = _app(setup), source
+        table = self.faust.Table(TABLE, key_type=bytes, value_type=bytes, partitions=None, use_partitioner=True)
+        self._port = FaustPort(self.faust, table)
+        self.runner: Runner[Any] = Runner(stage, self._port, pool, setup.limits, gate=gate)
+        self._read: dict[int, int] = {}
+        self.denied = ""
+        self._declare()
+
+    def lag(self) -> dict[int, int]:
+        """Records behind the end of each assigned partition of the source."""
+        return {tp.partition: self._behind(tp) for tp in self._assigned()}
+
+    def failing(self) -> str:
+        """Why this worker doesn't work, or nothing."""
+        if self.runner.error is not None:
+            return f"{type(self.runner.error).__name__}: {self.runner.error}"
+        return self.denied
+
+    def _declare(self) -> None:
+        topic = self.faust.topic(
+            self._source, key_serializer="raw", value_serializer="raw", key_type=bytes, value_type=bytes, acks=False
+        )
+        self.faust.agent(topic, concurrency=1, name="chunks")(self._take)
+        self.faust.timer(TICK_S)(self._tick)
+        self.faust.timer(COMMIT_S)(self._commit)
+        self.faust.task()(self._watch)
+        self.faust.on_partitions_revoked.connect(self._revoked, weak=False)
+        self.faust.on_before_shutdown.connect(self._shutdown, weak=False)
+
+    async def _take(self, stream: Any) -> None:
+        async for event in stream.noack().events():
+            message = event.message
+            if message.generation_id != self.faust.consumer_generation_id:
+                continue
+            place = (message.topic, message.partition, message.offset)
+            await self.runner.submit(Arrival(*place, message.key or b"", message.value or b""))
+            self._read[message.partition] = message.offset + 1
+
+    async def _tick(self) -> None:
+        if not self.faust.rebalancing:
+            self.runner.tick(wall_ms(), {tp.partition for tp in self._assigned() if self._behind(tp)})
+
+    async def _commit(self) -> None:
+        if self.faust.rebalancing or not self._port.positions:
+            return
+        await self._commit_positions()
+
+    async def _commit_positions(self) -> None:
+        done, self._port.positions = self._port.positions, {}
+        if done:
+            await self.faust.consumer._commit_offsets({TP(self._source, number): at for number, at in done.items()})
+
+    async def _watch(self) -> None:
+        await self.runner.stopped.wait()
+        await self.faust.crash(self.runner.error or SealframeError("the worker stopped"))
+
+    async def _revoked(self, app: Any, revoked: Any, **_: Any) -> None:
+        await self._let_go()
+
+    async def _shutdown(self, app: Any, **_: Any) -> None:
+        await self._let_go()
+
+    async def _let_go(self) -> None:
+        """Forget what is in flight: Faust goes back to what is committed on all partitions, its own too."""
+        await self.runner.revoke()
+        await self._commit_positions()
+        self._read.clear()
+
+    def _assigned(self) -> list[TP]:
+        return [tp for tp in self.faust.consumer.assignment() if tp.topic == self._source]
+
+    def _behind(self, tp: TP) -> int:
+        end = self.faust.consumer.highwater(tp)
+        return 0 if end is None or tp.partition not in self._read else max(0, end - self._read[tp.partition])
+
+
+def run(worker: WorkerApp, *, loglevel: str = "WARNING") -> None:
+    """Run until SIGTERM or SIGINT (returns), or a failure.
+
+    Raises:
+        SealframeError: what stopped the worker; what wasn't acked comes again.
+
+    """
+    handler = _Denied(worker)
+    logging.getLogger().addHandler(handler)
+    try:
+        faust.Worker(worker.faust, loglevel=loglevel, quiet=True, redirect_stdouts=False).execute_from_commandline()
+    except SystemExit as ended:
+        if worker.runner.error is not None:
+            raise SealframeError(worker.failing()) from worker.runner.error
+        if ended.code:
+            raise SealframeError(f"the worker ended with {ended.code}; see its log") from ended
+    finally:
+        logging.getLogger().removeHandler(handler)
+
+
+class _Denied(logging.Handler):
+    """Faust stays alive when the broker refuses it, and only says so in the log."""
+
+    def __init__(self, worker: WorkerApp) -> None:
+        super().__init__(logging.WARNING)
+        self._worker = worker
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if DENIED in record.getMessage():
+            self._worker.denied = record.getMessage()
+
+
+def _app(setup: AppSetup) -> faust.App:
+    context = setup.kafka.identity.client_context()
+    # Faust makes an event loop of its own when none is set
+    asyncio.set_event_loop(asyncio.new_event_loop())
+    return faust.App(
+        setup.group,
+        broker=[f"kafka://{host.strip()}" for host in setup.kafka.bootstrap.split(",")],
+        broker_credentials=faust.SSLCredentials(context=context),
+        processing_guarantee="at_least_once",
+        store="memory://",
+        datadir=str(setup.folder),
+        consumer_group_instance_id=f"{setup.group}-{setup.member}",
+        broker_session_timeout=10.0,
+        broker_heartbeat_interval=2.0,
+        broker_commit_interval=COMMIT_S,
+        broker_request_timeout=REQUEST_S,
+        producer_request_timeout=REQUEST_S,
+        producer_max_request_size=MAX_RECORD_BYTES,
+        consumer_max_fetch_size=MAX_RECORD_BYTES,
+        stream_buffer_maxsize=BUFFER_RECORDS,
+        stream_wait_empty=False,
+        stream_recovery_delay=0.0,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        table_standby_replicas=0,
+        web_enabled=False,
+    )

@@ -1,0 +1,222 @@
+"""A deployment around the session's broker: cameras, a worker as a process of its own, and platforms that answer."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from infra import tls
+from infra.camera import open_source
+from infra.kafka import KafkaAccess, Message
+from infra.keys import load_signing_seed
+from operators.codec import decode as decode_pictures
+from operators.codec import encode as encode_pictures
+from operators.desensitise.policy import Policy
+from operators.seal import Identity
+from operators.sign import SigningKey, sign
+from schemas.codec import decode, encode, pack, unpack_as
+from schemas.frames import FrameChunk
+from schemas.records import OperatorBody, OperatorRecord, UploadAddress
+from schemas.topics import DAY_MS, KEYS, OPERATOR_VIDEO, evidence_topic
+from streams.push import Pushed, push
+from streams.readiness import Responder, wall_ms
+from streams.setup import detector
+from streams.worker import WorkerSetup, run_worker
+from tests.support.services import AUTHORITIES, Broker
+
+KINDS = {"city-faces": frozenset({"face"}), "city-plates": frozenset({"plate"})}
+PIPELINE = Identity(b"\x11" * 32)
+CUSTODIAN = Identity(b"\x12" * 32)
+EPOCHS = {name: Identity(bytes([0x20 + i]) * 32) for i, name in enumerate(AUTHORITIES)}
+START_SECONDS = 60.0
+
+
+def signing_key(tls_folder: Path, principal: str) -> SigningKey:
+    """The signing key of a principal, issued when first asked for."""
+    if not (tls_folder / principal / "signer.pem").exists():
+        tls.issue_signer(tls_folder, principal)
+    signer = tls.load_signer(tls_folder, principal)
+    return SigningKey(load_signing_seed(signer.key).seed, signer.certificate_der())
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """The broker and everybody's keys."""
+
+    broker: Broker
+
+    def identify(self, der: bytes) -> tuple[str, bytes]:
+        """Whose signature it is."""
+        return tls.signer_identity(der, self.broker.tls_folder / "ca.pem", at=datetime.now(UTC))
+
+    def signer(self, principal: str) -> SigningKey:
+        """A principal's signing key."""
+        return signing_key(self.broker.tls_folder, principal)
+
+    def push(self, chunks: Iterable[FrameChunk], camera_id: str, *, as_camera: str = "") -> Pushed:
+        """Push as this camera, or as another that writes in its name."""
+        writer = as_camera or camera_id
+        access = self.broker.camera(writer)
+        with access.producer() as producer:
+            return push(chunks, camera_id, producer, PIPELINE.public, self.signer(f"camera-{writer}"))
+
+    @contextmanager
+    def platforms(self, *, silent: tuple[str, ...] = ()) -> Iterator[None]:
+        """Authorities have published their addresses, and all platforms but the silent ones answer."""
+        for name in AUTHORITIES:
+            self.publish(name)
+        principals = ("operator", *(f"authority-{name}" for name in AUTHORITIES))
+        running = [
+            Responder(self.broker.access(principal), self.signer(principal), self.identify).start()
+            for principal in principals if principal not in silent
+        ]
+        try:
+            yield
+        finally:
+            for responder in running:
+                responder.stop()
+
+    def publish(self, authority: str, *, version: int = 1) -> None:
+        """Publish an upload address for today."""
+        day = wall_ms() // DAY_MS
+        address = UploadAddress(
+            authority, version, evidence_topic(authority), tuple(sorted(KINDS[authority])), f"day-{day}",
+            EPOCHS[authority].public, day * DAY_MS, (day + 2) * DAY_MS,
+        )
+        principal = f"authority-{authority}"
+        with self.broker.access(principal).producer() as producer:
+            record = pack("upload_address", sign(encode(address), "upload_address", self.signer(principal)))
+            producer.send(KEYS, authority.encode(), record)
+
+    def worker(self, folder: Path) -> Worker:
+        """A worker that hasn't been started."""
+        self.signer("pipeline")
+        self.broker.identity("pipeline")
+        return Worker(self.broker.bootstrap, self.broker.tls_folder, folder)
+
+    def read(self, topic: str, principal: str) -> list[Message]:
+        """All that lies in a topic."""
+        with self.broker.access(principal).consumer(f"{principal}.test") as consumer:
+            return consumer.read_all(topic)
+
+    def operator(self, camera_id: str) -> list[OperatorRecord]:
+        """What the operating platform got of a camera, in order."""
+        mine = [m for m in self.read(OPERATOR_VIDEO, "operator") if m.key == camera_id.encode()]
+        return [unpack_as("operator", message.value) for message in mine]
+
+    def bodies(self, camera_id: str) -> list[OperatorBody]:
+        """Their bodies."""
+        return [decode(OperatorBody, record.signed.body) for record in self.operator(camera_id)]
+
+
+@dataclass
+class Worker:
+    """The worker's process."""
+
+    bootstrap: str
+    tls_folder: Path
+    folder: Path
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, and return at once."""
+        command = [sys.executable, "-m", "tests.support.worker", self.bootstrap, str(self.tls_folder), str(self.folder)]
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=Path(__file__).parents[2])
+
+    def kill(self) -> None:
+        """End it without warning."""
+        if self.process is not None:
+            self.process.send_signal(signal.SIGKILL)
+            self.process.wait(20)
+
+    def stop(self) -> int:
+        """Ask it to end; its exit code."""
+        if self.process is None:
+            return 0
+        self.process.terminate()
+        try:
+            return self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
+
+    def log(self) -> str:
+        """What it said."""
+        return (self.folder / "log").read_text(errors="replace")
+
+    def get(self, path: str) -> str:
+        """Ask its health server."""
+        port = (self.folder / "health-port").read_text().strip()
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/{path}", timeout=5) as answer:
+                return str(answer.read().decode())
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.read().decode()
+
+    def __enter__(self) -> Worker:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.stop()
+
+
+def wait_for(condition: Callable[[], bool], what: str, seconds: float = START_SECONDS) -> None:
+    """Look again and again until it holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what}: not within {seconds:.0f} s")
+        time.sleep(0.2)
+
+
+def clip(path: Path, camera_id: str, frames: int = 12) -> list[FrameChunk]:
+    """A clip in short chunks, so that a few seconds make several."""
+    source = list(open_source(str(path), encode=encode_pictures, camera_id=camera_id))
+    pictures = [frame for chunk in source for frame in decode_pictures(chunk).frames]
+    made: list[FrameChunk] = []
+    for first in range(0, len(pictures), frames):
+        part = pictures[first : first + frames]
+        last = first + frames >= len(pictures)
+        ends = source[-1].end_pts if last else pictures[first + frames].pts
+        head, times = source[0], [frame.pts for frame in part]
+        units = encode_pictures([frame.planes for frame in part], times, head.format, crf=20, preset="ultrafast")
+        after_ms = round((part[0].pts - pictures[0].pts) * head.format.time_base * 1000)
+        made.append(replace(
+            head, chunk_seq=len(made), first_frame=first, capture_ms=head.capture_ms + after_ms, codec="h264",
+            units=units, end_pts=ends, end=last,
+        ))
+    return made
+
+
+def access(bootstrap: str, tls_folder: Path, principal: str) -> KafkaAccess:
+    """The broker as this principal."""
+    return KafkaAccess(bootstrap, tls.load(tls_folder, principal))
+
+
+def main() -> None:
+    """The worker's process."""
+    bootstrap, tls_folder, folder = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
+    setup = WorkerSetup(
+        access(bootstrap, tls_folder, "pipeline"), signing_key(tls_folder, "pipeline"), PIPELINE, CUSTODIAN.public,
+        KINDS, Policy({}, preset="ultrafast"), folder,
+    )
+    run_worker(setup, detector(), loglevel=os.environ.get("SEALFRAME_TEST_LOG", "WARNING"))
+
+
+if __name__ == "__main__":
+    main()
