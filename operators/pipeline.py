@@ -51,9 +51,7 @@ class EvidenceDraft:
     """One authority's evidence of one chunk before it is sealed: it must not leave the process."""
 
     authority: str
-    camera_id: str
-    video_id: str
-    chunk_seq: int
+    chunk: FrameChunk = field(repr=False)
     operator_digest: bytes
     previous: int
     parts: tuple[OpenPart, ...] = field(repr=False)
@@ -207,10 +205,7 @@ def seal_draft(
     draft: EvidenceDraft, epoch: str, recipients: Sequence[bytes], topic: str, quality: Quality, signer: SigningKey
 ) -> Signed:
     """A draft sealed for these public keys and signed, ready to leave."""
-    evidence = new_evidence(
-        draft.authority, draft.camera_id, draft.video_id, draft.chunk_seq, draft.operator_digest, draft.previous,
-        epoch, quality,
-    )
+    evidence = new_evidence(draft.authority, draft.chunk, draft.operator_digest, draft.previous, epoch, quality)
     sealed = seal_evidence(evidence, draft.parts, recipients, topic)
     return sign(encode_record(sealed), "evidence", signer)
 
@@ -226,8 +221,7 @@ def _sent(counts: Sequence[EvidenceCount]) -> list[EvidenceCount]:
 def _draft(
     chunk: FrameChunk, operator_digest: bytes, count: EvidenceCount, parts: dict[str, tuple[OpenPart, ...]]
 ) -> EvidenceDraft:
-    return EvidenceDraft(count.authority, chunk.camera_id, chunk.video_id, chunk.chunk_seq, operator_digest,
-                         count.previous, parts[count.authority])
+    return EvidenceDraft(count.authority, chunk, operator_digest, count.previous, parts[count.authority])
 
 
 def _check_order(state: CameraState, chunk: FrameChunk) -> None:

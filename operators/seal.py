@@ -22,6 +22,7 @@ from Crypto.Protocol.KDF import HKDF
 
 from schemas.codec import encode
 from schemas.errors import DamagedEnvelope, NotForMe, UsageError
+from schemas.frames import FrameChunk
 from schemas.records import AssociatedData, Envelope, Quality, SealedEvidence, SealedPart, Wrap
 
 INFO = b"sealframe/v1 content key"
@@ -163,11 +164,14 @@ def seal_evidence(
 
 
 def new_evidence(
-    authority: str, camera_id: str, video_id: str, chunk_seq: int, operator_digest: bytes, previous: int, epoch: str,
-    quality: Quality,
+    authority: str, chunk: FrameChunk, operator_digest: bytes, previous: int, epoch: str, quality: Quality
 ) -> SealedEvidence:
-    """Evidence without parts, for `seal_evidence`."""
-    return SealedEvidence(authority, camera_id, video_id, chunk_seq, operator_digest, previous, epoch, quality, ())
+    """Evidence of a chunk without parts, for `seal_evidence`."""
+    length_ms = round((chunk.end_pts - chunk.pts[0]) * chunk.format.time_base * 1000)
+    return SealedEvidence(
+        authority, chunk.camera_id, chunk.video_id, chunk.chunk_seq, operator_digest, previous, epoch, quality, (),
+        chunk.capture_ms, chunk.capture_ms + length_ms, chunk.format,
+    )
 
 
 def _wrap(key: bytes, public: bytes, bound: bytes) -> Wrap:

@@ -169,7 +169,10 @@ class SealedPart:
 
 @dataclass(frozen=True, slots=True)
 class SealedEvidence:
-    """The evidence of one chunk for one authority. Built only in `operators/seal.py`."""
+    """The evidence of one chunk for one authority. Built only in `operators/seal.py`.
+
+    `capture_ms` to `end_ms` is when the chunk was captured.
+    """
 
     authority: str
     camera_id: str
@@ -180,6 +183,9 @@ class SealedEvidence:
     epoch: str
     quality: Quality
     parts: tuple[SealedPart, ...]
+    capture_ms: int = 0
+    end_ms: int = 0
+    format: VideoFormat | None = None
 
 
 @dataclass(frozen=True, slots=True)

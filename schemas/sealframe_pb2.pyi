@@ -1,12 +1,8 @@
-from collections.abc import Iterable as _Iterable
-from collections.abc import Mapping as _Mapping
-from typing import ClassVar as _ClassVar
-from typing import Optional as _Optional
-from typing import Union as _Union
-
+from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from google.protobuf.internal import containers as _containers
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
@@ -337,7 +333,7 @@ class SealedPart(_message.Message):
     def __init__(self, part: _Optional[int] = ..., type: _Optional[str] = ..., kinds: _Optional[_Iterable[str]] = ..., sealed: _Optional[_Union[Envelope, _Mapping]] = ...) -> None: ...
 
 class SealedEvidence(_message.Message):
-    __slots__ = ("authority", "camera_id", "video_id", "chunk_seq", "operator_digest", "previous", "epoch", "quality", "parts")
+    __slots__ = ("authority", "camera_id", "video_id", "chunk_seq", "operator_digest", "previous", "epoch", "quality", "parts", "capture_ms", "end_ms", "format")
     AUTHORITY_FIELD_NUMBER: _ClassVar[int]
     CAMERA_ID_FIELD_NUMBER: _ClassVar[int]
     VIDEO_ID_FIELD_NUMBER: _ClassVar[int]
@@ -347,6 +343,9 @@ class SealedEvidence(_message.Message):
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     QUALITY_FIELD_NUMBER: _ClassVar[int]
     PARTS_FIELD_NUMBER: _ClassVar[int]
+    CAPTURE_MS_FIELD_NUMBER: _ClassVar[int]
+    END_MS_FIELD_NUMBER: _ClassVar[int]
+    FORMAT_FIELD_NUMBER: _ClassVar[int]
     authority: str
     camera_id: str
     video_id: str
@@ -356,7 +355,10 @@ class SealedEvidence(_message.Message):
     epoch: str
     quality: str
     parts: _containers.RepeatedCompositeFieldContainer[SealedPart]
-    def __init__(self, authority: _Optional[str] = ..., camera_id: _Optional[str] = ..., video_id: _Optional[str] = ..., chunk_seq: _Optional[int] = ..., operator_digest: _Optional[bytes] = ..., previous: _Optional[int] = ..., epoch: _Optional[str] = ..., quality: _Optional[str] = ..., parts: _Optional[_Iterable[_Union[SealedPart, _Mapping]]] = ...) -> None: ...
+    capture_ms: int
+    end_ms: int
+    format: VideoFormat
+    def __init__(self, authority: _Optional[str] = ..., camera_id: _Optional[str] = ..., video_id: _Optional[str] = ..., chunk_seq: _Optional[int] = ..., operator_digest: _Optional[bytes] = ..., previous: _Optional[int] = ..., epoch: _Optional[str] = ..., quality: _Optional[str] = ..., parts: _Optional[_Iterable[_Union[SealedPart, _Mapping]]] = ..., capture_ms: _Optional[int] = ..., end_ms: _Optional[int] = ..., format: _Optional[_Union[VideoFormat, _Mapping]] = ...) -> None: ...
 
 class TrackMapping(_message.Message):
     __slots__ = ("track", "kind", "regions")

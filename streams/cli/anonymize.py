@@ -34,8 +34,8 @@ def anonymize(
 ) -> None:
     """Hide every face of a video; keep the way back only for the holder of a key.
 
-    Make a key with `sealframe keys create --out me.key`, then
-    `sealframe anonymize in.mp4 out.mp4 --evidence out.sealed --recipient me.key.pub`.
+    Make a key with `sealframe keys create me.key`, which prints its recipient, then
+    `sealframe anonymize in.mp4 out.mp4 --evidence out.sealed --recipient sealframe-recipient-1:...`.
     """
     if (evidence is None) != (not recipient):
         raise UsageError("--evidence and --recipient belong together: evidence is always sealed for somebody")

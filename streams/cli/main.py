@@ -10,7 +10,21 @@ import sys
 import typer
 
 from schemas.errors import SealframeError, UsageError
-from streams.cli import anonymize, evaluate, models, restore_file
+from streams.cli import (
+    anonymize,
+    camera,
+    evaluate,
+    forensic,
+    keys,
+    log,
+    models,
+    operator,
+    restore,
+    restore_file,
+    search,
+    stack,
+)
+from streams.cli import authority as authority_verbs
 from streams.cli.output import say
 
 app = typer.Typer(
@@ -19,10 +33,18 @@ app = typer.Typer(
          "Start with [bold]sealframe anonymize in.mp4 out.mp4[/bold] (no server needed), or [bold]make demo[/bold] "
          "for the whole stack.",
 )
-app.command("anonymize")(anonymize.anonymize)
-app.command("restore-file")(restore_file.restore_file)
-app.add_typer(models.app, name="models")
-app.add_typer(evaluate.app, name="eval")
+for name, verb in (
+    ("anonymize", anonymize.anonymize), ("restore-file", restore_file.restore_file),
+    ("up", stack.up), ("down", stack.down), ("status", stack.status), ("doctor", stack.doctor),
+    ("operator", operator.operator), ("authority", authority_verbs.authority), ("forensic", forensic.forensic),
+    ("restore", restore.restore), ("erase", authority_verbs.erase),
+):
+    app.command(name)(verb)
+for name, verbs in (
+    ("camera", camera.app), ("search", search.app), ("keys", keys.app), ("models", models.app), ("log", log.app),
+    ("eval", evaluate.app),
+):
+    app.add_typer(verbs, name=name)
 
 
 def run() -> None:

@@ -1,0 +1,86 @@
+"""`sealframe up | down | status | doctor`: the embedded stack on this machine."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from infra.broker import find_java, kafka_version
+from infra.models import FACE_EMBEDDER, centerface, resolve
+from infra.settings import load
+from schemas.errors import SealframeError
+from streams.cli.output import console, give, say
+from streams.stack import Stack
+
+Home = Annotated[Path, typer.Option(help="folder of the stack")]
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
+HOME = Path(".sealframe")
+MIN_FREE_BYTES = 2 * 2**30
+
+
+def up(home: Home = HOME, as_json: AsJson = False) -> None:
+    """Start broker, databases and all services here, with TLS, rights and passwords on; wait until all answer."""
+    stack = Stack(load(home=home))
+    stack.up(lambda what: None if as_json else say(f"  {what}"))
+    urls = {name: stack.url(name) for name in stack.ports()}
+    if as_json:
+        give({"bootstrap": stack.broker.bootstrap, "urls": urls})
+        return
+    say(f"up: broker {stack.broker.bootstrap}")
+    for name, url in urls.items():
+        say(f"  {name}: {url}")
+    say(f"certificates: {stack.tls}; next: sealframe camera add gate-1, then sealframe push video.mp4 --camera gate-1")
+
+
+def down(home: Home = HOME) -> None:
+    """Stop everything that `up` started; data stay."""
+    Stack(load(home=home)).down()
+    say("down")
+
+
+def status(home: Home = HOME, as_json: AsJson = False) -> None:
+    """What runs, with its pid."""
+    found = Stack(load(home=home)).status()
+    if as_json:
+        give(found)
+    else:
+        table = Table("service", "pid")
+        for name, pid in found.items():
+            table.add_row(name, str(pid) if pid else "[red]down[/red]")
+        console.print(table)
+    if not all(found.values()):
+        raise typer.Exit(1)
+
+
+def doctor(home: Home = HOME, as_json: AsJson = False) -> None:
+    """Check what the stack needs on this machine, and say what to do about what is missing."""
+    checks = {
+        "python": lambda: _say(sys.version_info[:2] == (3, 11), "3.11", "Python 3.11 is needed"),
+        "java": lambda: f"{find_java().version}",
+        "kafka": kafka_version,
+        "detector": lambda: centerface().name,
+        "embedder": lambda: resolve(FACE_EMBEDDER, home / "models").name,
+        "disk": lambda: _say(shutil.disk_usage(Path.cwd()).free > MIN_FREE_BYTES, "enough", "under 2 GiB free"),
+    }
+    result, failed = {}, False
+    for name, look in checks.items():
+        try:
+            result[name] = look()
+        except SealframeError as error:
+            result[name], failed = f"missing: {error}", True
+    if as_json:
+        give({"ok": not failed, **result})
+    else:
+        for name, found in result.items():
+            say(f"  {'[red]no[/red] ' if found.startswith('missing') else '[green]ok[/green]'} {name}: {found}")
+    if failed:
+        raise typer.Exit(1)
+
+
+def _say(holds: bool, good: str, bad: str) -> str:
+    return good if holds else f"missing: {bad}"

@@ -1,0 +1,251 @@
+"""The embedded stack: broker, databases and all services on this machine, with everything that keeps them apart on.
+
+Every service is a process of its own under its own principal. They outlive the command that started them; `down` ends
+them by the pids written here. Layout of the home folder:
+
+    tls/            the CA and certificates            broker/         Kafka's node
+    postgres/NAME/  one cluster per platform           pipeline/       X25519 identity of the pipeline
+    operator/       desensitised video                 custodian/      identity to be taken to a safe
+    authority/NAME/ sealed evidence                    keystore/NAME/  key store and (secrets/NAME) its secret
+    run/            pids and logs                      models/         converted models
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from infra import process, tls
+from infra.broker import EmbeddedBroker
+from infra.https import HttpsClient
+from infra.kafka import KafkaAccess
+from infra.kafka_admin import KafkaAdmin
+from infra.keys import load_signing_seed
+from infra.postgres import migrate
+from infra.postgres_server import EmbeddedPostgres
+from infra.recipients import read_identity, recipient_text, write_identity
+from infra.settings import Settings
+from operators.seal import Identity
+from operators.sign import SigningKey
+from schemas.errors import ConfigError, SealframeError, ServiceUnavailable
+from schemas.topics import TopicSpec, topics
+
+READY_SECONDS = 60.0
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One process of the stack: its verb's arguments, its port (0: none of its own), who may ask for its health."""
+
+    name: str
+    arguments: tuple[str, ...]
+    port: int = 0
+    viewer: str = ""
+
+
+class Stack:
+    """The services of one home folder."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings, self.home = settings, settings.home.resolve()
+        self.tls = settings.tls_folder.resolve()
+        self.broker = EmbeddedBroker(self.home / "broker", self.tls)
+        names = ("operator", *(f"authority-{name}" for name in settings.authorities))
+        self.databases = {name: EmbeddedPostgres(self.home / "postgres", name) for name in names}
+
+    @property
+    def specs(self) -> tuple[TopicSpec, ...]:
+        """The topics of this deployment."""
+        return topics(tuple(self.settings.authorities))
+
+    def up(self, tell: Tell = lambda _: None) -> None:
+        """Start whatever isn't running and wait until all of it answers. Fine to call again.
+
+        Raises:
+            ConfigError: something has to be installed or set; says what.
+            ServiceUnavailable: a service doesn't come up; the message holds the end of its log.
+
+        """
+        self.home.mkdir(mode=0o711, parents=True, exist_ok=True)
+        for folder in ("run", "pipeline", "custodian", "secrets", "keystore", "operator", "authority"):
+            (self.home / folder).mkdir(mode=0o700, exist_ok=True)
+        self._certificates()
+        self._identities(tell)
+        tell("broker")
+        self.broker.start()
+        self.admin().apply(self.specs)
+        for name, database in self.databases.items():
+            tell(f"database of {name}")
+            database.start()
+            migrate(database.owner(), name)
+        for service in self.services():
+            if not process.running(self._pid(service.name)):
+                tell(service.name)
+                process.spawn(
+                    [sys.executable, "-m", "streams.cli", *service.arguments], self.log(service.name),
+                    self._pid(service.name), cwd=self.home,
+                )
+            self._wait(service)
+
+    def down(self) -> None:
+        """End all services, the broker last."""
+        for service in reversed(self._known_services()):
+            process.stop(self._pid(service))
+        for database in self.databases.values():
+            database.stop()
+        self.broker.stop()
+
+    def status(self) -> dict[str, int | None]:
+        """Pid of every service, None where it is down."""
+        running = {name: process.running(self._pid(name)) for name in self._known_services()}
+        databases = {f"database {name}": database.pid for name, database in self.databases.items()}
+        return {"broker": self.broker.pid, **databases, **running}
+
+    def services(self) -> tuple[Service, ...]:
+        """What runs beside broker and databases."""
+        ports = self.ports()
+        common = ("--bootstrap", self.broker.bootstrap, "--tls", str(self.tls))
+        operator = self._database("operator")
+        found = [Service("operator", (
+            "operator", *common, *operator, "--folder", str(self.home / "operator"), "--port", str(ports["operator"]),
+        ), ports["operator"], "operator")]
+        for name, kinds in self.settings.authorities.items():
+            mine = (*self._database(f"authority-{name}"), *self._stores(name))
+            wanted = tuple(part for kind in kinds for part in ("--kind", kind))
+            port, forensic = ports[f"authority-{name}"], ports[f"forensic-{name}"]
+            found.append(Service(f"authority-{name}", (
+                "authority", "--name", name, *common, *mine, *wanted, "--index-faces", self.settings.index_faces,
+                "--port", str(port),
+            ), port, f"authority-{name}"))
+            found.append(Service(f"forensic-{name}", (
+                "forensic", "--name", name, "--tls", str(self.tls), *mine,
+                "--operator-url", f"https://localhost:{ports['operator']}", "--port", str(forensic),
+            ), forensic, "investigator-demo"))
+        found.append(Service("worker", ("worker", "--home", str(self.home))))
+        return tuple(found)
+
+    def ports(self) -> dict[str, int]:
+        """HTTPS port of each service; free ones are chosen once and kept."""
+        path = self.home / "ports.json"
+        wanted = ["operator"]
+        for name in self.settings.authorities:
+            wanted += [f"authority-{name}", f"forensic-{name}"]
+        ports: dict[str, int] = json.loads(path.read_text()) if path.exists() else {}
+        missing = [name for name in wanted if name not in ports]
+        if missing:
+            ports |= dict(zip(missing, process.free_ports(len(missing)), strict=True))
+            path.write_text(json.dumps(ports))
+        return ports
+
+    def url(self, service: str) -> str:
+        """Address of a service."""
+        return f"https://localhost:{self.ports()[service]}"
+
+    def access(self, principal: str) -> KafkaAccess:
+        """The broker as this principal."""
+        return KafkaAccess(self.broker.bootstrap, tls.load(self.tls, principal))
+
+    def admin(self) -> KafkaAdmin:
+        """The broker's administration."""
+        return KafkaAdmin(self.access("admin"))
+
+    def enrol_camera(self, camera_id: str) -> None:
+        """Give a camera its certificates and the right to write its chunks."""
+        principal = f"camera-{camera_id}"
+        self._issue(principal, signer=True)
+        self.admin().enroll(principal, self.specs)
+
+    def investigator(self, name: str) -> str:
+        """Give a person a client certificate; returns the principal."""
+        principal = f"investigator-{name}"
+        self._issue(principal)
+        return principal
+
+    def pipeline_identity(self) -> Identity:
+        """The key that raw chunks are sealed to."""
+        return Identity(read_identity(self.home / "pipeline" / "identity"))
+
+    def custodian(self) -> str:
+        """Public key of the custodian, as text."""
+        return (self.home / "custodian" / "recipient").read_text().strip()
+
+    def log(self, service: str) -> Path:
+        """Where a service writes."""
+        return self.home / "run" / f"{service}.log"
+
+    def _certificates(self) -> None:
+        tls.create_ca(self.tls)
+        for principal in ("admin", "pipeline", "operator", "investigator-demo"):
+            self._issue(principal, signer=principal in ("pipeline", "operator"))
+        for name in self.settings.authorities:
+            self._issue(f"authority-{name}", signer=True)
+
+    def _issue(self, principal: str, *, signer: bool = False) -> None:
+        if not (self.tls / principal / "cert.pem").exists():
+            tls.issue(self.tls, principal)
+        else:
+            tls.renew(self.tls, principal)
+        try:
+            tls.load_signer(self.tls, principal)
+        except SealframeError:
+            if signer:
+                tls.issue_signer(self.tls, principal)
+
+    def _identities(self, tell: Tell) -> None:
+        for name in ("pipeline", "custodian"):
+            path = self.home / name / "identity"
+            if not (self.home / name / "recipient").exists():
+                identity = Identity.create()
+                write_identity(path, identity.private)
+                (path.parent / "recipient").write_text(recipient_text(identity.public) + "\n")
+                if name == "custodian":
+                    tell(f"a custodian's key was made: take {path} to a safe, no service needs it")
+
+    def _database(self, name: str) -> tuple[str, ...]:
+        access = self.databases[name].app()
+        return ("--database", access.conninfo, "--password-file", str(access.password_file))
+
+    def _stores(self, name: str) -> tuple[str, ...]:
+        folder = self.home / "authority" / name
+        folder.mkdir(mode=0o700, exist_ok=True)
+        return ("--folder", str(folder), "--keys", str(self.home / "keystore" / name),
+                "--secret", str(self.home / "secrets" / name), "--models", str(self.home / "models"))
+
+    def _known_services(self) -> list[str]:
+        return sorted(path.stem for path in (self.home / "run").glob("*.pid"))
+
+    def _pid(self, service: str) -> Path:
+        return self.home / "run" / f"{service}.pid"
+
+    def _wait(self, service: Service) -> None:
+        end = time.monotonic() + READY_SECONDS
+        while time.monotonic() < end:
+            if not process.running(self._pid(service.name)):
+                break
+            if self._answers(service):
+                return
+            time.sleep(0.2)
+        raise ServiceUnavailable(
+            f"{service.name} doesn't come up; the end of its log:\n{process.tail(self.log(service.name))}"
+        )
+
+    def _answers(self, service: Service) -> bool:
+        if not service.port:
+            return True
+        try:
+            with HttpsClient(f"https://localhost:{service.port}", tls.load(self.tls, service.viewer)) as client:
+                client.get("/health")
+        except SealframeError as error:
+            return not isinstance(error, ServiceUnavailable | ConfigError)
+        return True
+
+
+def signing_key(folder: Path, principal: str) -> SigningKey:
+    """The signing key of a principal, with its certificate."""
+    signer = tls.load_signer(folder, principal)
+    return SigningKey(load_signing_seed(signer.key).seed, signer.certificate_der())
