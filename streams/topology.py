@@ -105,7 +105,7 @@ class Protection:
             address = self._addresses.address(draft.authority)
             topic, recipients, epoch = evidence_topic(draft.authority), [address.public_key], address.epoch
         signed = seal_draft(draft, epoch, recipients, topic, quality, self._signer)
-        return Output(topic, draft.camera_id.encode(), pack("evidence", signed))
+        return Output(topic, draft.chunk.camera_id.encode(), pack("evidence", signed))
 
 
 def quarantine_aad(topic: str, partition: int, offset: int) -> AssociatedData:
