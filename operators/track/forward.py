@@ -21,7 +21,7 @@ from schemas.regions import Detections
 from schemas.state import TrackState
 
 Found = Mapping[int, "Detections | tuple[Detections, ...] | None"]
-FOLLOWED_PLACE, FOLLOWED_SIZE = 2.0, 6.0
+FOLLOWED_PLACE, FOLLOWED_SIZE = 4.0, 12.0
 MAX_GAP_S = 2.0
 DEFAULT_SECONDS = 0.04
 MIN_COAST = 5

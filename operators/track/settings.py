@@ -11,7 +11,8 @@ class TrackSettings:
 
     `start_score`: a detection from here on starts a track; lower ones down to `keep_score` only continue one.
     `coast_s`: how long a track outlives its last detection; `back_s`: how far a track is filled in before its first.
-    `agree_iou`: two guesses of one box that overlap less are both covered.
+    `shared_iou`, `shared_s`: going backwards, a track that lies this long on what another one was detected at is that
+    other one, and ends there.
     """
 
     start_score: float = 0.5
@@ -21,9 +22,10 @@ class TrackSettings:
     match_iou: float = 0.2
     merge_iou: float = 0.6
     same_iou: float = 0.8
-    agree_iou: float = 0.7
-    growth: float = 0.01
-    max_growth: float = 0.25
+    growth: float = 0.015
+    max_growth: float = 0.3
+    shared_iou: float = 0.5
+    shared_s: float = 0.3
     min_similarity: float = 0.1
     follow_similarity: float = 0.4
     learn: float = 0.2

@@ -10,6 +10,7 @@ import cv2
 
 from operators.track.fill import Timeline, fill
 from operators.track.forward import Found, Pass, Place, TrackerState, coast_frames, forward
+from operators.track.geometry import Box
 from operators.track.settings import TrackSettings
 from schemas.errors import UsageError
 from schemas.frames import DecodedChunk
@@ -77,7 +78,12 @@ class Tracker:
             kinds |= {track: last.kind for track, last in ahead.kinds.items()}
         rows: list[list[Region]] = [[] for _ in range(line.count)]
         for track in sorted(places):
-            filled = fill(track, kinds[track], places[track], before.get(track), line, self.settings)
+            others: dict[int, list[Box]] = {}
+            for other in [t for t in places if t != track and kinds[t] == kinds[track] and track not in before]:
+                for i, place in places[other].items():
+                    if place.detected:
+                        others.setdefault(i, []).append(place.box)
+            filled = fill(track, kinds[track], places[track], before.get(track), line, others, self.settings)
             for i, region in filled.items():
                 rows[i].append(region)
         return tuple(tuple(row) for row in rows)

@@ -10,8 +10,10 @@ import pytest
 
 from operators.track import Tracker, TrackerState, TrackSettings
 from operators.track.geometry import iou
+from schemas.codec import decode, encode, pack, unpack_as
 from schemas.errors import UsageError
 from schemas.regions import Detections, Region, RegionSet
+from schemas.state import MAX_APPEARANCE_BYTES, MAX_TRACK_BYTES, CameraState
 from tests.support.moving import (
     BLUE,
     HEIGHT,
@@ -223,15 +225,17 @@ def test_step_twice_gives_equal_output_and_leaves_the_state() -> None:
     assert state == kept and first == second
 
 
-def test_step_state_holds_float32_numbers_within_a_kibibyte() -> None:
-    chunk, found = scene([(line(20, 60, 4, 1), RED)], range(25))
-    found = {i: replace(f, landmarks=f.boxes.repeat(5, 0)[None, :, :2] if len(f.boxes) else f.landmarks)
-             for i, f in found.items()}  # fmt: skip
-    state, _ = Tracker().step(TrackerState(), chunk, found)
-    (track,) = state.tracks
-    numbers = (*track.mean, *track.covariance, track.score, *track.landmarks)
-    assert len(track.landmarks) == 10 and len(track.histogram) == 256
-    assert 4 * len(numbers) + len(track.histogram) + 3 * 10 + 192 < 1024
+def test_step_state_and_regions_survive_the_codec_within_a_kibibyte_a_track() -> None:
+    paths = [(line(20, 60, 4.3, 1.1), RED), (line(200, 150, -3.7, -2.2), BLUE)]
+    chunk, found = scene(paths, range(25))
+    marks = {i: replace(f, landmarks=f.boxes[:, None, :2].repeat(5, 1) + 0.1) for i, f in found.items()}
+    state, result = Tracker().step(TrackerState(), chunk, every(marks, 25, 7))
+    assert all(len(track.landmarks) == 10 and len(track.histogram) == 256 for track in state.tracks)
+    camera = CameraState(next_track=state.next_track, tracks=state.tracks)
+    bare = len(pack("state", CameraState(next_track=state.next_track)))
+    assert len(pack("state", camera)) - bare + 2 * MAX_APPEARANCE_BYTES < 2 * MAX_TRACK_BYTES
+    assert unpack_as("state", pack("state", camera)) == camera
+    assert decode(RegionSet, encode(result)) == result
 
 
 def test_step_regions_stay_inside_the_picture() -> None:
@@ -268,3 +272,13 @@ def test_step_two_kinds_never_share_a_track() -> None:
     }
     _, result = Tracker().step(TrackerState(), chunk, both)
     assert [[(r.track, r.kind) for r in row] for row in result.frames] == [[(1, "face"), (2, "plate")]] * 10
+
+
+def test_step_back_fill_ends_on_the_detections_of_another_track() -> None:
+    path = line(100, 60, 0, 0)
+    chunk, found = scene([(path, RED)], range(40))
+    swapped = {i: found[i] for i in range(0, 21, 2)}
+    swapped |= {i: detections([(path(i), 0.9), (line(115, 60, 0, 0)(i), 0.8)]) for i in range(22, 40, 2)}
+    _, result = Tracker().step(TrackerState(), chunk, swapped)
+    assert {r.track for r in result.frames[21]} == {1, 2}
+    assert {r.track for r in result.frames[5]} == {1}
