@@ -75,7 +75,7 @@ def push(
         record = seal_raw(chunk, pipeline, signer)
         waiting.append(producer.send(RAW, camera_id.encode(), record))
         while waiting and (len(waiting) >= in_flight or waiting[0].done()):
-            _await(waiting.popleft(), producer)
+            acknowledged(waiting.popleft(), producer)
         totals = replace(totals.plus(chunk, len(record)), seconds=time.monotonic() - began)
         report(totals)
     producer.flush(FLUSH_SECONDS)
@@ -103,7 +103,8 @@ def paced(
         yield chunk
 
 
-def _await(sent: Future[Message], producer: Producer) -> None:
+def acknowledged(sent: Future[Message], producer: Producer) -> None:
+    """Wait until a record is acknowledged; raises what prevented it."""
     while not sent.done():
         producer.poll(0.1)
     sent.result()

@@ -20,6 +20,7 @@ from schemas.codec import decode, encode
 from schemas.errors import MalformedRecord, ServiceUnavailable, UsageError
 from schemas.records import RecordedRecord
 from schemas.topics import MAX_RECORD_BYTES
+from streams.push import acknowledged
 
 MAGIC = b"SEALFRR1"
 LENGTH = struct.Struct(">I")
@@ -57,7 +58,10 @@ def record(consumer: Consumer, topic: str, path: Path, wanted: Range | None = No
     if wanted.last is not None and wanted.last <= wanted.first:
         raise UsageError("the range ends before it begins")
     count = size = 0
-    with AtomicFile(path) as file:
+    with AtomicFile(path) as target:
+        file = target.file
+        if file is None:
+            raise UsageError("a recording needs a file")
         file.write(MAGIC)
         for message in _messages(consumer, topic, wanted):
             if message.timestamp_ms < wanted.since_ms:
@@ -81,9 +85,7 @@ def replay(producer: Producer, path: Path, *, topic: str = "") -> Replayed:
         for item in recorded(file):
             waiting.append(producer.send(topic or item.topic, item.key, item.value))
             while waiting and (len(waiting) >= IN_FLIGHT or waiting[0].done()):
-                producer.poll(0.05)
-                if waiting[0].done():
-                    waiting.popleft().result()
+                acknowledged(waiting.popleft(), producer)
             count, size = count + 1, size + len(item.value)
     producer.flush()
     return Replayed(count, size)

@@ -1,0 +1,129 @@
+"""Edge mode: camera and operators in one process, outputs to Kafka; raw pictures never leave it.
+
+The same runner and step as the worker's, with the camera as source. The state lives as long as the process: a camera
+starts a new video each time it is called, so after a crash there is nothing to come back to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+
+from infra.kafka import Producer
+from schemas.codec import decode, encode
+from schemas.errors import SealframeError
+from schemas.frames import FrameChunk
+from schemas.state import CameraState
+from streams.readiness import wall_ms
+from streams.runner import Arrival, Counters, Item, Limits, Output, Runner
+from streams.topology import Protection
+
+SOURCE = "camera"
+POLL_S = 0.02
+IN_HAND = 2
+TICK_S = 0.5
+
+
+class EdgeStage:
+    """The whole stage over chunks that never were on a topic; what can't be processed is quarantined all the same."""
+
+    def __init__(self, protection: Protection) -> None:
+        self._protection = protection
+
+    def open(self, arrival: Arrival) -> Item[FrameChunk]:
+        """The chunk as the camera gave it; raises PoisonError if it is over a limit."""
+        chunk = decode(FrameChunk, arrival.value)
+        return Item(chunk.video_id, chunk.chunk_seq, chunk.end, chunk)
+
+    def initial(self, camera_id: str) -> CameraState:
+        """A camera that was never seen."""
+        return CameraState()
+
+    def step(
+        self, state: CameraState, item: Item[FrameChunk], following: Item[FrameChunk] | None
+    ) -> tuple[CameraState, Sequence[Output]]:
+        """As `WholeStage.step`."""
+        after, outgoing = self._protection.pipeline().step(state, item.body, following.body if following else None)
+        return after, self._protection.outputs(item.body.camera_id, outgoing)
+
+    def quarantine(self, arrival: Arrival, reason: str) -> Output:
+        """As `Protection.quarantine`."""
+        return self._protection.quarantine(arrival, reason)
+
+
+@dataclass
+class EdgePort:
+    """States in memory, records to a producer."""
+
+    producer: Producer
+    _states: dict[str, bytes] = field(default_factory=dict)
+
+    async def load(self, camera_id: str) -> bytes | None:
+        """What this process knows."""
+        return self._states.get(camera_id)
+
+    async def store(self, camera_id: str, state: bytes) -> None:
+        """Keep it."""
+        self._states[camera_id] = state
+
+    async def send(self, output: Output) -> None:
+        """Produce and await the acknowledgement."""
+        sent = self.producer.send(output.topic, output.key, output.value)
+        while not sent.done():
+            self.producer.poll(0)
+            await asyncio.sleep(0 if sent.done() else POLL_S)
+        sent.result()
+
+    def ack(self, partition: int, offset: int) -> None:
+        """There is nobody to tell."""
+
+
+async def run_edge(
+    chunks: Iterable[FrameChunk],
+    protection: Protection,
+    producer: Producer,
+    pool: Executor,
+    gate: Callable[[], Awaitable[None]] | None = None,
+    *,
+    limits: Limits | None = None,
+    report: Callable[[Counters], None] = lambda _: None,
+) -> Counters:
+    """Protect and send all chunks of a source, until it ends; reading waits while `IN_HAND` chunks are in hand.
+
+    Raises:
+        SealframeError: what stopped it.
+
+    """
+    if gate is not None:
+        await gate()
+    bounds = limits or Limits(unacked_records=IN_HAND + 1)
+    runner: Runner[FrameChunk] = Runner(EdgeStage(protection), EdgePort(producer), pool, bounds, gate=gate)
+    source = enumerate(chunks)
+    while runner.error is None:
+        taken = await _next(source, runner)
+        if taken is None:
+            break
+        offset, chunk = taken
+        await runner.submit(Arrival(SOURCE, 0, offset, chunk.camera_id.encode(), encode(chunk)))
+        report(runner.counters)
+    await runner.settle()
+    now_ms = wall_ms()
+    runner.tick(now_ms)
+    runner.tick(now_ms + bounds.idle_ms)
+    await runner.settle()
+    if isinstance(runner.error, SealframeError):
+        raise runner.error
+    if runner.error is not None:
+        raise SealframeError(f"edge stopped: {type(runner.error).__name__}") from runner.error
+    return runner.counters
+
+
+async def _next(source: Iterator[tuple[int, FrameChunk]], runner: Runner[FrameChunk]) -> tuple[int, FrameChunk] | None:
+    """The next chunk; meanwhile what a silent camera left held is flushed after the idle time."""
+    reading = asyncio.get_running_loop().run_in_executor(None, next, source, None)
+    while not reading.done() and runner.error is None:
+        await asyncio.wait({reading}, timeout=TICK_S)
+        runner.tick(wall_ms())
+    return await reading if runner.error is None else None

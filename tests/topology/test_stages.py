@@ -1,0 +1,218 @@
+"""Real stages over memory: whole, cut after tracking, and in process make the same; intake lets nobody else in."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from infra import tls
+from operators.desensitise.policy import Policy
+from operators.pipeline import Pipeline
+from operators.seal import Identity, evidence_aad, unseal
+from operators.sign import SigningKey
+from schemas.codec import decode, encode, pack, unpack_as
+from schemas.errors import ChunkTooLarge, MalformedRecord, PoisonError, SignerNotEnrolled
+from schemas.frames import FrameChunk
+from schemas.records import CUSTODIAN, RawPlace, SealedEvidence, UploadAddress
+from schemas.topics import MAX_RECORD_BYTES, OPERATOR_VIDEO, QUARANTINE, RAW, REGIONS, evidence_topic
+from streams.intake import Enrolment, Intake, seal_raw
+from streams.runner import Arrival, Limits, Output, Runner
+from streams.setup import detector
+from streams.topology import LocateStage, Protection, ProtectStage, WholeStage, quarantine_aad
+from tests.support.memory import MemoryPort, no_wait
+from tests.support.scenes import chunk as scene
+from tests.support.scenes import crossing
+from tests.support.shared import shared_data
+from tests.support.worker import clip, signing_key
+
+PIPELINE, AUTHORITY, SAFE = (Identity(bytes([n]) * 32) for n in (1, 2, 3))
+CLIP = "intel-iot-devkit+sample-videos/asl_gestures/help.mkv"
+POLICY = Policy({"faces": frozenset({"face"})}, preset="ultrafast")
+SIGNER = SigningKey(b"s" * 32)
+
+
+class FixedAddresses:
+    """One authority, always ready."""
+
+    def address(self, authority: str) -> UploadAddress:
+        return UploadAddress(authority, 1, evidence_topic(authority), ("face",), "day", AUTHORITY.public, 0, 2**50)
+
+    def routes(self) -> Mapping[str, frozenset[str]]:
+        return POLICY.authorities
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What stages are made of."""
+
+    folder: Path
+    intake: Intake
+    protection: Protection
+
+    def raw(self, chunks: Sequence[FrameChunk], camera: str = "cam") -> list[Arrival]:
+        signer = signing_key(self.folder, f"camera-{camera}")
+        records = [seal_raw(chunk, PIPELINE.public, signer) for chunk in chunks]
+        return [Arrival(RAW, 0, i, chunks[i].camera_id.encode(), record) for i, record in enumerate(records)]
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory: pytest.TempPathFactory) -> Parts:
+    folder = tmp_path_factory.mktemp("tls")
+    ca = tls.create_ca(folder)
+    intake = Intake(PIPELINE, lambda der: tls.signer_identity(der, ca), Enrolment({"gateway-1": frozenset({"cam"})}))
+    return Parts(folder, intake, Protection(POLICY, detector(), SIGNER, FixedAddresses(), SAFE.public))
+
+
+async def _run(stage: object, arrivals: Sequence[Arrival]) -> MemoryPort:
+    port = MemoryPort()
+    with ThreadPoolExecutor(2) as pool:
+        runner: Runner = Runner(stage, port, pool, Limits(idle_ms=0), sleep=no_wait)  # type: ignore[type-arg, arg-type]
+        for arrival in arrivals:
+            await runner.submit(arrival)
+        await runner.settle()
+        if runner.error is not None:
+            raise runner.error
+    return port
+
+
+def _opened(outputs: Sequence[Output]) -> list[tuple[str, int, list[bytes]]]:
+    found = []
+    for output in outputs:
+        evidence = decode(SealedEvidence, unpack_as("evidence", output.value).body)
+        parts = [unseal(p.sealed, [AUTHORITY, SAFE], evidence_aad(evidence, p, output.topic)) for p in evidence.parts]
+        found.append((evidence.authority, evidence.chunk_seq, parts))
+    return found
+
+
+def test_whole_cut_and_in_process_make_equal_video_and_evidence(parts: Parts) -> None:
+    chunks = clip(shared_data() / "clips" / CLIP, "cam")[-3:]
+    chunks = [replace(c, chunk_seq=i, first_frame=c.first_frame - chunks[0].first_frame) for i, c in enumerate(chunks)]
+    raw = parts.raw(chunks)
+    whole = asyncio.run(_run(WholeStage(parts.intake, parts.protection), raw))
+
+    located = asyncio.run(_run(LocateStage(parts.intake, parts.protection), raw)).of(REGIONS)
+    regions = [Arrival(REGIONS, 0, i, output.key, output.value) for i, output in enumerate(located)]
+    cut = asyncio.run(_run(ProtectStage(parts.intake, parts.protection, lambda place: raw[place.offset]), regions))
+
+    pipeline = Pipeline(POLICY, detector(), SIGNER)
+    state, direct = pipeline.initial("cam"), []
+    for i, chunk in enumerate(chunks):
+        state, outgoing = pipeline.step(state, chunk, chunks[i + 1] if i + 1 < len(chunks) else None)
+        direct += [pack("operator", record) for record in outgoing.operator]
+
+    assert len(direct) == 5
+    assert [output.value for output in whole.of(OPERATOR_VIDEO)] == direct
+    assert [output.value for output in cut.of(OPERATOR_VIDEO)] == direct
+    evidence = _opened(whole.of(evidence_topic("faces")))
+    assert evidence and evidence == _opened(cut.of(evidence_topic("faces")))
+
+
+def test_regions_whose_raw_chunk_changed_are_quarantined(parts: Parts) -> None:
+    raw = parts.raw([scene(crossing(), end=True)])
+    located = asyncio.run(_run(LocateStage(parts.intake, parts.protection), raw)).of(REGIONS)
+    other = parts.raw([scene(crossing(), end=True)])
+    stage = ProtectStage(parts.intake, parts.protection, lambda place: other[place.offset])
+    port = asyncio.run(_run(stage, [Arrival(REGIONS, 0, 0, located[0].key, located[0].value)]))
+    assert [output.topic for output in port.sent] == [QUARANTINE]
+
+
+def test_raw_place_travels_with_the_regions(parts: Parts) -> None:
+    raw = parts.raw([scene(crossing(), end=True)])
+    sent = asyncio.run(_run(LocateStage(parts.intake, parts.protection), raw)).of(REGIONS)
+    place = unpack_as("regions", sent[0].value).raw
+    assert isinstance(place, RawPlace)
+    assert (place.topic, place.partition, place.offset) == (RAW, 0, 0)
+
+
+def test_intake_opens_what_the_camera_sealed(parts: Parts) -> None:
+    chunk = scene(crossing())
+    assert parts.intake.open(parts.raw([chunk])[0]) == chunk
+
+
+def test_gateway_writes_for_its_cameras_only(parts: Parts) -> None:
+    signer = signing_key(parts.folder, "gateway-1")
+    mine, other = scene(crossing()), replace(scene(crossing()), camera_id="elsewhere")
+    parts.intake.open(Arrival(RAW, 0, 0, b"cam", seal_raw(mine, PIPELINE.public, signer)))
+    with pytest.raises(SignerNotEnrolled):
+        parts.intake.open(Arrival(RAW, 0, 0, b"elsewhere", seal_raw(other, PIPELINE.public, signer)))
+
+
+def test_camera_writing_as_another_is_refused(parts: Parts) -> None:
+    with pytest.raises(SignerNotEnrolled, match="camera-thief may not write for camera cam"):
+        parts.intake.open(parts.raw([scene(crossing())], "thief")[0])
+
+
+def test_signer_of_another_ca_is_refused(parts: Parts, tmp_path: Path) -> None:
+    tls.create_ca(tmp_path)
+    record = seal_raw(scene(crossing()), PIPELINE.public, signing_key(tmp_path, "camera-cam"))
+    with pytest.raises(SignerNotEnrolled):
+        parts.intake.open(Arrival(RAW, 0, 0, b"cam", record))
+
+
+def test_chunk_for_another_pipeline_is_refused(parts: Parts) -> None:
+    record = seal_raw(scene(crossing()), SAFE.public, signing_key(parts.folder, "camera-cam"))
+    with pytest.raises(MalformedRecord, match="recipients"):
+        parts.intake.open(Arrival(RAW, 0, 0, b"cam", record))
+
+
+@pytest.mark.parametrize(
+    ("key", "partition"), [(b"other", 0), (b"", 0), (b"cam", 1)], ids=["other key", "no key", "other partition"]
+)
+def test_chunk_in_the_wrong_place_is_refused(parts: Parts, key: bytes, partition: int) -> None:
+    intake = replace(parts.intake, place=lambda key: 0)
+    with pytest.raises(MalformedRecord):
+        intake.open(replace(parts.raw([scene(crossing())])[0], key=key, partition=partition))
+
+
+def test_no_changed_byte_and_no_truncation_gets_in(parts: Parts) -> None:
+    good = parts.raw([scene([[]] * 2)])[0]
+    step = max(1, len(good.value) // 60)
+    for at in range(0, len(good.value), step):
+        changed = bytearray(good.value)
+        changed[at] ^= 0x10
+        for value in (bytes(changed), good.value[:at]):
+            with pytest.raises(PoisonError):
+                parts.intake.open(replace(good, value=value))
+
+
+def test_quarantined_record_opens_with_the_safe_key_only(parts: Parts) -> None:
+    arrival = Arrival(RAW, 1, 7, b"cam", b"record as it came")
+    record = unpack_as("quarantined", parts.protection.quarantine(arrival, "MalformedRecord: why").value)
+    assert (record.reason, record.topic, record.partition, record.offset) == ("MalformedRecord: why", RAW, 1, 7)
+    assert unseal(record.sealed, [SAFE], quarantine_aad(RAW, 1, 7)) == arrival.value
+
+
+def test_record_over_the_limit_is_quarantined_cut(parts: Parts) -> None:
+    arrival = Arrival(RAW, 0, 0, b"cam", bytes(MAX_RECORD_BYTES))
+    output = parts.protection.quarantine(arrival, "ChunkTooLarge: why")
+    assert len(output.value) < MAX_RECORD_BYTES
+    assert "(cut to" in unpack_as("quarantined", output.value).reason
+
+
+def test_whole_masked_frames_go_to_the_quarantine_topic(parts: Parts) -> None:
+    pipeline = Pipeline(POLICY, detector(), SIGNER)
+    from tests.support.scenes import regions
+
+    places = crossing()
+    _, outgoing = pipeline.protect(pipeline.initial("cam"), scene(places), regions(places, failed=frozenset(range(10))))
+    outputs = parts.protection.outputs("cam", outgoing)
+    custody = [output for output in outputs if output.topic == QUARANTINE]
+    assert [authority for authority, _, _ in _opened(custody)] == [CUSTODIAN]
+
+
+def test_output_over_the_limit_is_poison(parts: Parts) -> None:
+    pipeline = Pipeline(POLICY, detector(), SIGNER)
+    _, outgoing = pipeline.step(pipeline.initial("cam"), scene([[]] * 2), None)
+    large = replace(outgoing.operator[0], media=bytes(MAX_RECORD_BYTES))
+    with pytest.raises(ChunkTooLarge):
+        parts.protection.outputs("cam", replace(outgoing, operator=(large,)))
+
+
+def test_chunk_is_the_same_after_its_journey() -> None:
+    chunk = scene(crossing())
+    assert decode(FrameChunk, encode(chunk)) == chunk
