@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import cast, get_args
 
 from infra.models import centerface
+from infra.settings import Settings
 from operators.desensitise.policy import Policy, Preset
 from operators.detect import FaceDetector
 from schemas.errors import UsageError
@@ -32,4 +33,13 @@ def file_policy(
         authorities={"file": frozenset({"face", "plate", "head", "person"})} if keep_evidence else {},
         methods=MappingProxyType({"face": method}), custodian=keep_evidence, stride=stride, crf=crf,
         preset=cast(Preset, preset), quality=cast(Quality, quality),
+    )
+
+
+def stream_policy(settings: Settings) -> Policy:
+    """The policy of worker and edge."""
+    return Policy(
+        authorities={name: frozenset(kinds) for name, kinds in settings.authorities.items()},
+        methods=MappingProxyType(dict(settings.methods)), padding=settings.padding, stride=settings.stride,
+        crf=settings.crf, preset=settings.preset, quality=settings.quality,
     )

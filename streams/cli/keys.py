@@ -10,10 +10,8 @@ import typer
 from rich.table import Table
 
 from infra import keys as stores
-from infra.postgres import Database, DatabaseAccess
 from infra.recipients import recipient_text, write_identity
 from operators.seal import Identity
-from streams.authority.erase import erased_tracks
 from streams.cli.output import console, give, say
 
 app = typer.Typer(
@@ -74,6 +72,10 @@ def restore(
     password_file: Annotated[Path | None, typer.Option(help="file with the database password")] = None,
 ) -> None:
     """Put a backup in place, without the keys of subjects erased since. Stop the authority before."""
+    # Of the extra `server`: the other verbs here belong to file mode too.
+    from infra.postgres import Database, DatabaseAccess
+    from streams.authority.erase import erased_tracks
+
     with Database(DatabaseAccess(database, password_file)) as opened, opened.connection() as db:
         gone = erased_tracks(db)
     with stores.restore(saved, store, secret, gone) as done:

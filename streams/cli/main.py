@@ -1,31 +1,29 @@
 """The command line: one verb a file; verbs parse and call, logic is importable.
 
+File mode needs the base installation alone; the verbs of the stack come with the extra `server`.
 Exit codes: 0 done, 1 failed, 2 wrong use.
 """
 
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 
 import typer
 
 from schemas.errors import SealframeError, UsageError
-from streams.cli import (
-    anonymize,
-    camera,
-    evaluate,
-    forensic,
-    keys,
-    log,
-    models,
-    operator,
-    restore,
-    restore_file,
-    search,
-    stack,
-)
-from streams.cli import authority as authority_verbs
 from streams.cli.output import say
+
+BASE = {
+    "anonymize": "anonymize", "restore-file": "restore_file", "models": "models", "keys": "keys",
+}
+SERVER = {
+    "demo": "demo", "up": "stack", "down": "stack", "status": "stack", "doctor": "stack", "camera": "camera",
+    "push": "push", "worker": "worker", "operator": "operator", "authority": "authority",
+    "forensic": "forensic", "search": "search", "restore": "restore", "erase": "authority", "log": "log",
+    "record": "replay", "replay": "replay", "topics": "replay", "eval": "evaluate",
+}
+MISSING = "Verbs of the stack (up, push, search, ...) come with: pip install 'sealframe[server]'"
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich",
@@ -33,23 +31,34 @@ app = typer.Typer(
          "Start with [bold]sealframe anonymize in.mp4 out.mp4[/bold] (no server needed), or [bold]make demo[/bold] "
          "for the whole stack.",
 )
-for name, verb in (
-    ("anonymize", anonymize.anonymize), ("restore-file", restore_file.restore_file),
-    ("up", stack.up), ("down", stack.down), ("status", stack.status), ("doctor", stack.doctor),
-    ("operator", operator.operator), ("authority", authority_verbs.authority), ("forensic", forensic.forensic),
-    ("restore", restore.restore), ("erase", authority_verbs.erase),
-):
-    app.command(name)(verb)
-for name, verbs in (
-    ("camera", camera.app), ("search", search.app), ("keys", keys.app), ("models", models.app), ("log", log.app),
-    ("eval", evaluate.app),
-):
-    app.add_typer(verbs, name=name)
+
+
+def _add(verb: str, module: str) -> None:
+    """Mount a verb: the module's sub-commands (`app`, `<verb>_app`), or its function of that name."""
+    found = import_module(f"streams.cli.{module}")
+    group = getattr(found, f"{verb}_app", None) or (getattr(found, "app", None))
+    if isinstance(group, typer.Typer):
+        app.add_typer(group, name=verb)
+    else:
+        app.command(verb)(getattr(found, verb.replace("-", "_")))
+
+
+def _mount() -> None:
+    for verb, module in BASE.items():
+        _add(verb, module)
+    try:
+        for verb, module in SERVER.items():
+            _add(verb, module)
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] in ("streams", "infra", "operators", "schemas"):
+            raise
+        app.info.epilog = MISSING
 
 
 def run() -> None:
     """Entry point: errors on one line, with what to do next; never pixels, plates or keys."""
     try:
+        _mount()
         app()
     except UsageError as error:
         say(f"[red]wrong use:[/red] {error}")

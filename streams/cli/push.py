@@ -1,0 +1,56 @@
+"""`sealframe push`: a camera's video into the broker."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from infra.camera import open_source
+from infra.settings import load
+from operators.codec import encode
+from schemas.frames import FrameChunk
+from streams.cli.output import give, progress, say
+from streams.cli.stack import HOME, Home
+from streams.push import paced
+from streams.push import push as run
+from streams.stack import Stack, signing_key
+
+
+def push(
+    source: Annotated[str, typer.Argument(metavar="SRC", help="file, folder of pictures, RTSP address or device")],
+    camera: Annotated[str, typer.Option(help="whose video it is; see `sealframe camera add`")],
+    home: Home = HOME,
+    loop: Annotated[bool, typer.Option(help="begin a file again at its end, as a new video")] = False,
+    realtime: Annotated[bool, typer.Option(help="as fast as it was captured")] = False,
+    rate: Annotated[float, typer.Option(help="that many times real time; 0: as fast as it goes")] = 0.0,
+    low_latency: Annotated[bool, typer.Option(help="chunks of 0.5 s instead of 1 s; costs bits")] = False,
+    start_ms: Annotated[int | None, typer.Option(help="capture time of the first frame; default: now")] = None,
+    audio: Annotated[bool, typer.Option(help="keep the sound beside the pictures, sealed to the pipeline")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print totals as JSON")] = False,
+) -> None:
+    """Cut a source into chunks, seal them to the pipeline, sign them as the camera, send them in order.
+
+    Packets are passed on where their GOPs fit, else coded again once; `sealframe camera test SRC` says which.
+    """
+    settings = load(home=home)
+    stack = Stack(settings)
+    principal = f"camera-{camera}"
+    chunks: Iterator[FrameChunk] = open_source(
+        source, encode=encode, camera_id=camera, chunk_ms=500 if low_latency else settings.chunk_ms,
+        start_ms=start_ms, loop=loop, realtime=realtime, audio=audio,
+    )
+    if rate:
+        chunks = paced(chunks, rate)
+    with progress("frames", quiet=as_json) as bar, stack.access(principal).producer() as producer:
+        totals = run(
+            chunks, camera, producer, stack.pipeline_identity().public, signing_key(stack.tls, principal),
+            report=lambda now: bar.update(bar.task_ids[0], completed=now.frames),
+        )
+    if as_json:
+        give(asdict(totals))
+    else:
+        say(f"{camera}: {totals.frames} frames in {totals.chunks} chunks, {totals.coded_bytes:,} bytes, "
+            f"{totals.seconds:.1f} s; videos {', '.join(totals.videos)}")

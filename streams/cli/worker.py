@@ -1,0 +1,43 @@
+"""`sealframe worker`: detect, track, desensitise, seal; until told to stop."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from infra.recipients import read_recipient
+from infra.settings import load
+from schemas.errors import UsageError
+from streams.cli.stack import HOME, Home
+from streams.setup import detector, stream_policy
+from streams.stack import Stack, signing_key
+from streams.worker import Part, WorkerSetup, run_worker
+
+PARTS: dict[str, Part] = {"whole": "whole", "locate": "locate", "protect": "protect"}
+
+
+def worker(
+    home: Home = HOME,
+    member: Annotated[str, typer.Option(help="stable id of this worker: a restart takes its partitions back")] = "1",
+    part: Annotated[str, typer.Option(help="whole, or one half of the topology: locate | protect")] = "whole",
+    threads: Annotated[int, typer.Option(help="chunks worked on side by side", min=1)] = 2,
+    health_port: Annotated[int, typer.Option(help="loopback port of health and figures; 0: any free one")] = 0,
+    log_level: Annotated[str, typer.Option(help="of the Kafka client: WARNING, INFO, DEBUG")] = "WARNING",
+) -> None:
+    """Turn raw chunks into desensitised video and sealed evidence.
+
+    Nothing leaves before the operating platform and every authority have answered for the epoch: raw chunks wait
+    sealed in their topic meanwhile. Ends on SIGTERM; what wasn't acknowledged comes again.
+    """
+    if part not in PARTS:
+        raise UsageError(f"--part is one of {', '.join(PARTS)}")
+    settings = load(home=home)
+    stack = Stack(settings)
+    setup = WorkerSetup(
+        stack.access("pipeline"), signing_key(stack.tls, "pipeline"), stack.pipeline_identity(),
+        read_recipient(stack.custodian()), {n: frozenset(k) for n, k in settings.authorities.items()},
+        stream_policy(settings), stack.home / "worker" / member, member=member, threads=threads,
+        health_port=health_port, part=PARTS[part],
+    )
+    run_worker(setup, detector(), loglevel=log_level)

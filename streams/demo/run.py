@@ -1,0 +1,264 @@
+"""`sealframe demo`: the main job from end to end on the embedded stack, with all security on.
+
+Two cameras push generated video whose truth is known; the platforms take it in; every person is searched by another
+photograph, strangers too; one subject is restored. What comes out is measured against truth and originals.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import cv2
+
+from infra import tls
+from infra.camera import open_source
+from infra.postgres import Database
+from infra.settings import Settings
+from operators.codec import decode, encode
+from schemas.errors import SealframeError, ServiceUnavailable
+from schemas.frames import FrameChunk, Planes
+from schemas.records import OperatorRecord
+from streams.demo import measure
+from streams.demo.cast import Cast, demo_cast
+from streams.demo.compose import Truth, compose
+from streams.demo.picture import triptych
+from streams.demo.pictures import people
+from streams.evaluate.report import Figure
+from streams.forensic.client import ForensicClient
+from streams.operating.client import OperatorClient
+from streams.push import push
+from streams.setup import detector
+from streams.stack import Stack, signing_key
+from streams.verify import Checked, check_record, expected_evidence
+
+CASE, PURPOSE = "demo-1", "demonstration"
+ARRIVAL_SECONDS = 120.0
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """What one camera filmed, and its truth (none for a user's own video)."""
+
+    camera_id: str
+    path: Path
+    truth: Truth | None
+
+
+@dataclass(slots=True)
+class Filmed:
+    """A shot as it was pushed."""
+
+    shot: Shot
+    originals: list[FrameChunk]
+
+    @property
+    def video_id(self) -> str:
+        """Its video (a file is one)."""
+        return self.originals[0].video_id
+
+
+def generate(pictures: Path, folder: Path, seed: int) -> tuple[Cast, list[Shot]]:
+    """Make the two cameras' videos; another seed draws other paths, gaps and people."""
+    cast, find = demo_cast(people(pictures), seed), detector().detect
+    shots = []
+    for scene in cast.scenes:
+        path = folder / f"{scene.camera_id}.mp4"
+        truth = compose(
+            scene.people, path, detect=find, seed=scene.seed, seconds=scene.seconds, face_width=scene.face_width
+        )
+        shots.append(Shot(scene.camera_id, path, truth))
+    return cast, shots
+
+
+class Demo:
+    """One run on a running stack; files go to `out`."""
+
+    def __init__(self, settings: Settings, stack: Stack, out: Path, tell: Tell) -> None:
+        self.settings, self.stack, self.out, self.tell = settings, stack, out, tell
+        self.authority = next(iter(settings.authorities))
+        principal = stack.investigator("demo")
+        self.forensic = ForensicClient(stack.url(f"forensic-{self.authority}"), tls.load(stack.tls, principal))
+        self.operator = OperatorClient(stack.url("operator"), tls.load(stack.tls, f"authority-{self.authority}"))
+        self.database = Database(stack.databases[f"authority-{self.authority}"].app())
+
+    def run(self, shots: Sequence[Shot], cast: Cast | None, began: float) -> list[Figure]:
+        """Push, wait, search, restore, measure."""
+        self.tell("pushing")
+        with ThreadPoolExecutor(len(shots)) as pool:
+            filmed = list(pool.map(self._push, shots))
+        self.tell("waiting for both platforms")
+        records = {one.video_id: self._arrived(one) for one in filmed}
+        found: dict[str, Any] = {}
+        if cast is not None:
+            self.tell("searching")
+            found = self._search(cast, filmed)
+        self._outputs(filmed, found)
+        self.tell("measuring")
+        totals = self._measure(filmed, records, found)
+        return measure.figures(totals, found, time.monotonic() - began)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.forensic.close()
+        self.operator.close()
+        self.database.close()
+
+    def _push(self, shot: Shot) -> Filmed:
+        self.stack.enrol_camera(shot.camera_id)
+        principal, kept = f"camera-{shot.camera_id}", Filmed(shot, [])
+
+        def keep(chunks: Iterator[FrameChunk]) -> Iterator[FrameChunk]:
+            for chunk in chunks:
+                kept.originals.append(chunk)
+                yield chunk
+
+        source = open_source(
+            str(shot.path), encode=encode, camera_id=shot.camera_id, chunk_ms=self.settings.chunk_ms
+        )
+        with self.stack.access(principal).producer() as producer:
+            push(keep(source), shot.camera_id, producer, self.stack.pipeline_identity().public,
+                 signing_key(self.stack.tls, principal))
+        if len({chunk.video_id for chunk in kept.originals}) != 1:
+            raise SealframeError(f"{shot.path.name} changes its format on the way: the demo takes one format")
+        return kept
+
+    def _arrived(self, filmed: Filmed) -> list[Checked]:
+        """The video's checked records, once its end and all its evidence are there."""
+        end = time.monotonic() + ARRIVAL_SECONDS
+        while time.monotonic() < end:
+            records = [self._checked(record) for record in self._records(filmed.video_id)]
+            if records and records[-1].body.end is not None:
+                expected = expected_evidence(records, self.authority)
+                if self._stored(filmed.video_id) >= sum(expected.values()):
+                    return records
+            time.sleep(0.2)
+        raise ServiceUnavailable(f"{filmed.video_id} didn't arrive within {ARRIVAL_SECONDS:.0f} s; see the logs in "
+                                 f"{self.stack.home / 'run'}")
+
+    def _records(self, video_id: str) -> list[OperatorRecord]:
+        try:
+            return self.operator.records(video_id)
+        except SealframeError:
+            return []
+
+    def _checked(self, record: OperatorRecord) -> Checked:
+        ca, now = self.stack.tls / "ca.pem", datetime.now(UTC)
+        return check_record(record, lambda der: tls.signer_identity(der, ca, at=now), media=False)
+
+    def _stored(self, video_id: str) -> int:
+        with self.database.connection() as db:
+            row = db.execute("SELECT coalesce(sum(parts), 0) FROM evidence WHERE video_id = %s", (video_id,)).fetchone()
+        return int(row[0]) if row else 0
+
+    def _search(self, cast: Cast, filmed: Sequence[Filmed]) -> dict[str, Any]:
+        right, subject = 0, ""
+        for person in cast.probes:
+            best = self._best([photograph.read() for photograph in person.photographs])
+            if best and self._is(best, person.label, filmed):
+                right, subject = right + 1, subject or str(best["subject_id"])
+        strangers = sum(
+            self._best([photograph.read() for photograph in person.photographs]) is not None
+            for person in cast.strangers
+        )
+        persons = {who.label for scene in cast.scenes for who in scene.people}
+        return {"persons": len(persons), "persons_searched": len(cast.probes), "rank1": right,
+                "strangers": len(cast.strangers), "strangers_matched": strangers, "subject": subject}
+
+    def _best(self, pictures: Sequence[Any]) -> dict[str, Any] | None:
+        """The best match over a person's photographs."""
+        matches: list[dict[str, Any]] = []
+        for picture in pictures:
+            _, png = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+            matches += self.forensic.search_face(png.tobytes(), CASE, PURPOSE)["matches"][:1]
+        return max(matches, key=lambda match: float(match["similarity"]), default=None)
+
+    def _is(self, match: dict[str, Any], label: str, filmed: Sequence[Filmed]) -> bool:
+        """The match's track lies over the true face of this person in the frame of its best region."""
+        video_id, _, number = str(match["image_id"]).rpartition("/")
+        one = next((f for f in filmed if f.video_id == video_id), None)
+        if one is None or one.shot.truth is None:
+            return False
+        subject = str(match["subject_id"])
+        with self.database.connection() as db:
+            row = db.execute("SELECT tracks FROM subjects WHERE subject_id = %s", (subject,)).fetchone()
+        tracks = set(row[0]) if row else set()
+        seq = next(c.chunk_seq for c in one.originals if c.first_frame <= int(number) < c.first_frame + len(c.units))
+        reader, store = self._reader()
+        with store, self.database.connection() as db:
+            mappings = reader.chunk(db, video_id, seq).mappings
+        boxes = [r.box for m in mappings if m.track in tracks for r in m.regions if r.frame_no == int(number)]
+        truth = one.shot.truth.track(label).get(int(number))
+        return truth is not None and any(_overlap(box, truth) > 0.3 for box in boxes)
+
+    def _reader(self) -> tuple[Any, Any]:
+        home = self.stack.home
+        return measure.open_reader(self.authority, home / "keystore" / self.authority,
+                                   home / "secrets" / self.authority, home / "authority" / self.authority)
+
+    def _outputs(self, filmed: Sequence[Filmed], found: dict[str, Any]) -> None:
+        for one in filmed:
+            data = self.stack.home / "operator" / f"{one.video_id}.mp4"
+            shutil.copyfile(data, self.out / f"desensitised-{one.shot.camera_id}.mp4")
+        if found.get("subject"):
+            self.forensic.restore(found["subject"], CASE, PURPOSE, self.out / "restored.mp4", lossless=False)
+
+    def _measure(
+        self, filmed: Sequence[Filmed], records: dict[str, list[Checked]], found: dict[str, Any]
+    ) -> measure.Totals:
+        totals, drawn = measure.Totals(), False
+        reader, store = self._reader()
+        subject_video = str(found.get("subject", "")).rpartition("/")[0]
+        with store:
+            for one in filmed:
+                path = self.stack.home / "authority" / self.authority / f"{one.video_id}.evidence"
+                totals.evidence_bytes += path.stat().st_size if path.exists() else 0
+                totals.public_bytes += self._head_bytes(one)
+                for seen in measure.chunks(one.originals, records[one.video_id], self.operator, reader, self.database):
+                    measure.add(totals, seen, one.shot.truth, self.settings.crf, self.settings.preset)
+                    if not drawn and seen.body.masks and subject_video in ("", one.video_id):
+                        drawn = self._draw(seen, one.shot.truth)
+        return totals
+
+    def _head_bytes(self, one: Filmed) -> int:
+        return len(self.operator.start(one.video_id).media)
+
+    def _draw(self, seen: measure.Seen, truth: Truth | None) -> bool:
+        """The picture of the frame with most faces in a chunk that shows at least two."""
+        counts = [
+            len([f for f in truth.frames[seen.chunk.first_frame + i] if f.visible > 0.9]) if truth else 1
+            for i in range(len(seen.public))
+        ]
+        index = max(range(len(counts)), key=counts.__getitem__)
+        if truth and counts[index] < 2:
+            return False
+        restored = self._restored_frame(seen, index) or seen.restored[index]
+        triptych(self.out / "original-desensitised-restored.png",
+                 [seen.original[index], seen.public[index], restored], seen.chunk.format)
+        return True
+
+    def _restored_frame(self, seen: measure.Seen, index: int) -> Planes | None:
+        """The frame of the restored subject, as the forensic service wrote it."""
+        path, number = self.out / "restored.mp4", seen.chunk.first_frame + index
+        if not path.exists():
+            return None
+        for chunk in open_source(str(path), encode=encode, camera_id="restored"):
+            if number < chunk.first_frame + len(chunk.units):
+                return decode(chunk).frames[number - chunk.first_frame].planes
+        return None
+
+
+def _overlap(a: Sequence[float], b: Sequence[float]) -> float:
+    width = min(a[2], b[2]) - max(a[0], b[0])
+    height = min(a[3], b[3]) - max(a[1], b[1])
+    if width <= 0 or height <= 0:
+        return 0.0
+    both = width * height
+    return both / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - both)
