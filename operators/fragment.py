@@ -3,11 +3,11 @@
 Source: ISO/IEC 14496-12 (boxes), 14496-15 5.4 (`avc3`: parameter sets in band), 23000-19 (CMAF, brand `cmfc`).
 Written here, not by a muxer, so that bytes depend on the arguments alone.
 
-Times. A media tick is 1 / (`time_base.denominator` * 32) s, presentation times are pts - `origin` (the video's first
-pts). No edit list, and no negative composition offset: libavformat shifts pictures for those by an amount that it only
-learns as it reads. So a unit is decoded just in time for the earliest picture that is still to come, and units due
-together share the time since the one before. Decode times ascend, tile [first pts, end pts), and fragments follow each
-other seamlessly, whatever encoders made them.
+Times. Presentation times are pts - `origin` (the video's first pts). Each unit's duration is the display time of its
+own picture (players seek by it), so decode times tile [first pts, end pts) and fragments follow each other seamlessly,
+whatever encoders made them. Composition offsets are never negative (libavformat shifts pictures for those by an amount
+that it only learns as it reads): they hold a constant delay of 2 s, which the init segment's edit list takes off again.
+Where pictures wait for longer (B-frames under about 2 a second), units are decoded early and durations differ.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from __future__ import annotations
 import itertools
 import struct
 from collections.abc import Sequence
+from fractions import Fraction
 
 from operators import annexb
 from schemas.errors import MalformedRecord
@@ -24,7 +25,7 @@ TRACK = 1
 _SYNC, _DELTA = 0x02000000, 0x01010000
 _TRUN = 0x000001 | 0x000100 | 0x000200 | 0x000400 | 0x000800
 _TFHD = 0x020000
-_SCALE = 32
+_DELAY_S = 2
 _ONE = 0x10000
 # Clockwise rotation for display: a, b, c, d of the matrix x' = ax + cy + tx, y' = bx + dy + ty.
 _MATRICES = {0: (1, 0, 0, 1), 90: (0, 1, -1, 0), 180: (-1, 0, 0, -1), 270: (0, -1, 1, 0)}
@@ -61,18 +62,19 @@ def _sample_entry(format: VideoFormat) -> bytes:
     )
 
 
-def _timescale(format: VideoFormat) -> int:
-    scale = format.time_base.denominator * _SCALE
-    if scale >= 2**32:
-        raise MalformedRecord(f"time base {format.time_base} is too fine: at most {2**27 - 1} ticks a second")
-    return scale
+def _edits(format: VideoFormat) -> bytes:
+    """Edit list that takes the constant delay off."""
+    delay = format.time_base.denominator * _DELAY_S
+    if delay >= 2**31:
+        raise MalformedRecord(f"time base {format.time_base} is too fine: under {2**30} ticks a second")
+    return _box(b"edts", _full(b"elst", 0, 0, struct.pack(">IIiI", 1, 0, delay, _ONE)))
 
 
 def init_segment(format: VideoFormat) -> bytes:
     """`ftyp` + `moov`: the same for every fragment of a video.
 
     Raises:
-        MalformedRecord: a time base finer than 2**27 ticks a second.
+        MalformedRecord: a time base finer than 2**30 ticks a second.
 
     """
     width, height = round(format.width * format.sample_aspect), format.height
@@ -85,7 +87,7 @@ def init_segment(format: VideoFormat) -> bytes:
     data = _box(b"dinf", _full(b"dref", 0, 0, struct.pack(">I", 1), _full(b"url ", 0, 1)))
     media = _box(
         b"mdia",
-        _full(b"mdhd", 0, 0, struct.pack(">8xIIHH", _timescale(format), 0, 0x55C4, 0)),
+        _full(b"mdhd", 0, 0, struct.pack(">8xIIHH", format.time_base.denominator, 0, 0x55C4, 0)),
         handler,
         _box(b"minf", _full(b"vmhd", 0, 1, bytes(8)), data, samples),
     )
@@ -97,7 +99,7 @@ def init_segment(format: VideoFormat) -> bytes:
                   struct.pack(">I", TRACK + 1))
     extends = _box(b"mvex", _full(b"trex", 0, 0, struct.pack(">IIIII", TRACK, 1, 0, 0, 0)))
     brands = _box(b"ftyp", struct.pack(">4sI", b"iso6", 0), b"iso6cmfcmp41")
-    return brands + _box(b"moov", movie, _box(b"trak", header, media), extends)
+    return brands + _box(b"moov", movie, _box(b"trak", header, _edits(format), media), extends)
 
 
 def fragment(
@@ -114,14 +116,15 @@ def fragment(
     times = [unit.pts for unit in units]
     if not times or len(set(times)) != len(times) or not origin <= min(times) == times[0] or max(times) >= end_pts:
         raise MalformedRecord("fragment without units, or with times that don't fit")
-    step = format.time_base.numerator * _SCALE
+    step, delay = format.time_base.numerator, format.time_base.denominator * _DELAY_S
     samples = [annexb.strip(unit.data) for unit in units]
     coded = [annexb.to_lengths(sample) for sample in samples]
     shown = [step * (time - origin) for time in times]
-    decoded = [*_decode_times(shown), step * (end_pts - origin)]
+    end = step * (end_pts - origin)
+    decoded = [*_decode_times(shown, end, delay), end]
     try:
         table = b"".join(
-            struct.pack(">IIII", following - time, len(data), _SYNC if _is_idr(sample) else _DELTA, pts - time)
+            struct.pack(">IIII", following - time, len(data), _SYNC if _is_idr(sample) else _DELTA, pts + delay - time)
             for time, following, data, sample, pts in zip(
                 decoded, decoded[1:], coded, samples, shown, strict=False
             )
@@ -132,22 +135,13 @@ def fragment(
     return _moof(sequence, decoded[0], table, len(head) + 8) + _box(b"mdat", *coded)
 
 
-def _decode_times(shown: Sequence[int]) -> list[int]:
-    """Ascending decode times, each at or before the unit's own picture and all later ones; the first is shown[0].
-
-    Raises:
-        MalformedRecord: more than 32 units wait for one picture (H.264 allows 16).
-
-    """
-    due = list(itertools.accumulate(reversed(shown), min))[::-1]
-    times: list[int] = []
-    for time, run in itertools.groupby(due):
-        count = len(list(run))
-        before = times[-1] if times else time
-        if count > (_SCALE if times else 1):
-            raise MalformedRecord("fragment with units in an order that no H.264 stream has")
-        times += [time - (time - before) * late // count for late in reversed(range(count))]
-    return times
+def _decode_times(shown: Sequence[int], end: int, delay: int) -> list[int]:
+    """Decode times from shown[0]: each unit lasts as long as its own picture, and none is later than it is needed."""
+    order = [*sorted(shown), end]
+    lasts = dict(zip(order, (after - time for time, after in itertools.pairwise(order)), strict=False))
+    tiled = itertools.accumulate((lasts[time] for time in shown[:-1]), initial=shown[0])
+    needed = list(itertools.accumulate(reversed(shown), min))[::-1]
+    return [min(time, first + delay) for time, first in zip(tiled, needed, strict=True)]
 
 
 def _is_idr(data: bytes) -> bool:
@@ -177,7 +171,7 @@ def parse_fragment(data: bytes, format: VideoFormat, origin: int = 0) -> tuple[l
 
     """
     try:
-        sequence, units, end_pts = _read(data, format.time_base.numerator * _SCALE, origin)
+        sequence, units, end_pts = _read(data, format.time_base, origin)
     except (struct.error, IndexError, OverflowError) as error:
         raise MalformedRecord("fragment ends early") from error
     if fragment(units, end_pts, sequence, format, origin) != data:
@@ -185,8 +179,9 @@ def parse_fragment(data: bytes, format: VideoFormat, origin: int = 0) -> tuple[l
     return units, end_pts
 
 
-def _read(data: bytes, step: int, origin: int) -> tuple[int, list[CodedUnit], int]:
+def _read(data: bytes, time_base: Fraction, origin: int) -> tuple[int, list[CodedUnit], int]:
     """Read the fixed layout of `_moof`; the caller checks it by writing it again."""
+    step, delay = time_base.numerator, time_base.denominator * _DELAY_S
     (size,) = struct.unpack_from(">I", data, 0)
     (sequence,) = struct.unpack_from(">I", data, 20)
     (start,) = struct.unpack_from(">Q", data, 60)
@@ -196,9 +191,10 @@ def _read(data: bytes, step: int, origin: int) -> tuple[int, list[CodedUnit], in
     units, at, time = [], size + 8, start
     for row in struct.iter_unpack(">IIII", data[88:size]):
         duration, length, _, offset = row
-        if at + length > len(data) or (time + offset) % step:
+        shown = time + offset - delay
+        if at + length > len(data) or shown % step:
             raise MalformedRecord("fragment with a sample that doesn't fit")
-        units.append(CodedUnit((time + offset) // step + origin, annexb.from_lengths(data[at : at + length])))
+        units.append(CodedUnit(shown // step + origin, annexb.from_lengths(data[at : at + length])))
         at, time = at + length, time + duration
     if time % step:
         raise MalformedRecord("fragment with an end between ticks")

@@ -80,8 +80,10 @@ def test_decode_times_tile_without_gap():
     starts = [packet.dts for packet in packets]
     ends = [packet.dts + packet.duration for packet in packets]
     assert starts[1:] == ends[:-1] and all(packet.dts <= packet.pts for packet in packets)
+    shown = sorted(packet.pts for packet in packets)
+    assert {p.pts: p.pts + p.duration for p in packets[:12]} == dict(zip(shown[:12], shown[1:13], strict=True))
     assert [packet.is_keyframe for packet in packets] == [index in (0, 12, 19) for index in range(28)]
-    assert ends[-1] - starts[0] == 32 * (chunks[-1].end_pts - 900)
+    assert ends[-1] - starts[0] == chunks[-1].end_pts - 900
 
 
 def test_init_is_constant_and_carries_the_format():
@@ -103,6 +105,15 @@ def test_init_carries_rotation(rotation, seen):
     made = chunk(2, format, [0, 3600])
     with av.open(io.BytesIO(init_segment(format) + fragment(made.units, 7200, 1, format))) as container:
         assert next(container.decode(video=0)).rotation == seen
+
+
+def test_slow_video_with_b_frames_keeps_times_and_pictures():
+    made = chunk(20, FINE, [5 * 90000 * index + 900 for index in range(20)])
+    made = replace(made, end_pts=made.pts[-1] + 450000)
+    data = fragment(made.units, made.end_pts, 1, FINE, 900)
+    assert [unit.pts for unit in made.units] != list(made.pts)
+    assert _same(_read(init_segment(FINE) + data), _want([made], 900))
+    assert parse_fragment(data, FINE, 900) == (list(made.units), made.end_pts)
 
 
 def test_fragment_drops_sei():
