@@ -17,6 +17,8 @@ DAY_MS = 86_400_000
 MAX_RECORD_BYTES = 8 * 2**20
 
 WORKER_GROUP = "sealframe-worker"
+LOCATE_GROUP = "pipeline.locate"
+PROTECT_GROUP = "pipeline.protect"
 TABLE = "camera-state"
 
 
@@ -44,6 +46,7 @@ READY = "platform.ready.v1"
 ALARMS = "alarms.v1"
 QUARANTINE = "frames.quarantine.v1"
 CHANGELOG = f"{WORKER_GROUP}-{TABLE}-changelog"
+CHANGELOGS = (CHANGELOG, *(f"{group}-{TABLE}-changelog" for group in (LOCATE_GROUP, PROTECT_GROUP)))
 
 
 def evidence_topic(authority: str) -> str:
@@ -76,6 +79,9 @@ def topics(authorities: Sequence[str]) -> tuple[TopicSpec, ...]:
         TopicSpec(ALARMS, "Alarm", "camera_id", "one", 30 * DAY_MS, ("pipeline", *platforms), platforms,
                   max_bytes=2**20),
         TopicSpec(QUARANTINE, "Quarantined or SealedEvidence", "camera_id", "frames", 30 * DAY_MS, ("pipeline",), ()),
-        TopicSpec(CHANGELOG, "CameraState", "camera_id", "frames", 15 * MINUTE_MS, ("pipeline",), ("pipeline",),
-                  cleanup="compact,delete", max_bytes=2**20),
+        *(
+            TopicSpec(name, "CameraState", "camera_id", "frames", 15 * MINUTE_MS, ("pipeline",), ("pipeline",),
+                      cleanup="compact,delete", max_bytes=2**20)
+            for name in CHANGELOGS
+        ),
     )

@@ -21,7 +21,7 @@ from operators.seal import Identity
 from operators.sign import SigningKey
 from schemas.errors import PoisonError, ServiceUnavailable
 from schemas.records import RawPlace
-from schemas.topics import RAW
+from schemas.topics import LOCATE_GROUP, PROTECT_GROUP, RAW, WORKER_GROUP
 from streams.addresses import AddressBook
 from streams.app import AppSetup, WorkerApp, partition_of, run
 from streams.health import HealthServer
@@ -32,6 +32,7 @@ from streams.topology import LocateStage, Protection, ProtectStage, WholeStage
 
 Part = Literal["whole", "locate", "protect"]
 FETCH_SECONDS = 10.0
+GROUPS: Mapping[Part, str] = {"whole": WORKER_GROUP, "locate": LOCATE_GROUP, "protect": PROTECT_GROUP}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ def run_worker(setup: WorkerSetup, detector: FaceDetector, *, loglevel: str = "W
     protection = Protection(
         replace(setup.policy, authorities={}), detector, setup.signer, book, setup.custodian
     )
-    app_setup = AppSetup(setup.kafka, setup.member, setup.folder, setup.limits)
+    app_setup = AppSetup(setup.kafka, setup.member, setup.folder, setup.limits, GROUPS[setup.part])
     with ThreadPoolExecutor(setup.threads, thread_name_prefix="step") as pool:
         stage, source = _stage(setup, intake, protection)
         worker = WorkerApp(stage, source, app_setup, pool, keeper.gate)

@@ -6,16 +6,19 @@ from pathlib import Path
 
 import pytest
 
+from operators.desensitise.policy import Policy
+from operators.pipeline import Pipeline
 from operators.seal import evidence_aad, unseal
 from operators.sign import check
 from schemas.codec import decode, unpack_as
 from schemas.records import Quarantined, SealedEvidence
 from schemas.topics import ALARMS, QUARANTINE, evidence_topic
+from streams.setup import detector
 from streams.topology import quarantine_aad
 from streams.verify import check_chain, check_evidence, check_record, expected_evidence
 from tests.support.services import Broker, unique
 from tests.support.shared import shared_data
-from tests.support.worker import CUSTODIAN, EPOCHS, Deployment, clip, wait_for
+from tests.support.worker import CUSTODIAN, EPOCHS, KINDS, Deployment, clip, wait_for
 
 CLIP = "intel-iot-devkit+sample-videos/asl_gestures/help.mkv"
 
@@ -98,6 +101,23 @@ def test_silent_camera_with_a_held_chunk_is_delivered(deployment: Deployment, tm
     with deployment.platforms(), deployment.worker(tmp_path / "worker"):
         wait_for(lambda: any(body.chunk for body in deployment.bodies(camera)), "the held chunk")
     assert not _ended(deployment, camera)
+
+
+def test_topology_cut_after_tracking_delivers_the_same_as_in_process(deployment: Deployment, tmp_path: Path) -> None:
+    camera = unique("cam")
+    chunks = clip(shared_data() / "clips" / CLIP, camera)
+    deployment.push(chunks, camera)
+    with deployment.platforms(), deployment.worker(tmp_path / "one", "locate"), deployment.worker(
+        tmp_path / "two", "protect"
+    ):
+        wait_for(lambda: _ended(deployment, camera), "the video's end")
+    policy = Policy({name: frozenset(kinds) for name, kinds in KINDS.items()}, preset="ultrafast")
+    pipeline = Pipeline(policy, detector(), deployment.signer("pipeline"))
+    state, direct = pipeline.initial(camera), []
+    for chunk, following in zip(chunks, [*chunks[1:], None], strict=True):
+        state, outgoing = pipeline.step(state, chunk, following)
+        direct += outgoing.operator
+    assert deployment.operator(camera) == direct
 
 
 def _quarantined(deployment: Deployment, camera: str) -> list[Quarantined]:

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import cast
 
 from infra import tls
 from infra.camera import open_source
@@ -31,7 +32,7 @@ from schemas.topics import DAY_MS, KEYS, OPERATOR_VIDEO, evidence_topic
 from streams.push import Pushed, push
 from streams.readiness import Responder, wall_ms
 from streams.setup import detector
-from streams.worker import WorkerSetup, run_worker
+from streams.worker import Part, WorkerSetup, run_worker
 from tests.support.services import AUTHORITIES, Broker
 
 KINDS = {"city-faces": frozenset({"face"}), "city-plates": frozenset({"plate"})}
@@ -98,11 +99,11 @@ class Deployment:
             record = pack("upload_address", sign(encode(address), "upload_address", self.signer(principal)))
             producer.send(KEYS, authority.encode(), record)
 
-    def worker(self, folder: Path) -> Worker:
-        """A worker that hasn't been started."""
+    def worker(self, folder: Path, part: str = "whole") -> Worker:
+        """A worker, or half of one, that hasn't been started."""
         self.signer("pipeline")
         self.broker.identity("pipeline")
-        return Worker(self.broker.bootstrap, self.broker.tls_folder, folder)
+        return Worker(self.broker.bootstrap, self.broker.tls_folder, folder, part)
 
     def read(self, topic: str, principal: str) -> list[Message]:
         """All that lies in a topic."""
@@ -126,11 +127,13 @@ class Worker:
     bootstrap: str
     tls_folder: Path
     folder: Path
+    part: str = "whole"
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it, and return at once."""
-        command = [sys.executable, "-m", "tests.support.worker", self.bootstrap, str(self.tls_folder), str(self.folder)]
+        arguments = [self.bootstrap, str(self.tls_folder), str(self.folder), self.part]
+        command = [sys.executable, "-m", "tests.support.worker", *arguments]
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=Path(__file__).parents[2])
@@ -213,7 +216,7 @@ def main() -> None:
     bootstrap, tls_folder, folder = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
     setup = WorkerSetup(
         access(bootstrap, tls_folder, "pipeline"), signing_key(tls_folder, "pipeline"), PIPELINE, CUSTODIAN.public,
-        KINDS, Policy({}, preset="ultrafast"), folder,
+        KINDS, Policy({}, preset="ultrafast"), folder, part=cast(Part, sys.argv[4]),
     )
     run_worker(setup, detector(), loglevel=os.environ.get("SEALFRAME_TEST_LOG", "WARNING"))
 
