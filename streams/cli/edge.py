@@ -1,0 +1,63 @@
+"""`sealframe edge`: camera and operators in one process; raw pictures never leave it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from infra.camera import open_source
+from infra.recipients import read_recipient
+from infra.settings import load
+from infra.tls import signer_identity
+from operators.codec import encode
+from schemas.frames import FrameChunk
+from streams.addresses import AddressBook
+from streams.cli.output import give, progress, say
+from streams.cli.stack import HOME, Home
+from streams.edge import run_edge
+from streams.readiness import Doorkeeper, wall_ms
+from streams.setup import detector, stream_policy
+from streams.stack import Stack, signing_key
+from streams.topology import Protection
+
+
+def edge(
+    source: Annotated[str, typer.Argument(metavar="SRC", help="file, folder of pictures, RTSP address or device")],
+    camera: Annotated[str, typer.Option(help="id of the camera")],
+    home: Home = HOME,
+    loop: Annotated[bool, typer.Option(help="begin a file again at its end, as a new video")] = False,
+    realtime: Annotated[bool, typer.Option(help="as fast as it was captured")] = False,
+    low_latency: Annotated[bool, typer.Option(help="chunks of 0.5 s instead of 1 s; costs bits")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print totals as JSON")] = False,
+) -> None:
+    """Read a camera, desensitise and seal beside it, and send only the results: there is no raw topic.
+
+    Runs as the principal `pipeline`. Nothing leaves before the operating platform and every authority have answered.
+    """
+    settings = load(home=home)
+    stack = Stack(settings)
+    access, signer = stack.access("pipeline"), signing_key(stack.tls, "pipeline")
+    entitled = {name: frozenset(kinds) for name, kinds in settings.authorities.items()}
+    book = AddressBook(entitled, lambda der: signer_identity(der, access.identity.ca), wall_ms)
+    protection = Protection(
+        stream_policy(settings), detector(), signer, book, read_recipient(stack.custodian())
+    )
+    chunks: Iterator[FrameChunk] = open_source(
+        source, encode=encode, camera_id=camera, chunk_ms=500 if low_latency else settings.chunk_ms, loop=loop,
+        realtime=realtime,
+    )
+    keeper = Doorkeeper(access, signer, book)
+    with keeper, access.producer() as producer, ThreadPoolExecutor(1) as pool, progress("chunks", as_json) as bar:
+        totals = asyncio.run(run_edge(
+            chunks, protection, producer, pool, keeper.gate,
+            report=lambda now: bar.update(bar.task_ids[0], completed=now.processed),
+        ))
+    if as_json:
+        give(asdict(totals))
+    else:
+        say(f"{camera}: {totals.processed} chunks, {totals.sent} records, {totals.sent_bytes:,} bytes")
