@@ -102,7 +102,7 @@ def add(totals: Totals, seen: Seen, truth: Truth | None, crf: int, preset: str) 
 
 
 def figures(totals: Totals, found: Mapping[str, Any], seconds: float) -> list[Figure]:
-    """The demo's figures, by their fixed ids. `found`: persons, persons_searched, rank1, strangers, strangers_matched."""
+    """The demo's figures, by their fixed ids; `found` is what the search gave (empty: nobody was searched)."""
     faces = totals.faces
     loss = 0.0
     if totals.outside[0]:

@@ -159,18 +159,18 @@ class Demo:
         return int(row[0]) if row else 0
 
     def _search(self, cast: Cast, filmed: Sequence[Filmed]) -> dict[str, Any]:
-        right, subject = 0, ""
+        subjects: list[str] = []
         for person in cast.probes:
             best = self._best([photograph.read() for photograph in person.photographs])
             if best and self._is(best, person.label, filmed):
-                right, subject = right + 1, subject or str(best["subject_id"])
+                subjects.append(str(best["subject_id"]))
         strangers = sum(
             self._best([photograph.read() for photograph in person.photographs]) is not None
             for person in cast.strangers
         )
         persons = {who.label for scene in cast.scenes for who in scene.people}
-        return {"persons": len(persons), "persons_searched": len(cast.probes), "rank1": right,
-                "strangers": len(cast.strangers), "strangers_matched": strangers, "subject": subject}
+        return {"persons": len(persons), "persons_searched": len(cast.probes), "rank1": len(subjects),
+                "strangers": len(cast.strangers), "strangers_matched": strangers, "subjects": subjects}
 
     def _best(self, pictures: Sequence[Any]) -> dict[str, Any] | None:
         """The best match over a person's photographs."""
@@ -207,15 +207,21 @@ class Demo:
         for one in filmed:
             data = self.stack.home / "operator" / f"{one.video_id}.mp4"
             shutil.copyfile(data, self.out / f"desensitised-{one.shot.camera_id}.mp4")
-        if found.get("subject"):
-            self.forensic.restore(found["subject"], CASE, PURPOSE, self.out / "restored.mp4", lossless=False)
+        for with_gaps in (False, True):
+            for subject in found.get("subjects", ()):
+                done = self.forensic.restore(
+                    subject, CASE, PURPOSE, self.out / "restored.mp4", with_gaps=with_gaps, lossless=False
+                )
+                if done["written"]:
+                    found["restored"] = subject
+                    return
 
     def _measure(
         self, filmed: Sequence[Filmed], records: dict[str, list[Checked]], found: dict[str, Any]
     ) -> measure.Totals:
         totals, drawn = measure.Totals(), False
         reader, store = self._reader()
-        subject_video = str(found.get("subject", "")).rpartition("/")[0]
+        subject_video = str(found.get("restored", "")).rpartition("/")[0]
         with store:
             for one in filmed:
                 path = self.stack.home / "authority" / self.authority / f"{one.video_id}.evidence"
