@@ -10,7 +10,7 @@ DEPENDENCY_PLUGIN := org.apache.maven.plugins:maven-dependency-plugin:3.8.1
 .PHONY: setup demo test lint clean
 .DELETE_ON_ERROR:
 
-setup: $(STAMPS)/system $(STAMPS)/package $(JARS)/.stamp $(STAMPS)/models
+setup: $(STAMPS)/system $(STAMPS)/package $(JARS)/.stamp $(STAMPS)/models $(STAMPS)/pictures
 
 $(STAMPS)/venv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
@@ -41,10 +41,18 @@ $(STAMPS)/models: $(wildcard infra/models.toml) $(STAMPS)/package $(STAMPS)/syst
 	$(BIN)/sealframe models setup
 	@touch $@
 
+$(STAMPS)/pictures: streams/demo/sources.toml $(STAMPS)/package
+	$(BIN)/sealframe demo --fetch
+	@touch $@
+
+$(STAMPS)/test-packages: infra/test-packages.sh | $(STAMPS)/venv
+	bash infra/test-packages.sh
+	@touch $@
+
 demo: setup
 	$(BIN)/sealframe demo $(if $(SEED),--seed $(SEED)) $(if $(VIDEO),--video "$(VIDEO)")
 
-test: setup
+test: setup $(STAMPS)/test-packages
 	REQUIRE_SERVICES=1 $(BIN)/pytest $(TESTS)
 
 lint: $(STAMPS)/package
