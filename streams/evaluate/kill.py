@@ -13,11 +13,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from infra.camera import open_source
 from infra.tls import signer_identity
+from operators.codec import decode as decode_pictures
 from operators.codec import encode
 from operators.sign import check
 from schemas.codec import decode, unpack_as
@@ -31,7 +32,7 @@ from streams.stack import Stack, signing_key
 from streams.verify import Checked, check_chain, check_evidence, check_record, expected_evidence
 
 CAMERAS = 4
-CHUNK_MS = 500
+FRAMES = 8
 PROGRESS_SECONDS = 90.0
 SETTLE_SECONDS = 300.0
 Tell = Callable[[str], None]
@@ -78,11 +79,32 @@ def evaluate(stack: Stack, clips: Sequence[Path], kills: int, seed: int = 1, tel
 
 
 def _push(stack: Stack, clip: Path, camera: str, halt: threading.Event) -> Pushed:
-    chunks = open_source(str(clip), encode=encode, camera_id=camera, chunk_ms=CHUNK_MS, loop=True, realtime=True)
+    chunks = open_source(str(clip), encode=encode, camera_id=camera, loop=True, realtime=True)
     principal = f"camera-{camera}"
     with stack.access(principal).producer() as producer:
         public = stack.pipeline_identity().public
-        return push(_until(chunks, halt), camera, producer, public, signing_key(stack.tls, principal))
+        return push(_until(_short(chunks), halt), camera, producer, public, signing_key(stack.tls, principal))
+
+
+def _short(chunks: Iterator[FrameChunk]) -> Iterator[FrameChunk]:
+    """The same frames in chunks of `FRAMES`, so that at most moments one is held and another on its way."""
+    video, seq = "", 0
+    for chunk in chunks:
+        video, seq = chunk.video_id, seq if chunk.video_id == video else 0
+        frames = decode_pictures(chunk).frames
+        for first in range(0, len(frames), FRAMES):
+            part, rest = frames[first : first + FRAMES], frames[first + FRAMES :]
+            units = encode(
+                [frame.planes for frame in part], [frame.pts for frame in part], chunk.format, crf=23,
+                preset="ultrafast",
+            )
+            after_ms = round((part[0].pts - frames[0].pts) * chunk.format.time_base * 1000)
+            yield replace(
+                chunk, chunk_seq=seq, first_frame=chunk.first_frame + first, capture_ms=chunk.capture_ms + after_ms,
+                codec="h264", units=units, end_pts=rest[0].pts if rest else chunk.end_pts, audio=b"",
+                end=chunk.end and not rest, gaps=0 if first else chunk.gaps,
+            )
+            seq += 1
 
 
 def _until(chunks: Iterator[FrameChunk], halt: threading.Event) -> Iterator[FrameChunk]:
@@ -107,8 +129,7 @@ def _operator(stack: Stack, cameras: Sequence[str]) -> dict[str, Delivered]:
     found: dict[str, Delivered] = {}
     with stack.access("operator").consumer("operator.eval") as consumer:
         messages = consumer.read_all(OPERATOR_VIDEO, seconds=120.0)
-    checked = ((unpack_as("operator", m.value), m) for m in messages if m.key in keys)
-    for record, _ in checked:
+    for record in (unpack_as("operator", message.value) for message in messages if message.key in keys):
         video = check_record(record, _identify(stack)).item.video_id
         mine = found.setdefault(video, Delivered())
         mine.repeated += record.signed.body in mine.records
