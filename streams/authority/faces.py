@@ -19,15 +19,16 @@ from operators.detect import FaceDetector
 from operators.detect.picture import crop_rgb
 from operators.embed import CHIP, FaceEmbedder, align
 from operators.pieces import block_mask, canvases
+from operators.quality import quality
 from schemas.errors import MalformedRecord, UsageError
-from schemas.frames import BLOCK, Planes, VideoFormat
+from schemas.frames import BLOCK, Plane, Planes, VideoFormat
 from schemas.records import MappedRegion, Piece, TrackMapping
 from schemas.regions import Array
 
 MIN_WIDTH = 30.0
 """Box width in pixels from which a face is indexed: below, less than about 85 % are found at rank 1 (LFW)."""
-GOOD_WIDTH = 100.0
-GOOD_DETAIL = 300.0
+LARGE = 200.0
+"""Width from which a larger face gains nothing: the chip has 150 pixels."""
 MIN_COVERED = 0.9
 VIEWS = 3
 MARGIN = 0.6
@@ -92,11 +93,16 @@ class Faces:
 
 
 def blank_frame(
-    pieces: Sequence[Piece], opened: Mapping[int, Sequence[Planes]], frame_no: int
+    pieces: Sequence[Piece], opened: Mapping[int, Sequence[Planes]], frame_no: int, video: VideoFormat | None = None
 ) -> tuple[Planes, pixels.Mask, VideoFormat] | None:
     """A blank picture with the blocks of these pieces in their places, which blocks those are, and its format.
 
-    `opened`: canvases by index of the piece. The picture ends with the last block; None where no piece has this frame.
+    `opened`: canvases by index of the piece. Without `video` the picture ends with the last block and is read as
+    limited range. None where no piece has this frame.
+
+    Raises:
+        MalformedRecord: a piece reaches over the picture's edge.
+
     """
     placed = [
         (piece, place, opened[index][at])
@@ -105,30 +111,47 @@ def blank_frame(
     ]
     if not placed:
         return None
-    rows = max(place.row + piece.height // BLOCK for piece, place, _ in placed)
-    columns = max(place.column + piece.width // BLOCK for piece, place, _ in placed)
-    video = VideoFormat(columns * BLOCK, rows * BLOCK, Fraction(1, 25))
-    picture, shown = pixels.blank(video.width, video.height), pixels.no_blocks(video)
+    if video is None:
+        rows = max(place.row + piece.height // BLOCK for piece, place, _ in placed)
+        columns = max(place.column + piece.width // BLOCK for piece, place, _ in placed)
+        video = VideoFormat(columns * BLOCK, rows * BLOCK, Fraction(1, 25))
+    picture = pixels.blank(video.width, video.height, 0 if video.full_range else 16)
+    shown = pixels.no_blocks(video)
     for piece, place, canvas in placed:
         own = block_mask(place, piece)
         rect = pixels.BlockRect(place.row, place.column, place.row + own.shape[0], place.column + own.shape[1])
+        if rect.bottom > shown.shape[0] or rect.right > shown.shape[1]:
+            raise MalformedRecord("a piece reaches over the picture's edge")
         mask = pixels.no_blocks(video)
         mask[rect.top : rect.bottom, rect.left : rect.right] = own
-        pixels.paste_rect(picture, canvas, rect, mask)
+        height, width = video.height - rect.top * BLOCK, video.width - rect.left * BLOCK
+        inside = Planes(
+            canvas.y[:height, :width], canvas.u[: height // 2, : width // 2], canvas.v[: height // 2, : width // 2]
+        )
+        pixels.paste_rect(picture, inside, rect, mask)
         shown |= mask
     return picture, shown, video
 
 
-def best_view(mapping: TrackMapping, pieces: Sequence[Piece], opened: Mapping[int, Sequence[Planes]]) -> View | None:
-    """The best of a track's few most promising views in a chunk, from pieces that only this track claims."""
-    views = [_view(mapping.track, region, pieces, opened) for region in promising(mapping)[:VIEWS]]
+def best_view(mapping: TrackMapping, pieces: Sequence[Piece], video: VideoFormat | None = None) -> View | None:
+    """The best of a track's few most promising views in a chunk, from pieces that only this track claims.
+
+    Raises:
+        DigestMismatch, UndecodableChunk, MalformedRecord: a piece that doesn't hold.
+
+    """
+    opened = {index: canvases(piece) for index, piece in enumerate(pieces)}
+    views = [_view(mapping.track, region, pieces, opened, video) for region in promising(mapping)[:VIEWS]]
     return max((view for view in views if view is not None), key=lambda view: view.quality, default=None)
 
 
 def promising(mapping: TrackMapping) -> list[MappedRegion]:
     """Regions with landmarks, wide enough to be indexed, best first by size and score."""
-    usable = [r for r in mapping.regions if len(r.landmarks) == 10 and len(r.box) == 4 and width_of(r) >= MIN_WIDTH]
-    return sorted(usable, key=lambda r: (-min(width_of(r), 2 * GOOD_WIDTH) * r.score, r.frame_no))
+    usable = [
+        r for r in mapping.regions
+        if len(r.landmarks) == 10 and len(r.box) == 4 and width_of(r) >= MIN_WIDTH and np.isfinite(r.box).all()
+    ]
+    return sorted(usable, key=lambda r: (-min(width_of(r), LARGE) * r.score, r.frame_no))
 
 
 def width_of(region: MappedRegion) -> float:
@@ -136,15 +159,11 @@ def width_of(region: MappedRegion) -> float:
     return region.box[2] - region.box[0]
 
 
-def open_all(pieces: Sequence[Piece]) -> dict[int, Sequence[Planes]]:
-    """Canvases of every piece, by index."""
-    return {index: canvases(piece) for index, piece in enumerate(pieces)}
-
-
 def _view(
-    track: int, region: MappedRegion, pieces: Sequence[Piece], opened: Mapping[int, Sequence[Planes]]
+    track: int, region: MappedRegion, pieces: Sequence[Piece], opened: Mapping[int, Sequence[Planes]],
+    video: VideoFormat | None,
 ) -> View | None:
-    built = blank_frame(pieces, opened, region.frame_no)
+    built = blank_frame(pieces, opened, region.frame_no, video)
     if built is None:
         return None
     picture, shown, video = built
@@ -159,18 +178,13 @@ def _view(
         chip = align(rgb, points - (left, top))
     except MalformedRecord:
         return None
-    return View(track, region.frame_no, quality(region, chip, points) * covered, chip)
+    worth = quality(region.box, points, region.score, _luma(picture, region, video)) * covered
+    return View(track, region.frame_no, worth, chip)
 
 
-def quality(region: MappedRegion, chip: Rgb, points: npt.NDArray[np.float64]) -> float:
-    """0..1: product of the detector's score, size, sharpness (variance of the Laplacian) and how frontal the face is.
+def _luma(picture: Planes, region: MappedRegion, video: VideoFormat) -> Plane:
+    """Luma of a region's box inside the picture, in limited range."""
+    x1, y1, x2, y2 = (max(0, round(value)) for value in region.box)
+    luma = picture.y[y1:y2, x1:x2]
+    return np.asarray(16 + luma * (219 / 255), np.uint8) if video.full_range else luma
 
-    Frontal: the nose stands midway between the eyes, 0 where it stands below one of them.
-    """
-    size = min(1.0, width_of(region) / GOOD_WIDTH)
-    grey = cv2.cvtColor(chip, cv2.COLOR_RGB2GRAY)[25:125, 25:125]
-    sharp = min(1.0, float(cv2.Laplacian(grey, cv2.CV_64F).var()) / GOOD_DETAIL)
-    left, right, nose = points[0, 0], points[1, 0], points[2, 0]
-    span = max(abs(right - left), 1e-6)
-    frontal = max(0.0, 1.0 - 2.0 * abs(nose - (left + right) / 2) / span)
-    return float(np.clip(region.score, 0, 1) * size * (0.3 + 0.7 * sharp) * (0.2 + 0.8 * frontal))

@@ -6,7 +6,8 @@ Subjects are the second mapping: restored video to person. They are merged again
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -15,14 +16,17 @@ import numpy as np
 
 from operators.embed import SURE
 from operators.subjects import Subject, TrackSighting, merge_spans, merge_tracks
+from schemas.errors import IntegrityError, PoisonError
+from schemas.frames import VideoFormat
 from schemas.records import Piece, SealedEvidence, TrackMapping
 from schemas.regions import Array
 from streams.authority import store
-from streams.authority.faces import MIN_WIDTH, Faces, View, best_view, open_all, promising, width_of
+from streams.authority.faces import MIN_WIDTH, Faces, View, best_view, promising, width_of
 from streams.authority.opening import OpenedPart
 
 When = Literal["always", "on_case", "off"]
 State = Literal["indexed", "too-small", "unclear"]
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,19 +51,17 @@ class FaceIndex:
 
     def look(self, evidence: SealedEvidence, parts: Sequence[OpenedPart]) -> Callable[[Any], None]:
         """Read a chunk's opened parts; return what writes the findings."""
-        looked = self.read(parts) if self._when == "always" else ()
+        looked = self.read(parts, evidence.format) if self._when == "always" else ()
         return lambda db: self.write(db, evidence, looked)
 
-    def read(self, parts: Sequence[OpenedPart]) -> tuple[Looked, ...]:
-        """The best view of each face's track in a chunk."""
+    def read(self, parts: Sequence[OpenedPart], video: VideoFormat | None = None) -> tuple[Looked, ...]:
+        """The best view of each face's track in a chunk; a track whose pieces don't hold has none."""
         mappings = [p.content for p in parts if isinstance(p.content, TrackMapping) and p.content.kind == "face"]
         pieces: dict[int, list[Piece]] = {}
         for part in parts:
             if isinstance(part.content, Piece) and len(part.content.tracks) == 1:
                 pieces.setdefault(part.content.tracks[0], []).append(part.content)
-        views = {
-            m.track: best_view(m, own, open_all(own)) for m in mappings if (own := pieces.get(m.track)) and promising(m)
-        }
+        views = {m.track: _best_view(m, own, video) for m in mappings if (own := pieces.get(m.track)) and promising(m)}
         seen = [view for view in views.values() if view is not None]
         vectors = {view.track: vector for view, vector in zip(seen, self._faces.embed(seen), strict=True)}
         return tuple(_looked(mapping, views.get(mapping.track), vectors) for mapping in mappings if mapping.regions)
@@ -77,18 +79,38 @@ class FaceIndex:
         A later frame may show two tracks together that were one person till then, so every chunk is a reason to look.
         """
         subjects = merge_tracks(_sightings(db, video_id), self._threshold)
-        known = {row[0]: (tuple(row[1]), row[2]) for row in db.execute(
-            "SELECT subject_id, tracks, best_track FROM subjects WHERE video_id = %s", (video_id,)).fetchall()}
+        times = store.track_times(db, video_id)
+        known = {row[0]: (tuple(row[1]), row[2], (row[3], row[4])) for row in db.execute(
+            "SELECT subject_id, tracks, best_track, from_ms, to_ms FROM subjects WHERE video_id = %s", (video_id,)
+        ).fetchall()}
         wanted = {subject_id(video_id, subject.number): subject for subject in subjects}
         stale = [
             name for name, was in known.items()
-            if name not in wanted or was != (wanted[name].tracks, wanted[name].best) or wanted[name].best in better
+            if name not in wanted or was[:2] != (wanted[name].tracks, wanted[name].best) or wanted[name].best in better
         ]
         db.execute("DELETE FROM subjects WHERE subject_id = ANY(%s)", (stale,))
         for name, subject in wanted.items():
+            seen = _seen(subject, times)
             if name in stale or name not in known:
-                _add_subject(db, name, subject, video_id, camera_id)
+                _add_subject(db, name, subject, video_id, camera_id, seen)
+            elif known[name][2] != seen:
+                for table in ("subjects", "subject_features"):
+                    db.execute(f"UPDATE {table} SET from_ms = %s, to_ms = %s WHERE subject_id = %s",  # noqa: S608
+                               (*seen, name))
         return subjects
+
+
+def _seen(subject: Subject, times: Mapping[int, tuple[int, int]]) -> tuple[int, int]:
+    """From the first to the last moment of a subject's tracks."""
+    return min(times[track][0] for track in subject.tracks), max(times[track][1] for track in subject.tracks)
+
+
+def _best_view(mapping: TrackMapping, pieces: Sequence[Piece], video: VideoFormat | None) -> View | None:
+    try:
+        return best_view(mapping, pieces, video)
+    except (PoisonError, IntegrityError) as error:
+        log.warning("track %d can't be indexed: %s", mapping.track, type(error).__name__)
+        return None
 
 
 def _sightings(db: Any, video_id: str) -> list[TrackSighting]:
@@ -103,9 +125,9 @@ def _sightings(db: Any, video_id: str) -> list[TrackSighting]:
     return found
 
 
-def _add_subject(db: Any, name: str, subject: Subject, video_id: str, camera_id: str) -> None:
-    start = store.start_ms(video_id)
-    times = (start, start + store.MAX_VIDEO_MS)
+def _add_subject(
+    db: Any, name: str, subject: Subject, video_id: str, camera_id: str, times: tuple[int, int]
+) -> None:
     db.execute(
         "INSERT INTO subjects VALUES (%s, %s, %s, 'face', %s, %s, %s, %s)",
         (name, video_id, camera_id, list(subject.tracks), subject.best, *times),

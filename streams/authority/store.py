@@ -67,6 +67,13 @@ def start_ms(video_id: str) -> int:
     return int(found[1])
 
 
+def captured_ms(evidence: SealedEvidence) -> tuple[int, int] | tuple[None, None]:
+    """When a chunk was captured (from, to); nothing where the record doesn't say."""
+    if 0 < evidence.capture_ms <= evidence.end_ms:
+        return evidence.capture_ms, evidence.end_ms
+    return None, None
+
+
 def evidence_path(folder: Path, video_id: str) -> Path:
     """The evidence file of a video."""
     start_ms(video_id)
@@ -99,14 +106,16 @@ def add_evidence(
     db: Any, evidence: SealedEvidence, digest: bytes, place: tuple[int, int], end: int, received_ms: int
 ) -> None:
     """Note a record at `place` (at, length) of its video's file, which now counts to `end`."""
+    captured = captured_ms(evidence)
     db.execute(
-        "INSERT INTO videos VALUES (%s, %s, %s, %s) ON CONFLICT (video_id) DO UPDATE SET bytes = excluded.bytes",
-        (evidence.video_id, evidence.camera_id, start_ms(evidence.video_id), end),
+        "INSERT INTO videos VALUES (%s, %s, %s, %s, %s) ON CONFLICT (video_id) DO UPDATE"
+        " SET bytes = excluded.bytes, end_ms = greatest(videos.end_ms, excluded.end_ms)",
+        (evidence.video_id, evidence.camera_id, start_ms(evidence.video_id), end, captured[1]),
     )
     db.execute(
-        "INSERT INTO evidence VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        "INSERT INTO evidence VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
         (evidence.video_id, evidence.chunk_seq, digest, evidence.operator_digest, evidence.previous,
-         len(evidence.parts), evidence.epoch, evidence.quality, *place, received_ms),
+         len(evidence.parts), evidence.epoch, evidence.quality, *place, received_ms, *captured),
     )
 
 
@@ -161,6 +170,19 @@ def chunk_spans(db: Any, video_id: str, tracks: Sequence[int]) -> dict[int, dict
     for seq, track, first, last in rows:
         found.setdefault(seq, {})[track] = (first, last)
     return found
+
+
+def track_times(db: Any, video_id: str) -> dict[int, tuple[int, int]]:
+    """From when to when each track is in the evidence: that of its chunks, else as long as a video may last."""
+    start = start_ms(video_id)
+    rows = db.execute(
+        "SELECT s.track, min(e.capture_ms), max(e.end_ms), count(*) > count(e.end_ms) FROM spans s"
+        " JOIN evidence e USING (video_id, chunk_seq) WHERE video_id = %s GROUP BY s.track",
+        (video_id,),
+    ).fetchall()
+    return {
+        track: (start, start + MAX_VIDEO_MS) if unknown else (first, last) for track, first, last, unknown in rows
+    }
 
 
 def track_spans(db: Any, video_id: str) -> dict[int, tuple[str, list[tuple[int, int]]]]:

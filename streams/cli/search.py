@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,6 +20,7 @@ Purpose = Annotated[str, typer.Option(help="what the answer is needed for")]
 Url = Annotated[str, typer.Option(help="address of the forensic service")]
 Tls = Annotated[Path, typer.Option("--tls", help="folder with ca.pem and your certificate")]
 As = Annotated[str, typer.Option("--as", help="your principal, such as investigator-anna")]
+TIMES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
 AsJson = Annotated[bool, typer.Option("--json", help="print the answer as JSON")]
 
 DEFAULT_URL = "https://localhost:8445"
@@ -32,6 +34,8 @@ def face(
     purpose: Purpose,
     principal: As,
     camera: Annotated[list[str] | None, typer.Option(help="only this camera; may be repeated")] = None,
+    begin: Annotated[datetime | None, typer.Option("--from", formats=TIMES, help="UTC; only who was there")] = None,
+    end: Annotated[datetime | None, typer.Option("--to", formats=TIMES, help="UTC")] = None,
     threshold: Annotated[float | None, typer.Option(help="similarity to accept, one with a measured rate")] = None,
     url: Url = DEFAULT_URL,
     tls_folder: Tls = DEFAULT_TLS,
@@ -42,11 +46,18 @@ def face(
     The answer says what was searched and what couldn't be; "no match" never says that somebody wasn't there.
     """
     with ForensicClient(url, tls.load(tls_folder, principal)) as client:
-        answer = client.search_face(picture.read_bytes(), case, purpose, cameras=camera or (), threshold=threshold)
+        answer = client.search_face(
+            picture.read_bytes(), case, purpose, cameras=camera or (), threshold=threshold,
+            from_ms=_milliseconds(begin), to_ms=_milliseconds(end),
+        )
     if as_json:
         give(answer)
     else:
         _show(answer)
+
+
+def _milliseconds(time: datetime | None) -> int | None:
+    return None if time is None else round(time.replace(tzinfo=UTC).timestamp() * 1000)
 
 
 def _show(answer: dict[str, Any]) -> None:

@@ -13,18 +13,21 @@ from typing import Any
 from operators.embed import SAME, SURE
 from schemas.errors import UsageError
 from schemas.regions import Array
+from schemas.topics import MINUTE_MS
 from streams.authority import store
 from streams.authority.index import vector_text
 
 APPROXIMATE_FROM = 500_000
 MAX_MATCHES = 100
+IN_PERIOD = "f.from_ms <= %(to)s AND f.to_ms >= %(from)s"
+HOUR_MS = 60 * MINUTE_MS
 FALSE_ACCEPT_RATES = {SAME: 1e-3, SURE: 1e-4}
 """Measured per comparison on Labeled Faces in the Wild, by threshold (see `operators/embed.py`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """From and to, milliseconds since 1970; a video counts if any of it may lie in the period."""
+    """From and to, milliseconds since 1970; videos and subjects count that may lie in it even in part."""
 
     from_ms: int
     to_ms: int
@@ -50,7 +53,8 @@ class Coverage:
 
     `too_small`, `unclear`: tracks of faces that were seen and can't be searched; `unindexed`: face tracks not looked
     at; `unopened`: parts of evidence that don't open; `erased` tracks; `gaps`: evidence that is missing by the signed
-    counters. `from_ms`, `to_ms`: starts of the first and the last video.
+    counters. `from_ms`, `to_ms`: start of the first video, last end of evidence. `searched_ms`: how long the videos
+    are, each from its start to the end of its last evidence; `untimed` videos, whose evidence doesn't say, count 0.
     """
 
     cameras: tuple[str, ...]
@@ -59,6 +63,8 @@ class Coverage:
     subjects: int
     from_ms: int | None
     to_ms: int | None
+    searched_ms: int
+    untimed: int
     too_small: int
     unclear: int
     unindexed: int
@@ -97,11 +103,12 @@ class Filters:
     period: Period | None = None
 
     def sql(self) -> tuple[str, dict[str, Any]]:
-        """A condition over `camera_id` and `start_ms`, and its parameters."""
-        values = {"cameras": list(self.cameras or ()), "all": self.cameras is None, "from": 0, "to": 2**62}
-        if self.period is not None:
-            values |= {"from": self.period.from_ms - store.MAX_VIDEO_MS, "to": self.period.to_ms}
-        return "(%(all)s OR camera_id = ANY(%(cameras)s)) AND start_ms BETWEEN %(from)s AND %(to)s", values
+        """A condition over the columns of `videos`, and its parameters."""
+        period = self.period or Period(0, 2**62)
+        values = {"cameras": list(self.cameras or ()), "all": self.cameras is None, "from": period.from_ms,
+                  "to": period.to_ms, "longest": store.MAX_VIDEO_MS}
+        return ("(%(all)s OR camera_id = ANY(%(cameras)s)) AND start_ms <= %(to)s"
+                " AND coalesce(end_ms, start_ms + %(longest)s) >= %(from)s"), values
 
 
 def filters(cameras: Sequence[str] | None = None, period: Period | None = None) -> Filters:
@@ -132,7 +139,7 @@ def nearest(db: Any, embedding: Array, threshold: float, chosen: Filters) -> tup
         f"SELECT f.subject_id, f.video_id, f.camera_id, 1 - {distance}, f.quality, f.from_ms, f.to_ms, t.frame_no"  # noqa: S608
         " FROM subject_features f JOIN subjects s USING (subject_id)"
         " JOIN track_features t ON t.video_id = s.video_id AND t.track = s.best_track"
-        f" WHERE f.video_id IN (SELECT video_id FROM videos WHERE {condition})"
+        f" WHERE f.video_id IN (SELECT video_id FROM videos WHERE {condition}) AND {IN_PERIOD}"
         f" ORDER BY {distance} LIMIT {MAX_MATCHES}",
         {**values, "v": vector_text(embedding)},
     ).fetchall()
@@ -147,12 +154,13 @@ def coverage(db: Any, chosen: Filters) -> Coverage:
     """What the index knows of the chosen videos, and what it misses."""
     condition, values = chosen.sql()
     videos = db.execute(
-        f"SELECT video_id, camera_id, start_ms FROM videos WHERE {condition} ORDER BY start_ms", values  # noqa: S608
+        f"SELECT video_id, camera_id, start_ms, end_ms FROM videos WHERE {condition} ORDER BY start_ms",  # noqa: S608
+        values,
     ).fetchall()
     ids = [row[0] for row in videos]
 
     def count(query: str) -> int:
-        return int(db.execute(query, {"ids": ids}).fetchone()[0])
+        return int(db.execute(query, {**values, "ids": ids}).fetchone()[0])
 
     states = dict(db.execute(
         "SELECT state, count(*) FROM track_features WHERE video_id = ANY(%(ids)s) GROUP BY state", {"ids": ids}
@@ -161,9 +169,11 @@ def coverage(db: Any, chosen: Filters) -> Coverage:
         cameras=tuple(sorted({row[1] for row in videos})),
         videos=len(ids),
         chunks=count("SELECT count(*) FROM evidence WHERE video_id = ANY(%(ids)s)"),
-        subjects=count("SELECT count(*) FROM subject_features WHERE video_id = ANY(%(ids)s)"),
+        subjects=count(f"SELECT count(*) FROM subject_features f WHERE video_id = ANY(%(ids)s) AND {IN_PERIOD}"),  # noqa: S608
         from_ms=videos[0][2] if videos else None,
-        to_ms=videos[-1][2] if videos else None,
+        to_ms=max((row[3] or row[2] for row in videos), default=None),
+        searched_ms=sum(max(0, row[3] - row[2]) for row in videos if row[3] is not None),
+        untimed=sum(row[3] is None for row in videos),
         too_small=states.get("too-small", 0),
         unclear=states.get("unclear", 0),
         unindexed=count(
@@ -181,6 +191,7 @@ def coverage(db: Any, chosen: Filters) -> Coverage:
 def said(matches: Sequence[Match], covered: Coverage) -> str:
     """The answer in one sentence that can't be read as more than it is."""
     where = f"{covered.subjects} searchable subjects in {covered.videos} videos of {len(covered.cameras)} cameras"
+    where += f" ({covered.searched_ms / HOUR_MS:.2f} hours" + (", some unknown)" if covered.untimed else ")")
     left = covered.too_small + covered.unclear + covered.unindexed
     unseen = f"; {left} faces could not be searched" if left else ""
     unseen += f"; evidence is missing at {len(covered.gaps)} places" if covered.gaps else ""

@@ -118,9 +118,12 @@ def test_search_for_strangers_says_no_match_with_coverage(service: Forensics) ->
 
 def test_search_filters_by_camera_and_period(service: Forensics) -> None:
     picture = next(iter(people(1).values()))[1].read_bytes()
-    assert service.search_face(picture, GROUND, cameras=["cam"], period=Period(NOW_MS, NOW_MS)).matches
+    answer = service.search_face(picture, GROUND, cameras=["cam"], period=Period(NOW_MS + 200, NOW_MS + 9_000))
+    match, covered = answer.matches[0], answer.coverage
+    assert (match.from_ms, match.to_ms) == (covered.from_ms, covered.to_ms) == (NOW_MS, NOW_MS + 40 * FRAMES)
+    assert (covered.videos, covered.searched_ms, covered.untimed) == (2, 2 * 40 * FRAMES, 0)
     for chosen in ({"cameras": ["other"]}, {"period": Period(0, NOW_MS - 1)},
-                   {"period": Period(NOW_MS + 31 * 60_000, NOW_MS + 32 * 60_000)}):
+                   {"period": Period(NOW_MS + 40 * FRAMES + 1, NOW_MS + 9_000)}):
         answer = service.search_face(picture, GROUND, **chosen)  # type: ignore[arg-type]
         assert not answer.matches and answer.coverage.videos == 0
         assert answer.said.startswith("Nothing could be searched")
@@ -161,9 +164,9 @@ def test_search_tracks_cut_apart_are_one_subject(desk: Desk, faces: Faces, tmp_p
     made = record([first, second], made_tracks, desk.epoch)
     desk.take(made)
     with desk.database.connection() as db:
-        rows = db.execute("SELECT tracks FROM subjects WHERE video_id = %s", (video,)).fetchall()
+        rows = db.execute("SELECT tracks, to_ms - from_ms FROM subjects WHERE video_id = %s", (video,)).fetchall()
         db.execute("DELETE FROM subjects WHERE video_id = %s", (video,))
-    assert [len(tracks) for (tracks,) in rows] == [2]
+    assert [(len(tracks), lasted) for tracks, lasted in rows] == [(2, 2 * 40 * FRAMES)]
 
 
 def test_search_after_erasure_finds_the_others_only(desk: Desk, service: Forensics) -> None:
