@@ -66,6 +66,21 @@ def read_evidence(path: Path) -> Evidence:
     return Evidence(tuple(records), tuple(sealed), signer)
 
 
+def verify(video: Path, evidence: Path) -> tuple[list[Checked], dict[int, list[SealedEvidence]]]:
+    """Check a video against its evidence file: every signature, digest, link and counter; nothing is opened.
+
+    Returns the operator records with their media, and the sealed evidence by chunk.
+
+    Raises:
+        IntegrityError: anything was changed, swapped, dropped or cut.
+
+    """
+    found = read_evidence(evidence)
+    records = _with_media(found, video.read_bytes())
+    check_chain(records)
+    return records, _by_chunk(found, records)
+
+
 def restored_chunks(video: Path, evidence: Path, identity: Identity) -> Iterator[RestoredChunk]:
     """The restored pictures of each chunk, after everything signed has been checked.
 
@@ -74,12 +89,7 @@ def restored_chunks(video: Path, evidence: Path, identity: Identity) -> Iterator
         NotForMe: the evidence is sealed for somebody else.
 
     """
-    found = read_evidence(evidence)
-    with video.open("rb") as file:
-        data = file.read()
-    records = _with_media(found, data)
-    check_chain(records)
-    by_chunk = _by_chunk(found, records)
+    records, by_chunk = verify(video, evidence)
     start = records[0].body.start
     if start is None:
         raise ChainBroken(f"{evidence.name} doesn't begin with a start")

@@ -15,15 +15,15 @@ from schemas.errors import SealframeError, UsageError
 from streams.cli.output import say
 
 BASE = {
-    "anonymize": "anonymize", "restore-file": "restore_file", "models": "models", "keys": "keys",
+    "anonymize": "anonymize", "restore-file": "restore_file", "verify": "verify", "models": "models", "keys": "keys",
 }
 SERVER = {
     "demo": "demo", "up": "stack", "down": "stack", "status": "stack", "doctor": "stack", "camera": "camera",
-    "push": "push", "worker": "worker", "operator": "operator", "authority": "authority",
+    "push": "push", "worker": "worker", "edge": "edge", "operator": "operator", "authority": "authority",
     "forensic": "forensic", "search": "search", "restore": "restore", "erase": "authority", "log": "log",
     "record": "replay", "replay": "replay", "topics": "replay", "eval": "evaluate",
 }
-MISSING = "Verbs of the stack (up, push, search, ...) come with: pip install 'sealframe[server]'"
+MISSING = "Verbs of the stack (up, push, search, ...) come with: pip install 'sealframe\\[server]'"
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich",

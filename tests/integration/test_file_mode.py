@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import av
+import pytest
+
+from operators.codec import encode
+from operators.fragment import fragment, init_segment
+from tests.support.scenes import FORMAT, crossing, picture
+
+
+def _sealframe(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "streams.cli", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a clip that shows a face, what `anonymize` made of it, and a key."""
+    from skimage import data
+    from skimage.transform import resize
+
+    folder = tmp_path_factory.mktemp("file-mode")
+    face = (resize(data.astronaut()[:256, 96:352], (192, 192)) * 255).astype("uint8")
+    with av.open(str(folder / "in.mp4"), "w") as out:
+        stream = out.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
+        for i in range(40):
+            import numpy as np
+
+            canvas = np.full((240, 320, 3), 120, np.uint8)
+            canvas[24:216, 2 * i : 2 * i + 192] = face
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(canvas, "rgb24")))
+        out.mux(stream.encode(None))
+    recipient = json.loads(_sealframe("keys", "create", folder / "me.key", "--json").stdout)["recipient"]
+    done = _sealframe("anonymize", folder / "in.mp4", folder / "out.mp4", "--evidence", folder / "out.sealed",
+                      "--recipient", recipient, "--quality", "lossless", "--json")
+    assert done.returncode == 0, done.stderr
+    totals = json.loads(done.stdout)
+    assert totals["frames_in"] == totals["frames_out"] == totals["frames_masked"] == 40
+    return folder
+
+
+def _frames(path: Path) -> list[bytes]:
+    with av.open(str(path)) as container:
+        return [frame.to_ndarray().tobytes() for frame in container.decode(video=0)]
+
+
+def test_anonymize_and_restore_lossless_gives_back_the_masked_samples(made: Path) -> None:
+    done = _sealframe("restore-file", made / "out.mp4", "--evidence", made / "out.sealed", "--identity", made / "me.key",
+                      "-o", made / "back.mp4", "--json")
+    assert done.returncode == 0, done.stderr
+    original, public, back = (_frames(made / name) for name in ("in.mp4", "out.mp4", "back.mp4"))
+    assert len(original) == len(public) == len(back) == 40
+    closer = [sum(a != b for a, b in zip(o, r, strict=True)) < sum(a != b for a, b in zip(o, p, strict=True))
+              for o, p, r in list(zip(original, public, back, strict=True))[::8]]
+    assert all(closer)
+
+
+def test_restore_with_another_key_is_not_for_me_and_writes_nothing(made: Path) -> None:
+    _sealframe("keys", "create", made / "other.key")
+    done = _sealframe("restore-file", made / "out.mp4", "--evidence", made / "out.sealed",
+                      "--identity", made / "other.key", "-o", made / "none.mp4")
+    assert (done.returncode, "NotForMe" in done.stderr, (made / "none.mp4").exists()) == (1, True, False)
+
+
+def _flip(data: bytes, at: int) -> bytes:
+    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+
+
+@pytest.mark.parametrize(("name", "change", "error"), [
+    ("out.mp4", lambda d: _flip(d, len(d) // 2), "DigestMismatch"),
+    ("out.mp4", lambda d: d[:-100], "DigestMismatch"),
+    ("out.mp4", lambda d: b"", "DigestMismatch"),
+    ("out.sealed", lambda d: _flip(d, len(d) // 2), "BadSignature"),
+    ("out.sealed", lambda d: d[: len(d) // 2], "MalformedRecord"),
+    ("out.sealed", lambda d: b"SEALFRE9" + d[8:], "MalformedRecord"),
+])
+def test_verify_and_restore_name_what_was_changed(
+    made: Path, tmp_path: Path, name: str, change: Callable[[bytes], bytes], error: str
+) -> None:
+    for part in ("out.mp4", "out.sealed"):
+        data = (made / part).read_bytes()
+        (tmp_path / part).write_bytes(change(data) if part == name else data)
+    for verb in (("verify",), ("restore-file",)):
+        more = ("--identity", made / "me.key", "-o", tmp_path / "x.mp4") if verb == ("restore-file",) else ()
+        done = _sealframe(*verb, tmp_path / "out.mp4", "--evidence", tmp_path / "out.sealed", *more)
+        assert done.returncode == 1 and error in done.stderr
+    assert not (tmp_path / "x.mp4").exists()
+
+
+def test_verify_an_untouched_pair_holds(made: Path) -> None:
+    done = _sealframe("verify", made / "out.mp4", "--evidence", made / "out.sealed", "--json")
+    assert done.returncode == 0 and json.loads(done.stdout)["holds"] is True
+
+
+def _change_of_size(folder: Path) -> Path:
+    """A raw stream whose pictures become larger halfway."""
+    from dataclasses import replace
+
+    path = folder / "grows.h264"
+    small = encode([picture(p) for p in crossing(5)], range(5), FORMAT)
+    wide = replace(FORMAT, width=320, height=224)
+    from operators.pixels import blank
+
+    large = encode([blank(320, 224)] * 5, range(5), wide)
+    path.write_bytes(b"".join(unit.data for unit in (*small, *large)))
+    return path
+
+
+@pytest.mark.parametrize("content", [b"", b"not a video at all" * 100, init_segment(FORMAT)])
+def test_anonymize_what_is_no_video_says_so_and_leaves_nothing(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "in.mp4").write_bytes(content)
+    done = _sealframe("anonymize", tmp_path / "in.mp4", tmp_path / "out.mp4")
+    assert done.returncode == 1 and "SourceError" in done.stderr and "Traceback" not in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["in.mp4"]
+
+
+def test_anonymize_a_change_of_size_says_where(tmp_path: Path) -> None:
+    done = _sealframe("anonymize", _change_of_size(tmp_path), tmp_path / "out.mp4")
+    assert done.returncode == 1 and "5 frames" in done.stderr and not (tmp_path / "out.mp4").exists()
+
+
+def test_anonymize_wrong_use_is_exit_code_2(tmp_path: Path) -> None:
+    fine = encode([picture([])] * 3, range(3), FORMAT)
+    (tmp_path / "in.mp4").write_bytes(init_segment(FORMAT) + fragment(fine, 3, 1, FORMAT))
+    for wrong in (("--quality", "best"), ("--evidence", tmp_path / "x"), ("--preset", "warp"), ("--nonsense",)):
+        assert _sealframe("anonymize", tmp_path / "in.mp4", tmp_path / "out.mp4", *wrong).returncode == 2
