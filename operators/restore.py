@@ -68,8 +68,8 @@ def looks_bare(fetched: Plane, original: Plane, mask: Mask) -> bool:
     inner = np.kron(mask[rect.top : rect.bottom, rect.left : rect.right], np.ones((BLOCK, BLOCK), np.uint8))
     a, b = (_detail(np.ascontiguousarray(plane[region])) for plane in (fetched, original))
     # Only samples whose neighbours are all in the mask: what lies beyond it differs anyway.
-    inner = cv2.erode(np.ascontiguousarray(inner[: a.shape[0], : a.shape[1]]), np.ones((5, 5)), borderValue=0)
-    a, b = a[inner > 0], b[inner > 0]
+    core = cv2.erode(np.ascontiguousarray(inner[: a.shape[0], : a.shape[1]]), np.ones((5, 5)), borderValue=0) > 0
+    a, b = a[core], b[core]
     energy = float(np.dot(b, b))
     if not b.size or energy / b.size < MIN_DETAIL:
         return False

@@ -101,14 +101,18 @@ def _parse(message: Any, data: bytes) -> Any:
     return message
 
 
-@cache
-def _message_of(kind: type) -> type[Message]:
+def _message_of(kind: Any) -> type[Message]:
     names = {r.PlacedRegions: "RegionSet", r.PieceUnit: "CodedUnit"}
     return typing.cast(type[Message], getattr(pb, names.get(kind, kind.__name__)))
 
 
+def _fields(kind: Any) -> tuple[tuple[str, Any], ...]:
+    known: tuple[tuple[str, Any], ...] = _hints(kind)
+    return known
+
+
 @cache
-def _fields(kind: type) -> tuple[tuple[str, Any], ...]:
+def _hints(kind: Any) -> tuple[tuple[str, Any], ...]:
     hints = typing.get_type_hints(kind)
     return tuple((field.name, hints[field.name]) for field in dataclasses.fields(kind))
 
@@ -131,10 +135,10 @@ def _to_message(value: Any) -> Any:
     return message
 
 
-def _from_message(kind: type[T], message: Any) -> T:
+def _from_message(kind: Any, message: Any) -> Any:
     special = _READERS.get(kind)
     if special:
-        return typing.cast(T, special(message))
+        return special(message)
     try:
         return kind(**{name: _read(hint, message, name) for name, hint in _fields(kind)})
     except (ValueError, ZeroDivisionError) as error:

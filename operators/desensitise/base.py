@@ -15,7 +15,10 @@ class Method(Protocol):
     samples to undo a method.
     """
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What policies call it."""
+        ...
 
     def prepare(self, region: Planes) -> bytes:
         """The appearance of a track from its region in the first frame that shows it."""

@@ -45,7 +45,11 @@ def demo(
     HOME.mkdir(mode=0o711, parents=True)
     shutil.copytree(MODELS, HOME / "models")
     began = time.monotonic()
-    tell = (lambda _: None) if as_json else (lambda what: say(f"[dim]{time.monotonic() - began:5.1f} s[/dim]  {what}"))
+
+    def tell(what: str) -> None:
+        if not as_json:
+            say(f"[dim]{time.monotonic() - began:5.1f} s[/dim]  {what}")
+
     try:
         stack.up(tell)
         tell("filming")

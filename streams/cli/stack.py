@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -59,7 +60,7 @@ def status(home: Home = HOME, as_json: AsJson = False) -> None:
 
 def doctor(home: Home = HOME, as_json: AsJson = False) -> None:
     """Check what the stack needs on this machine, and say what to do about what is missing."""
-    checks = {
+    checks: dict[str, Callable[[], str]] = {
         "python": lambda: _say(sys.version_info[:2] == (3, 11), "3.11", "Python 3.11 is needed"),
         "java": lambda: f"{find_java().version}",
         "kafka": kafka_version,

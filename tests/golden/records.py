@@ -20,7 +20,8 @@ SIGNED = r.Signed(b"body", b"signer", b"s" * 64)
 REGION = Region(7, "face", (1.5, 2.0, 30.25, 40.0), 0.75, "detected", tuple(float(i) for i in range(10)))
 COUNT = r.EvidenceCount("city-faces", 3, 2)
 CHUNK = FrameChunk("gate-1", "gate-1-1700000000000-0badcafe", 4, 100, 1_700_000_004_000, FORMAT, "h264",
-                   (CodedUnit(-3600, b"\x00\x00\x01\x65idr"), CodedUnit(3600, b"\x00\x00\x01\x41p")), 7200, True, 2, b"a")
+                   (CodedUnit(-3600, b"\x00\x00\x01\x65idr"), CodedUnit(3600, b"\x00\x00\x01\x41p")),
+                   7200, True, 2, b"a")
 TOPIC_RECORDS: dict[str, Any] = {
     "raw_chunk": SIGNED,
     "regions": r.PlacedRegions(

@@ -52,8 +52,8 @@ def _frames(path: Path) -> list[bytes]:
 
 
 def test_anonymize_and_restore_lossless_gives_back_the_masked_samples(made: Path) -> None:
-    done = _sealframe("restore-file", made / "out.mp4", "--evidence", made / "out.sealed", "--identity", made / "me.key",
-                      "-o", made / "back.mp4", "--json")
+    done = _sealframe("restore-file", made / "out.mp4", "--evidence", made / "out.sealed",
+                      "--identity", made / "me.key", "-o", made / "back.mp4", "--json")
     assert done.returncode == 0, done.stderr
     original, public, back = (_frames(made / name) for name in ("in.mp4", "out.mp4", "back.mp4"))
     assert len(original) == len(public) == len(back) == 40
