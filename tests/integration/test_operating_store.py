@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import resource
+import shutil
+import subprocess
 from dataclasses import replace
 
 import pytest
@@ -212,6 +215,30 @@ def test_full_disk_refuses_the_batch_and_keeps_what_was_stored(store, index):
     assert index.video(made.video_id).chunks == 1
     _put(store, *made.records)
     assert _file(store, made) == _media(made.records) and index.video(made.video_id).fault == ""
+
+
+@pytest.fixture
+def volume(tmp_path):
+    """A volume of 50 MB."""
+    folder = tmp_path / "volume"
+    folder.mkdir()
+    if os.geteuid() or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=50m", "tmpfs", str(folder)]).returncode:
+        pytest.skip("mounting a small volume needs root")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_full_volume_refuses_what_does_not_fit_and_takes_it_once_there_is_room(operator_database, volume):
+    made, opened = video(4), Store(operator_database, volume / "video")
+    _put(opened, *made.records[:2])
+    (volume / "filler").write_bytes(bytes(shutil.disk_usage(volume).free - len(made.records[2].media) // 2))
+    with pytest.raises(ServiceUnavailable):
+        _put(opened, *made.records[2:])
+    assert Index(operator_database, opened.folder).video(made.video_id).chunks == 1
+    (volume / "filler").unlink()
+    _put(opened, *made.records)
+    assert _file(opened, made) == _media(made.records)
+    opened.close()
 
 
 def test_torn_tail_is_cut_at_the_start(operator_database, tmp_path):
