@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -10,9 +12,14 @@ from rich.table import Table
 
 from schemas.errors import UsageError
 from streams.cli.output import console, say
-from streams.evaluate import files
-from streams.evaluate.report import report, table, write
+from streams.evaluate import files, latency, memory, stage
+from streams.evaluate import stack as whole
+from streams.evaluate.report import Figure, report, table, write
 
+PICTURES = Path(".sealframe/pictures")
+Models = Annotated[Path, typer.Option(help="converted models, as `sealframe models setup` makes them")]
+MODELS = Path(".sealframe/models")
+Out = Annotated[Path | None, typer.Option("--json", help="write the report to this file")]
 app = typer.Typer(no_args_is_help=True, help="Measure again what the documents claim; see FIGURES.md.")
 
 
@@ -37,5 +44,67 @@ def eval_files(
     console.print(table(f"eval files ({quality})", figures))
     if out:
         write(out, report(f"files-{quality}", figures))
+    if any(figure.holds is False for figure in figures):
+        raise typer.Exit(1)
+
+
+@app.command("stack")
+def eval_stack(
+    data: Annotated[Path, typer.Option(help="folder with clips, searched through", exists=True, file_okay=False)],
+    out: Out = None,
+    models: Models = MODELS,
+) -> None:
+    """Every clip the whole way over broker and platforms; then its disk, searched for bare pictures."""
+    if not files.clips(data):
+        raise UsageError(f"{data} holds no video ({', '.join(files.SUFFIXES)})")
+    with stage.fresh_stack(models, _tell) as stack:
+        figures, results = whole.evaluate(stack, data, _tell)
+    rows = Table("clip", "chunks", "frames", "times wrong", "samples", "public", "evidence", "seconds", title="clips")
+    for r in results:
+        rows.add_row(r.name, str(r.chunks), f"{r.frames_recorded}/{r.frames_in}", str(r.times_wrong),
+                     f"{r.totals.samples_equal:,}/{r.totals.samples:,}", f"{r.totals.public_bytes:,}",
+                     f"{r.totals.evidence_bytes:,}", f"{r.seconds:.1f}")
+    console.print(rows)
+    _finish("stack", figures, out)
+
+
+@app.command("latency")
+def eval_latency(
+    seconds: Annotated[float, typer.Option(help="at least so long, to the end of a turn of 9 s", min=1)] = 60.0,
+    out: Out = None,
+    models: Models = MODELS,
+    pictures: Annotated[Path, typer.Option(help="pictures of the demo's people")] = PICTURES,
+) -> None:
+    """One 640x360 camera at 25 frames a second and real time: from push to a consumer of the operator's topic."""
+    with tempfile.TemporaryDirectory() as scratch, stage.fresh_stack(models, _tell) as stack:
+        _tell("filming")
+        [clip] = stage.cameras(pictures, Path(scratch), width=640, height=360, count=1)
+        figures = latency.evaluate(stack, {"camera-1": clip}, seconds)
+    _finish("latency", figures, out)
+
+
+@app.command("memory")
+def eval_memory(
+    minutes: Annotated[float, typer.Option(help="how long to film", min=0.2)] = 10.0,
+    out: Out = None,
+    models: Models = MODELS,
+    pictures: Annotated[Path, typer.Option(help="pictures of the demo's people")] = PICTURES,
+) -> None:
+    """Two looping 720p cameras at real time: memory of the worker's process, and whether it keeps up."""
+    with tempfile.TemporaryDirectory() as scratch, stage.fresh_stack(models, _tell) as stack:
+        _tell("filming")
+        clips = stage.cameras(pictures, Path(scratch), width=1280, height=720, count=2)
+        figures = memory.evaluate(stack, {f"camera-{n}": clip for n, clip in enumerate(clips, 1)}, minutes)
+    _finish("memory", figures, out)
+
+
+def _tell(what: str) -> None:
+    say(f"  {what}")
+
+
+def _finish(suite: str, figures: Sequence[Figure], out: Path | None) -> None:
+    console.print(table(f"eval {suite}", figures))
+    if out:
+        write(out, report(suite, figures))
     if any(figure.holds is False for figure in figures):
         raise typer.Exit(1)

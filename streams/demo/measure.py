@@ -80,24 +80,32 @@ def chunks(
 
 
 def add(totals: Totals, seen: Seen, truth: Truth | None, crf: int, preset: str) -> None:
-    """Count one chunk."""
+    """Count one chunk, also against encoding it unmasked and against the truth."""
+    add_restored(totals, seen)
     chunk, body = seen.chunk, seen.body
-    totals.frames_in += len(chunk.units)
-    totals.frames_out += len(seen.public)
-    totals.original_bytes += sum(len(unit.data) for unit in chunk.units)
-    totals.public_bytes += body.media_bytes
     units = encode(seen.original, chunk.pts, chunk.format, crf=crf, preset=preset)
     totals.unmasked_bytes += body.media_bytes if body.passed else sum(len(unit.data) for unit in units)
     unmasked = decode_units(units, "h264", chunk.format.width, chunk.format.height)
     masks = unpack_masks(body.masks, len(seen.public), chunk.format)
     for i, mask in enumerate(masks):
         inside, outside = pixels.sample_masks(mask, chunk.format), pixels.sample_masks(~mask, chunk.format)
-        totals.inside = _sum(totals.inside, seen.restored[i], seen.original[i], inside)
         if not body.passed:
             totals.outside = _sum(totals.outside, seen.public[i], seen.original[i], outside)
             totals.outside_unmasked = _sum(totals.outside_unmasked, unmasked[i], seen.original[i], outside)
         if truth is not None:
             _count_faces(totals, truth, chunk.first_frame + i, inside[0])
+
+
+def add_restored(totals: Totals, seen: Seen) -> None:
+    """Count one chunk: frames, bytes, restored blocks against the original and against the sealed pieces."""
+    totals.frames_in += len(seen.chunk.units)
+    totals.frames_out += len(seen.public)
+    totals.original_bytes += sum(len(unit.data) for unit in seen.chunk.units)
+    totals.public_bytes += seen.body.media_bytes
+    masks = unpack_masks(seen.body.masks, len(seen.public), seen.chunk.format) if seen.body.masks else ()
+    for i, mask in enumerate(masks):
+        inside = pixels.sample_masks(mask, seen.chunk.format)
+        totals.inside = _sum(totals.inside, seen.restored[i], seen.original[i], inside)
     _compare_pieces(totals, seen)
 
 

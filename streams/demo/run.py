@@ -93,9 +93,9 @@ class Demo:
         """Push, wait, search, restore, measure."""
         self.tell("pushing")
         with ThreadPoolExecutor(len(shots)) as pool:
-            filmed = list(pool.map(self._push, shots))
+            filmed = list(pool.map(self.push, shots))
         self.tell("waiting for both platforms")
-        records = {one.video_id: self._arrived(one) for one in filmed}
+        records = {one.video_id: self.arrived(one) for one in filmed}
         found: dict[str, Any] = {}
         if cast is not None:
             self.tell("searching")
@@ -111,7 +111,8 @@ class Demo:
         self.operator.close()
         self.database.close()
 
-    def _push(self, shot: Shot) -> Filmed:
+    def push(self, shot: Shot) -> Filmed:
+        """Enrol the camera and push its video; raises SealframeError if that changes its format."""
         self.stack.enrol_camera(shot.camera_id)
         principal, kept = f"camera-{shot.camera_id}", Filmed(shot, [])
 
@@ -130,9 +131,9 @@ class Demo:
             raise SealframeError(f"{shot.path.name} changes its format on the way: the demo takes one format")
         return kept
 
-    def _arrived(self, filmed: Filmed) -> list[Checked]:
+    def arrived(self, filmed: Filmed, seconds: float = ARRIVAL_SECONDS) -> list[Checked]:
         """The video's checked records, once its end and all its evidence are there."""
-        end = time.monotonic() + ARRIVAL_SECONDS
+        end = time.monotonic() + seconds
         while time.monotonic() < end:
             records = [self._checked(record) for record in self._records(filmed.video_id)]
             if records and records[-1].body.end is not None:
@@ -140,7 +141,7 @@ class Demo:
                 if self._stored(filmed.video_id) >= sum(expected.values()):
                     return records
             time.sleep(0.2)
-        raise ServiceUnavailable(f"{filmed.video_id} didn't arrive within {ARRIVAL_SECONDS:.0f} s; see the logs in "
+        raise ServiceUnavailable(f"{filmed.video_id} didn't arrive within {seconds:.0f} s; see the logs in "
                                  f"{self.stack.home / 'run'}")
 
     def _records(self, video_id: str) -> list[OperatorRecord]:
@@ -191,14 +192,15 @@ class Demo:
             row = db.execute("SELECT tracks FROM subjects WHERE subject_id = %s", (subject,)).fetchone()
         tracks = set(row[0]) if row else set()
         seq = next(c.chunk_seq for c in one.originals if c.first_frame <= int(number) < c.first_frame + len(c.units))
-        reader, store = self._reader()
+        reader, store = self.reader()
         with store, self.database.connection() as db:
             mappings = reader.chunk(db, video_id, seq).mappings
         boxes = [r.box for m in mappings if m.track in tracks for r in m.regions if r.frame_no == int(number)]
         truth = one.shot.truth.track(label).get(int(number))
         return truth is not None and any(_overlap(box, truth) > 0.3 for box in boxes)
 
-    def _reader(self) -> tuple[Any, Any]:
+    def reader(self) -> tuple[Any, Any]:
+        """The authority's way to its evidence, and the key store to close afterwards."""
         home = self.stack.home
         return measure.open_reader(self.authority, home / "keystore" / self.authority,
                                    home / "secrets" / self.authority, home / "authority" / self.authority)
@@ -220,7 +222,7 @@ class Demo:
         self, filmed: Sequence[Filmed], records: dict[str, list[Checked]], found: dict[str, Any]
     ) -> measure.Totals:
         totals, drawn = measure.Totals(), False
-        reader, store = self._reader()
+        reader, store = self.reader()
         subject_video = str(found.get("restored", "")).rpartition("/")[0]
         with store:
             for one in filmed:

@@ -1,7 +1,7 @@
 """`sealframe eval files`: file mode over every clip of a folder, and what it costs.
 
-For each clip: frames and times out against the chunks that the source gave; pieces opened against the sealed samples and
-the original; what lies outside the masks against encoding the unmasked original at the same settings; bytes.
+For each clip: frames and times out against the chunks that the source gave; pieces opened against the sealed samples
+and the original; what lies outside the masks against encoding the unmasked original at the same settings; bytes.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def run_clip(path: Path, quality: str) -> ClipResult:
         result.frames_in, result.chunks, result.passed = totals.frames_in, totals.chunks, totals.chunks_passed
         result.masked_frames, result.original_bytes = totals.masked_frames, totals.original_bytes
         result.public_bytes, result.evidence_bytes = totals.public_bytes, totals.evidence_bytes
-        result.frames_out, result.times_wrong = _compare_times(out, originals)
+        result.frames_out, result.times_wrong = compare_times(out, originals)
         media = out.read_bytes()
         for chunk, restored in zip(originals, restored_chunks(out, sealed, identity), strict=True):
             _compare(result, chunk, restored, media, policy.crf, policy.preset)
@@ -105,7 +105,7 @@ def _kept(chunks: Iterator[FrameChunk], originals: list[FrameChunk]) -> Iterator
         yield chunk
 
 
-def _compare_times(out: Path, originals: Sequence[FrameChunk]) -> tuple[int, int]:
+def compare_times(out: Path, originals: Sequence[FrameChunk]) -> tuple[int, int]:
     """Frames that another reader (FFmpeg) finds in the file, and how many of them are over 1 ms off."""
     origin = originals[0].pts[0]
     wanted = [float((pts - origin) * chunk.format.time_base) for chunk in originals for pts in chunk.pts]

@@ -1,0 +1,88 @@
+"""What the suites of the stack share: a fresh stack that ends with them, generated cameras, and what the CPU did."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+
+from infra.settings import load
+from schemas.errors import ConfigError
+from streams.demo.cast import demo_cast
+from streams.demo.compose import compose
+from streams.demo.pictures import people
+from streams.evaluate.report import Figure
+from streams.setup import detector
+from streams.stack import Stack
+
+Tell = Callable[[str], None]
+
+
+@contextmanager
+def fresh_stack(models: Path, tell: Tell) -> Iterator[Stack]:
+    """A stack in a home of its own, up with all security on; ended and removed afterwards.
+
+    Raises:
+        ConfigError: the converted models aren't there.
+        ServiceUnavailable: a service doesn't come up.
+
+    """
+    if not models.is_dir():
+        raise ConfigError("the converted models are missing: run `sealframe models setup`")
+    home = Path(tempfile.mkdtemp(prefix="sealframe-eval-"))
+    home.chmod(0o711)
+    stack = Stack(load(home=home / "stack"))
+    try:
+        stack.home.mkdir(mode=0o711)
+        shutil.copytree(models, stack.home / "models")
+        stack.up(tell)
+        yield stack
+    finally:
+        stack.down()
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def cameras(pictures: Path, folder: Path, *, width: int, height: int, count: int, seed: int = 1) -> list[Path]:
+    """Up to two generated clips of 9 s at 25 frames a second with three to five people each, GOPs of 1 s.
+
+    Raises:
+        ConfigError: the pictures aren't there.
+
+    """
+    scale, find, paths = height / 360, detector().detect, []
+    for scene in demo_cast(people(pictures), seed).scenes[:count]:
+        scene = replace(scene, face_width=(scene.face_width[0] * scale, scene.face_width[1] * scale))
+        paths.append(folder / f"{scene.camera_id}.mp4")
+        compose(
+            scene.people, paths[-1], detect=find, seed=scene.seed, seconds=scene.seconds, width=width, height=height,
+            face_width=scene.face_width,
+        )
+    return paths
+
+
+class Meter:
+    """CPU time of the worker and of the whole machine since it was made; one core is 1."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._worker = psutil.Process(stack.status()["worker"])
+        self._began = self._read()
+
+    def figures(self) -> list[Figure]:
+        """Cores that the worker used, and all processes together: others' load shows in what was timed."""
+        seconds, worker, machine = (now - then for now, then in zip(self._read(), self._began, strict=True))
+        cores = psutil.cpu_count() or 1
+        return [
+            Figure("worker_cores", worker / seconds, "cores", "<=", None, round(seconds), "CPU time of the worker"),
+            Figure("machine_cores", machine / seconds, "cores", "<=", None, round(seconds),
+                   f"of {cores}, with all that ran beside"),
+        ]
+
+    def _read(self) -> tuple[float, float, float]:
+        worker, machine = self._worker.cpu_times(), psutil.cpu_times()
+        return time.monotonic(), worker.user + worker.system, sum(machine) - machine.idle - machine.iowait
