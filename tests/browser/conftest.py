@@ -1,0 +1,98 @@
+"""A browser for the session, and what it looks at: folders over plain HTTP, apps over plain HTTP on loopback."""
+
+from __future__ import annotations
+
+import http.server
+import os
+import re
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+
+import pytest
+import uvicorn
+from fastapi import FastAPI
+
+from tests.support import services
+from tests.support.webdriver import Browser, browser
+
+
+class _Files(http.server.SimpleHTTPRequestHandler):
+    """Files of a folder; one byte range a request, without which no browser seeks over HTTP."""
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
+        path = Path(self.translate_path(self.path))
+        if asked is None or not path.is_file():
+            return super().do_GET()
+        data, first = path.read_bytes(), int(asked[1])
+        last = min(int(asked[2] or len(data) - 1), len(data) - 1)
+        self.send_response(206)
+        self.send_header("Content-Type", self.guess_type(str(path)))
+        self.send_header("Content-Range", f"bytes {first}-{last}/{len(data)}")
+        self.send_header("Content-Length", str(last + 1 - first))
+        self.end_headers()
+        self.wfile.write(data[first : last + 1])
+
+
+class _Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A browser hangs up in the middle of an answer when it seeks."""
+
+
+@contextmanager
+def _folder(folder: Path) -> Iterator[str]:
+    server = _Server(("127.0.0.1", 0), partial(_Files, directory=str(folder)))
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@contextmanager
+def _app(app: FastAPI) -> Iterator[str]:
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, ws="none", timeout_graceful_shutdown=2))
+    thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+    thread.start()
+    deadline = time.monotonic() + 15
+    while not server.started:
+        assert thread.is_alive() and time.monotonic() < deadline, "the app's server didn't start"
+        time.sleep(0.01)
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(10)
+        listener.close()
+
+
+@pytest.fixture(scope="session")
+def window() -> Iterator[Browser]:
+    """A headless Chromium. A missing one skips, and fails where services are required and root can install it."""
+    missing = [name for name in ("chromium", "chromedriver") if shutil.which(name) is None]
+    if missing and os.geteuid() == 0:
+        services.unavailable(f"no {' and no '.join(missing)}: run infra/test-packages.sh")
+    with browser() as opened:
+        yield opened
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[Path | FastAPI], str]]:
+    """Serve a folder or an app until the test's end; gives its address."""
+    with ExitStack() as running:
+        yield lambda what: running.enter_context(_app(what) if isinstance(what, FastAPI) else _folder(what))
