@@ -135,6 +135,7 @@ class Pipeline:
         state = _after(state, chunk, digest(body), parts, used)
         drafts = tuple(_draft(chunk, digest(body), body_counts, parts) for body_counts in _sent(record[1].evidence))
         state, closing = self._close(state, chunk)
+        self._forget(chunk)
         return state, Outgoing(
             (*opening, record[0], *closing), drafts, _alarms(chunk, regions), (_events(chunk, regions),)
         )
@@ -155,6 +156,13 @@ class Pipeline:
             except ConfigError:
                 found[index] = None
         return _Examined(key, decoded, found, looked.cuts)  # type: ignore[arg-type]
+
+    def _forget(self, chunk: FrameChunk) -> None:
+        """Keep no picture longer than the look-ahead needs it."""
+        key = _key(chunk)
+        left = tuple(kept for kept in self._examined.pop(chunk.camera_id, ()) if kept.key != key)
+        if left:
+            self._examined[chunk.camera_id] = left
 
     def _decoded(self, chunk: FrameChunk) -> DecodedChunk:
         key = _key(chunk)

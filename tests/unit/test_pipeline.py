@@ -5,12 +5,14 @@ from dataclasses import replace
 import pytest
 
 from operators.desensitise.policy import Policy
+from operators.masks import unpack_masks
 from operators.pipeline import Pipeline, seal_draft
 from operators.seal import Identity
 from operators.sign import SigningKey, check, digest
 from schemas.codec import decode, encode, pack
 from schemas.errors import ClockJump, ConfigError, MalformedRecord
 from schemas.records import CUSTODIAN, OperatorBody, SealedEvidence
+from schemas.regions import Detections
 from schemas.state import MAX_STATE_BYTES, CameraState
 from tests.support.scenes import chunk, crossing, regions
 
@@ -119,3 +121,35 @@ def test_seal_draft_opens_for_its_recipient_and_is_signed() -> None:
 def test_policy_with_a_wrong_value_is_refused(change: dict[str, object]) -> None:
     with pytest.raises(ConfigError):
         replace(POLICY, **change)  # type: ignore[arg-type]
+
+
+def test_step_keeps_only_the_chunk_it_looked_ahead_to() -> None:
+    pipeline = Pipeline(POLICY, NoFaces(), KEY)  # type: ignore[arg-type]
+    first, second = chunk([[]] * 4, 0), chunk([[]] * 4, 1, end=True)
+    state, _ = pipeline.step(CameraState(), first, second)
+    assert [kept.decoded.chunk.chunk_seq for kept in pipeline._examined["cam"]] == [1]
+    pipeline.step(state, second, None)
+    assert not pipeline._examined
+
+
+class NoFaces:
+    """A detector that looks and finds nobody."""
+
+    def detect_planes(self, planes: object, video: object, size: int) -> Detections:
+        return Detections.none("face")
+
+
+class Blind:
+    """A detector that fails."""
+
+    def detect_planes(self, planes: object, video: object, size: int) -> Detections:
+        raise ConfigError("the network answers with values that aren't numbers")
+
+
+def test_step_with_a_failing_detector_masks_every_frame_whole() -> None:
+    pipeline = Pipeline(POLICY, Blind(), KEY)  # type: ignore[arg-type]
+    clip = chunk([[]] * 4, 0, end=True)
+    _, out = pipeline.step(CameraState(), clip, None)
+    body = decode(OperatorBody, out.operator[1].signed.body).chunk
+    assert body and all(mask.all() for mask in unpack_masks(body.masks, 4, clip.format))
+    assert {draft.authority for draft in out.evidence} == {CUSTODIAN} and out.alarms
