@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from infra.memory import return_freed_memory
 from infra.recipients import read_recipient
 from infra.settings import load
 from schemas.errors import UsageError
@@ -32,6 +33,7 @@ def worker(
     """
     if part not in PARTS:
         raise UsageError(f"--part is one of {', '.join(PARTS)}")
+    return_freed_memory()
     settings = load(home=home)
     stack = Stack(settings)
     setup = WorkerSetup(
