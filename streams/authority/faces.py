@@ -1,12 +1,13 @@
 """Faces out of evidence: blank pictures with the sealed pieces in their places, best views of tracks, their vectors.
 
-Pixels live in memory only. A view is used only where the track's own pieces cover the face: blocks that two tracks
-claim may show somebody else.
+Pixels live in memory only. A view is used only where the track's pieces cover the face and no other face reaches into
+it: blocks that two tracks claim may show somebody else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -20,7 +21,7 @@ from operators.detect.picture import crop_rgb
 from operators.embed import CHIP, FaceEmbedder, align
 from operators.pieces import block_mask, canvases
 from operators.quality import quality
-from schemas.errors import MalformedRecord, UsageError
+from schemas.errors import IntegrityError, MalformedRecord, PoisonError, UsageError
 from schemas.frames import BLOCK, Plane, Planes, VideoFormat
 from schemas.records import MappedRegion, Piece, TrackMapping
 from schemas.regions import Array
@@ -30,11 +31,18 @@ MIN_WIDTH = 30.0
 LARGE = 200.0
 """Width from which a larger face gains nothing: the chip has 150 pixels."""
 MIN_COVERED = 0.9
-VIEWS = 3
+MAX_SHARED = 0.1
+"""Share of a face's box that another face may cover: more may be somebody else's features."""
+LOOKS, VIEWS = 6, 3
+"""How many promising frames of a chunk are looked at, and how many of them are averaged."""
 MARGIN = 0.6
 MAX_PROBE_SIDE = 4096
+ASIDE = 8.0
+"""How little a face counts at the side of a picture: in a corner of it 1/5 of its area."""
 
 Rgb = npt.NDArray[np.uint8]
+OpenPiece = tuple[Piece, Sequence[Planes]]
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,7 +76,7 @@ class Faces:
         return self._embedder.embed(chips)
 
     def probe(self, picture: bytes) -> Probe:
-        """The largest face of an encoded picture (JPEG, PNG, ...).
+        """The face of an encoded picture (JPEG, PNG, ...) that is largest and nearest to its middle.
 
         Raises:
             UsageError: not a picture, or one without a face that can be read.
@@ -84,7 +92,8 @@ class Faces:
         if not len(found.boxes):
             raise UsageError("no face is found in the picture")
         sizes = (found.boxes[:, 2:] - found.boxes[:, :2]) / scale
-        best = int(sizes.prod(1).argmax())
+        middle = (found.boxes[:, :2] + found.boxes[:, 2:]) / 2 / (small.shape[1], small.shape[0]) - 0.5
+        best = int((sizes.prod(1) / (1 + ASIDE * (middle**2).sum(1))).argmax())
         try:
             chip = align(rgb, found.landmarks[best] / scale)
         except MalformedRecord as error:
@@ -93,20 +102,16 @@ class Faces:
 
 
 def blank_frame(
-    pieces: Sequence[Piece], opened: Mapping[int, Sequence[Planes]], frame_no: int, video: VideoFormat | None = None
+    opened: Sequence[OpenPiece], frame_no: int, video: VideoFormat | None = None
 ) -> tuple[Planes, pixels.Mask, VideoFormat] | None:
     """A blank picture with the blocks of these pieces in their places, which blocks those are, and its format.
 
-    `opened`: canvases by index of the piece. Without `video` the picture ends with the last block and is read as
-    limited range. None where no piece has this frame.
-
-    Raises:
-        MalformedRecord: a piece reaches over the picture's edge.
-
+    Without `video` the picture ends with the last block and is read as limited range. None where no piece has this
+    frame, or one reaches over the picture's edge.
     """
     placed = [
-        (piece, place, opened[index][at])
-        for index, piece in enumerate(pieces)
+        (piece, place, planes[at])
+        for piece, planes in opened
         for at, place in enumerate(piece.frames) if place.frame_no == frame_no
     ]
     if not placed:
@@ -121,7 +126,7 @@ def blank_frame(
         own = block_mask(place, piece)
         rect = pixels.BlockRect(place.row, place.column, place.row + own.shape[0], place.column + own.shape[1])
         if rect.bottom > shown.shape[0] or rect.right > shown.shape[1]:
-            raise MalformedRecord("a piece reaches over the picture's edge")
+            return None
         mask = pixels.no_blocks(video)
         mask[rect.top : rect.bottom, rect.left : rect.right] = own
         height, width = video.height - rect.top * BLOCK, video.width - rect.left * BLOCK
@@ -133,16 +138,30 @@ def blank_frame(
     return picture, shown, video
 
 
-def best_view(mapping: TrackMapping, pieces: Sequence[Piece], video: VideoFormat | None = None) -> View | None:
-    """The best of a track's few most promising views in a chunk, from pieces that only this track claims.
+def open_all(pieces: Iterable[Piece]) -> list[OpenPiece]:
+    """Pieces with their canvases; one that doesn't hold is left out."""
+    opened = []
+    for piece in pieces:
+        try:
+            opened.append((piece, canvases(piece)))
+        except (PoisonError, IntegrityError) as error:
+            log.warning("a piece of tracks %s can't be indexed: %s", list(piece.tracks), type(error).__name__)
+    return opened
 
-    Raises:
-        DigestMismatch, UndecodableChunk, MalformedRecord: a piece that doesn't hold.
 
+def best_views(
+    mapping: TrackMapping, faces: Sequence[TrackMapping], opened: Sequence[OpenPiece], video: VideoFormat | None = None
+) -> tuple[View, ...]:
+    """The few best views of a track in a chunk, best first; `faces`: all faces of the chunk.
+
+    From pieces that this track claims, alone or with others: frames in which another face reaches into its box are
+    left out.
     """
-    opened = {index: canvases(piece) for index, piece in enumerate(pieces)}
-    views = [_view(mapping.track, region, pieces, opened, video) for region in promising(mapping)[:VIEWS]]
-    return max((view for view in views if view is not None), key=lambda view: view.quality, default=None)
+    own = [(piece, planes) for piece, planes in opened if mapping.track in piece.tracks]
+    others = [region for other in faces if other.track != mapping.track for region in other.regions]
+    free = [r for r in promising(mapping) if not any(_reaches_into(other, r) for other in others)]
+    views = [view for region in free[:LOOKS] if (view := _view(mapping.track, region, own, video)) is not None]
+    return tuple(sorted(views, key=lambda view: (-view.quality, view.frame_no))[:VIEWS])
 
 
 def promising(mapping: TrackMapping) -> list[MappedRegion]:
@@ -160,10 +179,9 @@ def width_of(region: MappedRegion) -> float:
 
 
 def _view(
-    track: int, region: MappedRegion, pieces: Sequence[Piece], opened: Mapping[int, Sequence[Planes]],
-    video: VideoFormat | None,
+    track: int, region: MappedRegion, opened: Sequence[OpenPiece], video: VideoFormat | None
 ) -> View | None:
-    built = blank_frame(pieces, opened, region.frame_no, video)
+    built = blank_frame(opened, region.frame_no, video)
     if built is None:
         return None
     picture, shown, video = built
@@ -180,6 +198,14 @@ def _view(
         return None
     worth = quality(region.box, points, region.score, _luma(picture, region, video)) * covered
     return View(track, region.frame_no, worth, chip)
+
+
+def _reaches_into(other: MappedRegion, region: MappedRegion) -> bool:
+    if other.frame_no != region.frame_no or len(other.box) != 4:
+        return False
+    (a1, b1, a2, b2), (x1, y1, x2, y2) = other.box, region.box
+    width, height = min(a2, x2) - max(a1, x1), min(b2, y2) - max(b1, y1)
+    return width > 0 and height > 0 and width * height > MAX_SHARED * (x2 - x1) * (y2 - y1)
 
 
 def _luma(picture: Planes, region: MappedRegion, video: VideoFormat) -> Plane:

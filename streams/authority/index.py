@@ -6,7 +6,6 @@ Subjects are the second mapping: restored video to person. They are merged again
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
@@ -16,17 +15,15 @@ import numpy as np
 
 from operators.embed import SURE
 from operators.subjects import Subject, TrackSighting, merge_spans, merge_tracks
-from schemas.errors import IntegrityError, PoisonError
 from schemas.frames import VideoFormat
 from schemas.records import Piece, SealedEvidence, TrackMapping
 from schemas.regions import Array
 from streams.authority import store
-from streams.authority.faces import MIN_WIDTH, Faces, View, best_view, promising, width_of
+from streams.authority.faces import MIN_WIDTH, Faces, View, best_views, open_all, promising, width_of
 from streams.authority.opening import OpenedPart
 
 When = Literal["always", "on_case", "off"]
 State = Literal["indexed", "too-small", "unclear"]
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,16 +52,12 @@ class FaceIndex:
         return lambda db: self.write(db, evidence, looked)
 
     def read(self, parts: Sequence[OpenedPart], video: VideoFormat | None = None) -> tuple[Looked, ...]:
-        """The best view of each face's track in a chunk; a track whose pieces don't hold has none."""
+        """What each face's track shows in a chunk; one whose pieces don't hold shows nothing."""
         mappings = [p.content for p in parts if isinstance(p.content, TrackMapping) and p.content.kind == "face"]
-        pieces: dict[int, list[Piece]] = {}
-        for part in parts:
-            if isinstance(part.content, Piece) and len(part.content.tracks) == 1:
-                pieces.setdefault(part.content.tracks[0], []).append(part.content)
-        views = {m.track: _best_view(m, own, video) for m in mappings if (own := pieces.get(m.track)) and promising(m)}
-        seen = [view for view in views.values() if view is not None]
-        vectors = {view.track: vector for view, vector in zip(seen, self._faces.embed(seen), strict=True)}
-        return tuple(_looked(mapping, views.get(mapping.track), vectors) for mapping in mappings if mapping.regions)
+        wanted = {mapping.track for mapping in mappings if promising(mapping)}
+        opened = open_all(p.content for p in parts if isinstance(p.content, Piece) and wanted & set(p.content.tracks))
+        views = {m.track: best_views(m, mappings, opened, video) for m in mappings if m.track in wanted}
+        return tuple(self._looked(m, views.get(m.track, ())) for m in mappings if m.regions)
 
     def write(self, db: Any, evidence: SealedEvidence, looked: Sequence[Looked]) -> None:
         """Keep views that are better than those known, and merge the video's subjects again."""
@@ -99,18 +92,18 @@ class FaceIndex:
                                (*seen, name))
         return subjects
 
+    def _looked(self, mapping: TrackMapping, views: Sequence[View]) -> Looked:
+        """The views' mean direction; frame and quality are those of the best."""
+        if views:
+            mean = self._faces.embed(views).mean(0)
+            return Looked(mapping.track, "indexed", views[0].frame_no, views[0].quality, mean / np.linalg.norm(mean))
+        large = any(width_of(region) >= MIN_WIDTH for region in mapping.regions)
+        return Looked(mapping.track, "unclear" if large else "too-small", mapping.regions[0].frame_no, 0.0)
+
 
 def _seen(subject: Subject, times: Mapping[int, tuple[int, int]]) -> tuple[int, int]:
     """From the first to the last moment of a subject's tracks."""
     return min(times[track][0] for track in subject.tracks), max(times[track][1] for track in subject.tracks)
-
-
-def _best_view(mapping: TrackMapping, pieces: Sequence[Piece], video: VideoFormat | None) -> View | None:
-    try:
-        return best_view(mapping, pieces, video)
-    except (PoisonError, IntegrityError) as error:
-        log.warning("track %d can't be indexed: %s", mapping.track, type(error).__name__)
-        return None
 
 
 def _sightings(db: Any, video_id: str) -> list[TrackSighting]:
@@ -151,13 +144,6 @@ def vector_text(vector: Array) -> str:
 
 def _vector(text: str | None) -> Array | None:
     return None if text is None else np.array(text.strip("[]").split(","), np.float32)
-
-
-def _looked(mapping: TrackMapping, view: View | None, vectors: dict[int, Array]) -> Looked:
-    if view is not None:
-        return Looked(mapping.track, "indexed", view.frame_no, view.quality, vectors[mapping.track])
-    large = any(width_of(region) >= MIN_WIDTH for region in mapping.regions)
-    return Looked(mapping.track, "unclear" if large else "too-small", mapping.regions[0].frame_no, 0.0)
 
 
 def _keep(db: Any, evidence: SealedEvidence, looked: Looked) -> bool:

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from schemas.errors import UsageError
 from streams.cli.output import console, say
-from streams.evaluate import files, latency, memory, stage
+from streams.evaluate import files, identities, latency, memory, stage
 from streams.evaluate import stack as whole
 from streams.evaluate.report import Figure, report, table, write
 
@@ -96,6 +96,27 @@ def eval_memory(
         clips = stage.cameras(pictures, Path(scratch), width=1280, height=720, count=2)
         figures = memory.evaluate(stack, {f"camera-{n}": clip for n, clip in enumerate(clips, 1)}, minutes)
     _finish("memory", figures, out)
+
+
+@app.command("identities")
+def eval_identities(
+    data: Annotated[Path, typer.Option(help="folder that holds identities/labels.tsv", exists=True, file_okay=False)],
+    out: Out = None,
+    n: Annotated[int, typer.Option(help="people filmed, and as many strangers", min=1)] = 20,
+    seed: Annotated[int, typer.Option(help="draws people, photographs and paths")] = 0,
+    models: Models = MODELS,
+) -> None:
+    """People filmed by four cameras, searched by other photographs of them; strangers too."""
+    with tempfile.TemporaryDirectory() as scratch, stage.fresh_stack(models, _tell) as stack:
+        results = identities.evaluate(stack, data / "identities", Path(scratch), n, seed, _tell)
+    rows = Table("person", "first match", "right", "photographs that name somebody", title="not as it should be")
+    for one, wanted in [(p, True) for p in results.people] + [(p, False) for p in results.strangers]:
+        if (one.similarity is not None) != wanted or one.right != wanted:
+            similarity = "none" if one.similarity is None else f"{one.similarity:.3f}"
+            rows.add_row(one.label, similarity, str(one.right), f"{one.photographs[0]} of {one.photographs[1]}")
+    if rows.rows:
+        console.print(rows)
+    _finish("identities", identities.figures(results, seed), out)
 
 
 def _tell(what: str) -> None:

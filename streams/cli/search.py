@@ -41,7 +41,7 @@ def face(
     tls_folder: Tls = DEFAULT_TLS,
     as_json: AsJson = False,
 ) -> None:
-    """Subjects whose best region looks like the largest face of the picture.
+    """Subjects whose best region looks like the main face of the picture.
 
     The answer says what was searched and what couldn't be; "no match" never says that somebody wasn't there.
     """

@@ -54,7 +54,7 @@ def _add_search(app: FastAPI, service: Forensics) -> None:
         camera: Annotated[list[str] | None, Form()] = None, from_ms: Annotated[int | None, Form()] = None,
         to_ms: Annotated[int | None, Form()] = None, threshold: Annotated[float, Form()] = SAME,
     ) -> Response:
-        """Subjects that look like the largest face of the picture, and what was searched."""
+        """Subjects that look like the main face of the picture, and what was searched."""
         data = picture.file.read(MAX_PICTURE_BYTES + 1)
         if len(data) > MAX_PICTURE_BYTES:
             raise UsageError(f"pictures may have {MAX_PICTURE_BYTES} bytes")

@@ -60,7 +60,7 @@ class Forensics:
         self, picture: bytes, ground: Ground, *, cameras: Sequence[str] | None = None,
         period: search.Period | None = None, threshold: float = SAME,
     ) -> search.SearchAnswer:
-        """Subjects whose best region looks like the largest face of the picture.
+        """Subjects whose best region looks like the main face of the picture.
 
         Raises:
             UsageError: no picture, no face in it, filters that mean nothing, or a threshold without a measured rate.

@@ -10,25 +10,24 @@ import pytest
 from operators import pixels
 from operators.codec import decode
 from operators.cohere import lay_out
-from operators.pieces import canvases, cut
+from operators.pieces import cut
 from operators.seal import new_evidence
-from schemas.errors import MalformedRecord
 from schemas.frames import VideoFormat
 from schemas.records import MappedRegion, TrackMapping
-from streams.authority.faces import blank_frame, promising
+from streams.authority.faces import best_views, blank_frame, open_all, promising
 from streams.authority.store import captured_ms
-from tests.support.scenes import FORMAT, chunk, crossing, regions
+from tests.support.scenes import FACE, FORMAT, chunk, crossing, regions
 
 PLACES = crossing()
 CHUNK = chunk(PLACES)
 DECODED = decode(CHUNK)
 PIECES = cut(DECODED, lay_out(regions(PLACES), FORMAT, 0.25, 4), "lossless")
-OPENED = {index: canvases(piece) for index, piece in enumerate(PIECES)}
+OPENED = open_all(PIECES)
 
 
 @pytest.mark.parametrize("video", [FORMAT, replace(FORMAT, full_range=True), replace(FORMAT, height=104)])
 def test_blank_frame_has_the_videos_size_and_its_own_black(video: VideoFormat) -> None:
-    built = blank_frame(PIECES, OPENED, 3, video)
+    built = blank_frame(OPENED, 3, video)
     assert built is not None
     picture, shown, format = built
     assert format == video and picture.y.shape == (video.height, video.width)
@@ -40,15 +39,44 @@ def test_blank_frame_has_the_videos_size_and_its_own_black(video: VideoFormat) -
 
 
 def test_blank_frame_without_format_ends_with_the_last_block() -> None:
-    built = blank_frame(PIECES, OPENED, 3)
+    built = blank_frame(OPENED, 3)
     assert built is not None and not built[2].full_range
     assert built[2].width <= FORMAT.width and built[0].y.shape == (built[2].height, built[2].width)
-    assert blank_frame(PIECES, OPENED, 99, FORMAT) is None
+    assert blank_frame(OPENED, 99, FORMAT) is None
 
 
-def test_blank_frame_with_a_piece_over_the_edge_is_refused() -> None:
-    with pytest.raises(MalformedRecord):
-        blank_frame(PIECES, OPENED, 3, replace(FORMAT, width=64))
+def test_blank_frame_with_a_piece_over_the_edge_is_none() -> None:
+    assert blank_frame(OPENED, 3, replace(FORMAT, width=64)) is None
+
+
+def test_open_all_leaves_out_a_piece_that_does_not_hold() -> None:
+    broken = replace(PIECES[0], sealed_digest=b"x" * 32)
+    assert [piece for piece, _ in open_all([broken, *PIECES[1:]])] == list(PIECES[1:])
+
+
+def mapped(track: int, boxes: dict[int, tuple[float, float, float, float]]) -> TrackMapping:
+    """A face of this track, its landmarks in the middle of its box."""
+    marks = np.array([[0.3, 0.4], [0.7, 0.4], [0.5, 0.6], [0.35, 0.8], [0.65, 0.8]])
+    return TrackMapping(track, "face", tuple(
+        MappedRegion(frame, box, 0.9, "detected", tuple((marks * (box[2] - box[0]) + box[:2]).ravel().tolist()))
+        for frame, box in boxes.items()
+    ))
+
+
+def test_best_views_leave_out_frames_where_faces_meet() -> None:
+    """The squares approach, meet at frame 4 and 5, and part; shared blocks without overlap are fine."""
+    boxes = [
+        {frame: (x, y, x + FACE, y + FACE) for frame, (x, y) in enumerate(place[i] for place in PLACES)}
+        for i in range(2)
+    ]
+    tracks = [mapped(i + 1, boxes[i]) for i in range(2)]
+    meet = {frame for frame, place in enumerate(PLACES) if abs(place[0][0] - place[1][0]) < FACE}
+    assert meet
+    for track in tracks:
+        seen = [best_views(replace(track, regions=(region,)), tracks, OPENED, FORMAT) for region in track.regions]
+        assert {frame for frame, views in enumerate(seen) if not views} == meet
+    together = best_views(tracks[0], tracks, OPENED, FORMAT)
+    assert len(together) == 3 and [v.quality for v in together] == sorted((v.quality for v in together), reverse=True)
 
 
 def test_promising_leaves_out_small_unaligned_and_endless_regions() -> None:
