@@ -44,7 +44,9 @@ def decode(chunk: FrameChunk) -> DecodedChunk:
 
     """
     where = f"{chunk.video_id} chunk {chunk.chunk_seq}"
-    pictures = _decode(chunk.units, chunk.codec, chunk.format.width, chunk.format.height, where)
+    width, height = chunk.format.width, chunk.format.height
+    _check_limits(chunk.units, width, height, where, MAX_CODED_BYTES, MAX_DECODED_BYTES)
+    pictures = _decode(chunk.units, chunk.codec, width, height, where)
     frames = tuple(
         RawFrame(chunk.first_frame + index, pts, planes)
         for index, (pts, planes) in enumerate(zip(chunk.pts, pictures, strict=True))
@@ -52,25 +54,30 @@ def decode(chunk: FrameChunk) -> DecodedChunk:
     return DecodedChunk(chunk, frames)
 
 
-def decode_units(units: Sequence[CodedUnit], codec: SourceCodec, width: int, height: int) -> list[Planes]:
+def decode_units(
+    units: Sequence[CodedUnit], codec: SourceCodec, width: int, height: int, max_coded: int = MAX_CODED_BYTES,
+    max_decoded: int = MAX_DECODED_BYTES,
+) -> list[Planes]:
     """Pictures of any run of coded units, in presentation order; errors as `decode`."""
+    _check_limits(units, width, height, "coded units", max_coded, max_decoded)
     return _decode(units, codec, width, height, "coded units")
 
 
-def _check_limits(units: Sequence[CodedUnit], width: int, height: int, where: str) -> None:
+def _check_limits(
+    units: Sequence[CodedUnit], width: int, height: int, where: str, max_coded: int, max_decoded: int
+) -> None:
     if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE):
         raise ChunkTooLarge(f"{where}: {width}x{height} is over {MAX_SIDE} a side")
     if width % 2 or height % 2:
         raise UndecodableChunk(f"{where}: {width}x{height} has an odd side")
     coded, decoded = sum(len(unit.data) for unit in units), len(units) * width * height * 3 // 2
-    if coded > MAX_CODED_BYTES or decoded > MAX_DECODED_BYTES:
+    if coded > max_coded or decoded > max_decoded:
         raise ChunkTooLarge(f"{where}: {coded} bytes coded, {decoded} decoded")
     if not units or len({unit.pts for unit in units}) != len(units):
         raise UndecodableChunk(f"{where}: no units, or two with one time")
 
 
 def _decode(units: Sequence[CodedUnit], codec: SourceCodec, width: int, height: int, where: str) -> list[Planes]:
-    _check_limits(units, width, height, where)
     context = CodecContext.create(codec, "r")
     context.thread_count = 1
     # strict: wait for the full reorder depth where the stream doesn't state it, else late B-frames are dropped.

@@ -20,11 +20,12 @@ from operators.codec import decode_units, encode
 from operators.cohere import Layout
 from operators.pixels import BlockRect, Mask
 from schemas.errors import DigestMismatch, MalformedRecord
-from schemas.frames import BLOCK, CodedUnit, DecodedChunk, Planes, VideoFormat
+from schemas.frames import BLOCK, MAX_DECODED_BYTES, MAX_PIECE_BYTES, CodedUnit, DecodedChunk, Planes, VideoFormat
 from schemas.records import Piece, PieceFrame, PieceUnit, Quality
 
 MIN_PSNR_DB = 45.0
 CRFS = (20, 18, 16, 13, 10)
+COARSE_CRFS = (24, 28, 34, 40, 51)
 PRESET = "veryfast"
 MAX_PIECE_SIDE = 8192
 
@@ -67,11 +68,17 @@ def canvases(piece: Piece) -> list[Planes]:
     if piece.width % BLOCK or piece.height % BLOCK or len(piece.units) != len(piece.frames):
         raise MalformedRecord("a piece is made of whole blocks and one coded picture per frame")
     units = [CodedUnit(unit.pts, unit.data) for unit in piece.units]
-    pictures = decode_units(units, "h264", piece.width, piece.height)
+    pictures = decode_piece(units, piece.width, piece.height)
     masks = [block_mask(frame, piece) for frame in piece.frames]
     if _digest(pictures, masks) != piece.sealed_digest:
         raise DigestMismatch("a piece decodes to other samples than were sealed")
     return pictures
+
+
+def decode_piece(units: Sequence[CodedUnit], width: int, height: int) -> list[Planes]:
+    """Pictures of a piece; errors as `decode_units`."""
+    # A canvas of whole blocks may be larger than the picture.
+    return decode_units(units, "h264", width, height, MAX_PIECE_BYTES, MAX_DECODED_BYTES * 2)
 
 
 def block_mask(frame: PieceFrame, piece: Piece) -> Mask:
@@ -141,16 +148,35 @@ def _canvas(planes: Planes, rect: BlockRect, mask: Mask) -> Planes:
 def _code(
     pictures: Sequence[Planes], masks: Sequence[Mask], format: VideoFormat, quality: Quality
 ) -> tuple[tuple[PieceUnit, ...], list[Planes]]:
-    """Coded pictures of at least 45 dB over the claimed blocks, or equal ones; and what they decode to."""
+    """Coded pictures, and what they decode to.
+
+    Equal ones, or at least 45 dB over the claimed blocks; where that is over the limit of a piece, the best that fits:
+    evidence that can't be sent is worth nothing. `true_digest` tells whether a piece is lossless.
+    """
     pts = range(len(pictures))
+
+    def coded(crf: float, lossless: bool = False) -> tuple[tuple[CodedUnit, ...], bool]:
+        units = encode(pictures, pts, format, crf=crf, preset=PRESET, lossless=lossless)
+        return units, sum(len(unit.data) for unit in units) <= MAX_PIECE_BYTES
+
+    best: tuple[CodedUnit, ...] | None = None
     if quality == "high":
         for crf in CRFS:
-            units = encode(pictures, pts, format, crf=crf, preset=PRESET)
-            decoded = decode_units(units, "h264", format.width, format.height)
+            units, fits = coded(crf)
+            if not fits:
+                break
+            best, decoded = units, decode_piece(units, format.width, format.height)
             if _psnr(pictures, decoded, masks, format) >= MIN_PSNR_DB:
                 return _piece_units(units), decoded
-    units = encode(pictures, pts, format, crf=0, preset=PRESET, lossless=True)
-    return _piece_units(units), list(pictures)
+    units, fits = coded(0, lossless=True)
+    if fits:
+        return _piece_units(units), list(pictures)
+    for crf in () if best else (*CRFS[::-1], *COARSE_CRFS):
+        best, fits = coded(crf)
+        if fits:
+            break
+    chosen = best or units
+    return _piece_units(chosen), decode_piece(chosen, format.width, format.height)
 
 
 def _piece_units(units: Sequence[CodedUnit]) -> tuple[PieceUnit, ...]:

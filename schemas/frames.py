@@ -17,6 +17,7 @@ import numpy.typing as npt
 Plane = npt.NDArray[np.uint8]
 BLOCK = 16
 MAX_CODED_BYTES = 2 * 2**20
+MAX_PIECE_BYTES = 5 * 2**20
 MAX_DECODED_BYTES = 96 * 2**20
 MAX_SIDE = 8192
 

@@ -133,3 +133,14 @@ def test_frame_masked_whole_is_one_piece_of_track_zero() -> None:
     whole = next(p for p in cut(DECODED, layout, "lossless") if p.kinds == ("frame",))
     assert whole.tracks == (0,) and [f.frame_no for f in whole.frames] == [3]
     assert not any(f.frame_no == 3 for p in cut(DECODED, layout, "high") if p.tracks != (0,) for f in p.frames)
+
+
+def test_piece_over_the_limit_is_coded_to_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    from operators import pieces
+
+    monkeypatch.setattr(pieces, "MAX_PIECE_BYTES", 900)
+    for quality in ("lossless", "high"):
+        for piece in pieces.cut(DECODED, LAYOUT, quality):
+            assert sum(len(unit.data) for unit in piece.units) <= 900
+            assert piece.true_digest != piece.sealed_digest
+            assert restore_frames(_body(), FORMAT, PUBLIC, [piece])
