@@ -7,23 +7,35 @@ import pytest
 
 CHILD = """
 import sys
+from concurrent.futures import ThreadPoolExecutor
 import numpy as np, psutil
 from infra.memory import return_freed_memory
+
 if not return_freed_memory():
     sys.exit(3)
 before = psutil.Process().memory_info().rss
-for size in (1, 2, 4, 8, 1):
-    kept = [np.ones(size * 2**20, np.uint8) for _ in range(64 // size)]
-    guard = [bytes(3000) for _ in range(100)]
-    del kept
+
+def work(_):
+    small = []
+    for size in (1, 2, 4, 8) * 2:
+        blocks = []
+        for _ in range(32 // size):
+            blocks.append(np.ones(size * 2**20, np.uint8))
+            small.append(np.ones(60_000, np.uint8))
+        del blocks
+    return small
+
+with ThreadPoolExecutor(4) as pool:
+    kept = list(pool.map(work, range(4)))
 print((psutil.Process().memory_info().rss - before) // 2**20)
 """
 
 
-def test_return_freed_memory_process_shrinks_again() -> None:
+def test_return_freed_memory_big_blocks_of_threads_are_gone() -> None:
+    """27 MiB of small blocks stay; glibc's defaults kept 157 to 213 MiB."""
     done = subprocess.run([sys.executable, "-c", CHILD], capture_output=True, text=True, check=False, timeout=60)
     if done.returncode == 3:
         pytest.skip("the C library isn't glibc")
 
     assert done.returncode == 0, done.stderr
-    assert int(done.stdout) < 8
+    assert int(done.stdout) < 60
