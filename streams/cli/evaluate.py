@@ -12,7 +12,7 @@ from rich.table import Table
 
 from schemas.errors import UsageError
 from streams.cli.output import console, say
-from streams.evaluate import files, identities, latency, memory, stage
+from streams.evaluate import files, identities, kill, latency, memory, stage
 from streams.evaluate import stack as whole
 from streams.evaluate.report import Figure, report, table, write
 
@@ -66,6 +66,20 @@ def eval_stack(
                      f"{r.totals.evidence_bytes:,}", f"{r.seconds:.1f}")
     console.print(rows)
     _finish("stack", figures, out)
+
+
+@app.command("kill")
+def eval_kill(
+    data: Annotated[Path, typer.Option(help="folder with clips, searched through", exists=True, file_okay=False)],
+    out: Out = None,
+    kills: Annotated[int, typer.Option(help="how often the worker is killed", min=1)] = 20,
+    seed: Annotated[int, typer.Option(help="draws the moments")] = 1,
+    models: Models = MODELS,
+) -> None:
+    """SIGKILL of the worker at random moments under four cameras: what is lost, doubled or broken afterwards."""
+    with stage.fresh_stack(models, _tell) as stack:
+        figures = kill.evaluate(stack, files.clips(data), kills, seed, _tell)
+    _finish("kill", figures, out)
 
 
 @app.command("latency")
