@@ -140,7 +140,7 @@ def _canvas(planes: Planes, rect: BlockRect, mask: Mask) -> Planes:
     for size, plane in zip((BLOCK, BLOCK // 2, BLOCK // 2), pixels.view(planes, rect).all(), strict=True):
         height, width = (rect.bottom - rect.top) * size, (rect.right - rect.left) * size
         full = np.pad(plane, ((0, height - plane.shape[0]), (0, width - plane.shape[1])), mode="edge")
-        full[~np.kron(mask, np.ones((size, size), bool))] = 128
+        full[~mask.repeat(size, 0).repeat(size, 1)] = 128
         cropped.append(full)
     return Planes(*cropped)
 
@@ -201,4 +201,4 @@ def _digest(pictures: Sequence[Planes], masks: Sequence[Mask]) -> bytes:
 
 
 def _samples(plane: npt.NDArray[np.uint8], mask: Mask, size: int) -> npt.NDArray[np.uint8]:
-    return plane[np.kron(mask, np.ones((size, size), bool))]
+    return plane[mask.repeat(size, 0).repeat(size, 1)]

@@ -65,7 +65,8 @@ def looks_bare(fetched: Plane, original: Plane, mask: Mask) -> bool:
     if rect is None:
         return False
     region = np.s_[rect.top * BLOCK : rect.bottom * BLOCK, rect.left * BLOCK : rect.right * BLOCK]
-    inner = np.kron(mask[rect.top : rect.bottom, rect.left : rect.right], np.ones((BLOCK, BLOCK), np.uint8))
+    blocks = mask[rect.top : rect.bottom, rect.left : rect.right].astype(np.uint8)
+    inner = blocks.repeat(BLOCK, 0).repeat(BLOCK, 1)
     a, b = (_detail(np.ascontiguousarray(plane[region])) for plane in (fetched, original))
     # Only samples whose neighbours are all in the mask: what lies beyond it differs anyway.
     core = cv2.erode(np.ascontiguousarray(inner[: a.shape[0], : a.shape[1]]), np.ones((5, 5)), borderValue=0) > 0
