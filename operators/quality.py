@@ -4,7 +4,8 @@ quality = (size * sharpness * pose * light * score) ^ (1/5), each factor in 0..1
 
 - size: shorter side of the box over 96 px, at most 1 (rank-1 search falls from 94 to 88 % at 27 px)
 - sharpness: v / (v + 150), v the variance of the Laplacian of the luma crop scaled to 64x64
-- pose: 1 - 2 |t - 1/2|, t the foot of the nose on the line between the eyes: 1/2 in a frontal face
+- pose: 1 - 2 |t - 1/2|, t the foot of the nose on the line between the eyes: 1/2 in a frontal face; at least 0.02,
+  so that the views of a turned face still have an order
 - light: 1 for a mean luma of 60 to 190, falling in straight lines to 0 at 16 and 235
 - score: the detector's
 """
@@ -23,6 +24,7 @@ from schemas.frames import Plane
 _FULL_SIZE = 96.0
 _HALF_SHARP = 150.0
 _SIDE = 64
+_TURNED = 0.02
 _LIGHT = ([16, 60, 190, 235], [0, 1, 1, 0])
 
 
@@ -50,5 +52,5 @@ def _pose(points: npt.NDArray[np.float64]) -> float:
     eyes = points[1] - points[0]
     length = float(eyes @ eyes)
     if length == 0:
-        return 0.0
-    return max(0.0, 1 - 2 * abs(float((points[2] - points[0]) @ eyes) / length - 0.5))
+        return _TURNED
+    return max(_TURNED, 1 - 2 * abs(float((points[2] - points[0]) @ eyes) / length - 0.5))

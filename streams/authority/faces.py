@@ -140,7 +140,7 @@ def blank_frame(
 
 def open_all(pieces: Iterable[Piece]) -> list[OpenPiece]:
     """Pieces with their canvases; one that doesn't hold is left out."""
-    opened = []
+    opened: list[OpenPiece] = []
     for piece in pieces:
         try:
             opened.append((piece, canvases(piece)))

@@ -1,4 +1,6 @@
-"""The index of faces: the best view of each track, subjects of each video, and the feature library.
+"""The index of faces: the best views of each track, subjects of each video, and the feature library.
+
+A track whose views aren't alike has several looks, each searched: a tracker may go over from one person to another.
 
 `FaceIndex.look` reads opened parts (pixels, network); what it returns writes to Postgres in the caller's transaction.
 Subjects are the second mapping: restored video to person. They are merged again with every chunk.
@@ -13,7 +15,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from operators.embed import SURE
+from operators.embed import SAME, SURE
 from operators.subjects import Subject, TrackSighting, merge_spans, merge_tracks
 from schemas.frames import VideoFormat
 from schemas.records import Piece, SealedEvidence, TrackMapping
@@ -24,6 +26,9 @@ from streams.authority.opening import OpenedPart
 
 When = Literal["always", "on_case", "off"]
 State = Literal["indexed", "too-small", "unclear"]
+CLEAR = 0.5
+"""Quality from which a view unlike a track's others is a look of its own, not a poor picture."""
+MAX_LOOKS = 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,9 +98,10 @@ class FaceIndex:
         return subjects
 
     def _looked(self, mapping: TrackMapping, views: Sequence[View]) -> Looked:
-        """The views' mean direction; frame and quality are those of the best."""
+        """Mean direction of the best view and those like it; frame and quality are those of the best."""
         if views:
-            mean = self._faces.embed(views).mean(0)
+            vectors = self._faces.embed(views)
+            mean = vectors[vectors @ vectors[0] >= SAME].mean(0)
             return Looked(mapping.track, "indexed", views[0].frame_no, views[0].quality, mean / np.linalg.norm(mean))
         large = any(width_of(region) >= MIN_WIDTH for region in mapping.regions)
         return Looked(mapping.track, "unclear" if large else "too-small", mapping.regions[0].frame_no, 0.0)
@@ -107,14 +113,19 @@ def _seen(subject: Subject, times: Mapping[int, tuple[int, int]]) -> tuple[int, 
 
 
 def _sightings(db: Any, video_id: str) -> list[TrackSighting]:
-    """The face tracks of a video as they can be merged."""
-    known = {track: (quality, _vector(text)) for track, quality, text in db.execute(
-        "SELECT track, quality, embedding::text FROM track_features WHERE video_id = %s", (video_id,)).fetchall()}
+    """The face tracks of a video as they can be merged. One of several looks, maybe two persons, goes with no other."""
+    known: dict[int, list[tuple[float, Array | None]]] = {}
+    for track, quality, text in db.execute(
+        "SELECT track, quality, embedding::text FROM track_features WHERE video_id = %s ORDER BY track, look",
+        (video_id,),
+    ).fetchall():
+        known.setdefault(track, []).append((quality, _vector(text)))
     found = []
     for track, (kind, ranges) in store.track_spans(db, video_id).items():
         if kind == "face":
-            quality, vector = known.get(track, (0.0, None))
-            found.append(TrackSighting(track, merge_spans(ranges), vector, quality))
+            looks = known.get(track, [(0.0, None)])
+            vector = looks[0][1] if len(looks) == 1 else None
+            found.append(TrackSighting(track, merge_spans(ranges), vector, max(quality for quality, _ in looks)))
     return found
 
 
@@ -126,7 +137,9 @@ def _add_subject(
         (name, video_id, camera_id, list(subject.tracks), subject.best, *times),
     )
     db.execute(
-        "INSERT INTO subject_features SELECT %s, video_id, %s, %s, %s, quality, embedding FROM track_features"
+        "INSERT INTO subject_features"
+        " (subject_id, video_id, camera_id, from_ms, to_ms, quality, embedding, track, look)"
+        " SELECT %s, video_id, %s, %s, %s, quality, embedding, track, look FROM track_features"
         " WHERE video_id = %s AND track = %s AND embedding IS NOT NULL",
         (name, camera_id, *times, video_id, subject.best),
     )
@@ -146,14 +159,44 @@ def _vector(text: str | None) -> Array | None:
     return None if text is None else np.array(text.strip("[]").split(","), np.float32)
 
 
+def _looks(db: Any, video_id: str, track: int) -> dict[int, tuple[float, Array | None]]:
+    """Quality and vector of each look of a track."""
+    rows = db.execute(
+        "SELECT look, quality, embedding::text FROM track_features WHERE video_id = %s AND track = %s ORDER BY look",
+        (video_id, track),
+    ).fetchall()
+    return {look: (quality, _vector(text)) for look, quality, text in rows}
+
+
+def place_of(looked: Looked, looks: Mapping[int, tuple[float, Array | None]]) -> int | None:
+    """Number under which a view is kept: instead of a worse one that is like it, or beside those that aren't.
+
+    None where it isn't kept. Of views unlike all others only clear ones count, and so many looks at most.
+    """
+    vectors = {look: known for look, (_, known) in looks.items() if known is not None}
+    if looked.embedding is None:
+        return None if looks else 0
+    if not vectors:
+        return 0
+    alike = {look: float(known @ looked.embedding) for look, known in vectors.items()}
+    nearest = max(alike, key=lambda look: alike[look])
+    if alike[nearest] >= SAME:
+        return nearest if looked.quality > looks[nearest][0] else None
+    return len(looks) if looked.quality >= CLEAR and len(looks) < MAX_LOOKS else None
+
+
 def _keep(db: Any, evidence: SealedEvidence, looked: Looked) -> bool:
-    """Keep a view if the track has none, or a worse one; whether it was kept."""
+    """Keep a view where it has a place; whether it was kept."""
+    look = place_of(looked, _looks(db, evidence.video_id, looked.track))
+    if look is None:
+        return False
     vector = None if looked.embedding is None else vector_text(looked.embedding)
-    return bool(db.execute(
-        "INSERT INTO track_features VALUES (%s, %s, %s, %s, %s, %s, %s::vector)"
-        " ON CONFLICT (video_id, track) DO UPDATE SET state = excluded.state,"
-        " chunk_seq = excluded.chunk_seq, frame_no = excluded.frame_no, quality = excluded.quality,"
-        " embedding = excluded.embedding"
-        " WHERE excluded.quality > track_features.quality",
-        (evidence.video_id, looked.track, looked.state, evidence.chunk_seq, looked.frame_no, looked.quality, vector),
-    ).rowcount)
+    db.execute(
+        "INSERT INTO track_features (video_id, track, state, chunk_seq, frame_no, quality, embedding, look)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s::vector, %s) ON CONFLICT (video_id, track, look) DO UPDATE SET"
+        " state = excluded.state, chunk_seq = excluded.chunk_seq, frame_no = excluded.frame_no,"
+        " quality = excluded.quality, embedding = excluded.embedding",
+        (evidence.video_id, looked.track, looked.state, evidence.chunk_seq, looked.frame_no, looked.quality, vector,
+         look),
+    )
+    return True

@@ -63,9 +63,12 @@ def _milliseconds(time: datetime | None) -> int | None:
 def _show(answer: dict[str, Any]) -> None:
     say(answer["said"])
     if answer["matches"]:
-        table = Table("subject", "camera", "similarity", "quality", "best image")
+        table = Table("subject", "camera", "similarity", "quality", "best image", "looks")
         for match in answer["matches"]:
             similarity, quality = f"{match['similarity']:.3f}", f"{match['quality']:.2f}"
-            table.add_row(match["subject_id"], match["camera_id"], similarity, quality, match["image_id"])
+            looks = str(match["looks"])
+            table.add_row(match["subject_id"], match["camera_id"], similarity, quality, match["image_id"], looks)
         console.print(table)
+        if any(match["looks"] > 1 for match in answer["matches"]):
+            say("a subject of several looks may be more than one person: a restoration of it may show both")
     say(f"threshold {answer['threshold']}: {answer['false_accepts']:.2g} strangers expected; log {answer['entry']}")

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from operators.embed import SURE
 from streams.demo.cast import Cast, identities_cast
-from streams.demo.compose import Box, compose
+from streams.demo.compose import compose
+from streams.demo.cutout import Box
 from streams.demo.pictures import Person
 from streams.demo.run import Demo, Filmed, Shot
 from streams.evaluate.report import Figure
@@ -85,6 +87,7 @@ def figures(results: Results, seed: int) -> list[Figure]:
     note = f"seed {seed}, threshold {results.threshold:g}, {results.subjects} subjects"
     pictures = sum(person.photographs[1] for person in people)
     named = sum(person.photographs[0] for person in people)
+    sure = [person for person in people if person.similarity is not None and person.similarity >= SURE]
     return [
         Figure("identities_rank1", sum(person.right for person in people), "persons", "==", count, count,
                f"{note}; right subject first, by all {pictures} other photographs, best similarity of each subject"),
@@ -93,6 +96,10 @@ def figures(results: Results, seed: int) -> list[Figure]:
         Figure("identities_photographs", named, "photographs", n=pictures, note=f"{note}; name somebody each alone"),
         Figure("strangers_matched", sum(person.similarity is not None for person in strangers), "persons", "==", 0,
                len(strangers), f"{note}; one photograph each"),
+        Figure("identities_rank1_sure", sum(person.right for person in sure), "persons", n=count,
+               note=f"seed {seed}, the same from {SURE:g} on: the threshold for one false accept in 10,000"),
+        Figure("strangers_matched_sure", sum((s.similarity or 0.0) >= SURE for s in strangers), "persons", "<=", None,
+               len(strangers), f"seed {seed}, the same from {SURE:g} on"),
     ]
 
 

@@ -15,7 +15,7 @@ from schemas.errors import UsageError
 from schemas.regions import Array
 from schemas.topics import MINUTE_MS
 from streams.authority import store
-from streams.authority.index import vector_text
+from streams.authority.index import MAX_LOOKS, vector_text
 
 APPROXIMATE_FROM = 500_000
 MAX_MATCHES = 100
@@ -35,7 +35,10 @@ class Period:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A subject whose best region is alike; `image_id` names that region's frame."""
+    """A subject one of whose best regions is alike; `image_id` names that region's frame.
+
+    `looks` above 1: its views aren't all alike, so it may be more than one person.
+    """
 
     subject_id: str
     video_id: str
@@ -45,6 +48,7 @@ class Match:
     from_ms: int
     to_ms: int
     image_id: str
+    looks: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +56,17 @@ class Coverage:
     """What a search looked at, and what it couldn't see.
 
     `too_small`, `unclear`: tracks of faces that were seen and can't be searched; `unindexed`: face tracks not looked
-    at; `unopened`: parts of evidence that don't open; `erased` tracks; `gaps`: evidence that is missing by the signed
-    counters. `from_ms`, `to_ms`: start of the first video, last end of evidence. `searched_ms`: how long the videos
-    are, each from its start to the end of its last evidence; `untimed` videos, whose evidence doesn't say, count 0.
+    at; `vectors`: how many looks of the subjects were compared; `unopened`: parts of evidence that don't open;
+    `erased` tracks; `gaps`: evidence that is missing by the signed counters. `from_ms`, `to_ms`: start of the first
+    video, last end of evidence. `searched_ms`: how long the videos are, each from its start to the end of its last
+    evidence; `untimed` videos, whose evidence doesn't say, count 0.
     """
 
     cameras: tuple[str, ...]
     videos: int
     chunks: int
     subjects: int
+    vectors: int
     from_ms: int | None
     to_ms: int | None
     searched_ms: int
@@ -136,18 +142,20 @@ def nearest(db: Any, embedding: Array, threshold: float, chosen: Filters) -> tup
         db.execute("SET LOCAL hnsw.iterative_scan = 'relaxed_order'")
         db.execute("SET LOCAL hnsw.ef_search = 400")
     rows = db.execute(
-        f"SELECT f.subject_id, f.video_id, f.camera_id, 1 - {distance}, f.quality, f.from_ms, f.to_ms, t.frame_no"  # noqa: S608
-        " FROM subject_features f JOIN subjects s USING (subject_id)"
-        " JOIN track_features t ON t.video_id = s.video_id AND t.track = s.best_track"
+        f"SELECT f.subject_id, f.video_id, f.camera_id, 1 - {distance}, f.quality, f.from_ms, f.to_ms, t.frame_no,"  # noqa: S608
+        " (SELECT count(*) FROM subject_features l WHERE l.subject_id = f.subject_id)"
+        " FROM subject_features f JOIN track_features t USING (video_id, track, look)"
         f" WHERE f.video_id IN (SELECT video_id FROM videos WHERE {condition}) AND {IN_PERIOD}"
-        f" ORDER BY {distance} LIMIT {MAX_MATCHES}",
+        f" ORDER BY {distance} LIMIT {MAX_MATCHES * MAX_LOOKS}",
         {**values, "v": vector_text(embedding)},
     ).fetchall()
-    found = [
-        Match(subject, video, camera, similarity, quality, first, last, f"{video}/{frame}")
-        for subject, video, camera, similarity, quality, first, last, frame in rows if similarity >= threshold
-    ]
-    return sorted(found, key=lambda match: (-match.similarity, match.subject_id)), exact
+    found: dict[str, Match] = {}
+    for subject, video, camera, similarity, quality, first, last, frame, looks in rows:
+        if similarity >= threshold and (subject not in found or found[subject].similarity < similarity):
+            found[subject] = Match(
+                subject, video, camera, similarity, quality, first, last, f"{video}/{frame}", looks
+            )
+    return sorted(found.values(), key=lambda match: (-match.similarity, match.subject_id))[:MAX_MATCHES], exact
 
 
 def coverage(db: Any, chosen: Filters) -> Coverage:
@@ -162,6 +170,7 @@ def coverage(db: Any, chosen: Filters) -> Coverage:
     def count(query: str) -> int:
         return int(db.execute(query, {**values, "ids": ids}).fetchone()[0])
 
+    searched = f"FROM subject_features f WHERE video_id = ANY(%(ids)s) AND {IN_PERIOD}"
     states = dict(db.execute(
         "SELECT state, count(*) FROM track_features WHERE video_id = ANY(%(ids)s) GROUP BY state", {"ids": ids}
     ).fetchall())
@@ -169,7 +178,8 @@ def coverage(db: Any, chosen: Filters) -> Coverage:
         cameras=tuple(sorted({row[1] for row in videos})),
         videos=len(ids),
         chunks=count("SELECT count(*) FROM evidence WHERE video_id = ANY(%(ids)s)"),
-        subjects=count(f"SELECT count(*) FROM subject_features f WHERE video_id = ANY(%(ids)s) AND {IN_PERIOD}"),  # noqa: S608
+        subjects=count(f"SELECT count(DISTINCT subject_id) {searched}"),
+        vectors=count(f"SELECT count(*) {searched}"),
         from_ms=videos[0][2] if videos else None,
         to_ms=max((row[3] or row[2] for row in videos), default=None),
         searched_ms=sum(max(0, row[3] - row[2]) for row in videos if row[3] is not None),

@@ -82,7 +82,7 @@ class Forensics:
         found = [[match.subject_id, round(match.similarity, 4)] for match in matches]
         entry = self._log("search-face", ground, {**detail, "matches": found, "searched": covered.subjects})
         return search.SearchAnswer(
-            entry.seq, tuple(matches), threshold, rate, rate * covered.subjects, exact, covered,
+            entry.seq, tuple(matches), threshold, rate, rate * covered.vectors, exact, covered,
             search.said(matches, covered),
         )
 

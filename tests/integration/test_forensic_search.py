@@ -169,6 +169,31 @@ def test_search_tracks_cut_apart_are_one_subject(desk: Desk, faces: Faces, tmp_p
     assert [(len(tracks), lasted) for tracks, lasted in rows] == [(2, 2 * 40 * FRAMES)]
 
 
+def test_search_track_that_goes_over_to_another_person_finds_both(desk: Desk, service: Forensics) -> None:
+    """One track, first of one person and then of another: one subject of two looks, each with its own image."""
+    video, everyone = VIDEO[:-1] + "8", list(people(8).values())[6:]
+    chunks, found = [], []
+    for index, paths in enumerate(everyone):
+        chunk = filmed([paths[0]], video)
+        chunk = replace(
+            chunk, chunk_seq=index, first_frame=FRAMES * index, capture_ms=NOW_MS + 240 * index, end=index == 1,
+            units=tuple(replace(unit, pts=unit.pts + FRAMES * index) for unit in chunk.units),
+            end_pts=FRAMES * (index + 1),
+        )
+        chunks.append(chunk)
+        found.append(Pipeline(POLICY, detector(), KEY).locate(CameraState(), chunk, None)[1])
+    desk.take(record(chunks, found, desk.epoch))
+    matches = [
+        next(match for match in service.search_face(paths[0].read_bytes(), GROUND).matches if match.video_id == video)
+        for paths in everyone
+    ]
+    with desk.database.connection() as db:
+        db.execute("DELETE FROM subjects WHERE video_id = %s", (video,))
+    assert len({match.subject_id for match in matches}) == 1 and [match.looks for match in matches] == [2, 2]
+    frames = [int(match.image_id.rpartition("/")[2]) for match in matches]
+    assert frames[0] < FRAMES <= frames[1]
+
+
 def test_search_after_erasure_finds_the_others_only(desk: Desk, service: Forensics) -> None:
     pictures = [paths[1].read_bytes() for paths in list(people(2).values())]
     gone = service.search_face(pictures[0], GROUND, cameras=["cam"]).matches[0]

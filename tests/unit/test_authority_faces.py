@@ -14,7 +14,9 @@ from operators.pieces import cut
 from operators.seal import new_evidence
 from schemas.frames import VideoFormat
 from schemas.records import MappedRegion, TrackMapping
+from schemas.regions import Array
 from streams.authority.faces import best_views, blank_frame, open_all, promising
+from streams.authority.index import Looked, place_of
 from streams.authority.store import captured_ms
 from tests.support.scenes import FACE, FORMAT, chunk, crossing, regions
 
@@ -96,3 +98,31 @@ def test_captured_ms_takes_only_times_that_mean_something(
     evidence = new_evidence("city-faces", CHUNK, b"", 0, "day", "high")
     assert captured_ms(evidence) == (1_000_000, 1_000_400)
     assert captured_ms(replace(evidence, capture_ms=capture_ms, end_ms=end_ms)) == expected
+
+
+def looked(cosine: float, quality: float) -> Looked:
+    """A view at this cosine to (1, 0)."""
+    return Looked(1, "indexed", 0, quality, np.array([cosine, np.sqrt(1 - cosine**2)], np.float32))
+
+
+KNOWN = {0: (0.7, np.array([1, 0], np.float32))}
+
+
+@pytest.mark.parametrize(
+    ("view", "looks", "place"),
+    [
+        (looked(1, 0.6), {}, 0),
+        (looked(1, 0.6), {0: (0.0, None)}, 0),
+        (looked(0.99, 0.8), KNOWN, 0),
+        (looked(0.99, 0.6), KNOWN, None),
+        (looked(0.8, 0.6), KNOWN, 1),
+        (looked(0.8, 0.4), KNOWN, None),
+        (looked(-1, 0.9), {look: KNOWN[0] for look in range(4)}, None),
+        (Looked(1, "unclear", 0, 0.0), {}, 0),
+        (Looked(1, "unclear", 0, 0.0), KNOWN, None),
+    ],
+)
+def test_place_of_a_view_is_beside_those_unlike_it(
+    view: Looked, looks: dict[int, tuple[float, Array | None]], place: int | None
+) -> None:
+    assert place_of(view, looks) == place
