@@ -1,12 +1,9 @@
-"""A file of passed, encoded and again passed chunks plays and seeks in Chromium, as a file and through MSE."""
+"""A file of chunks by two encoders plays and seeks in Chromium, as a file and through MSE."""
 
 from __future__ import annotations
 
-import http.server
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable
 from fractions import Fraction
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,15 +13,10 @@ from operators.codec import decode, encode
 from operators.fragment import fragment, init_segment
 from operators.pixels import blank
 from schemas.frames import CodedUnit, FrameChunk, Planes, VideoFormat
-from tests.support.webdriver import Browser, browser
+from tests.support.webdriver import Browser
 
 FORMAT = VideoFormat(160, 96, Fraction(1, 90000), primaries=6, transfer=6, matrix=6)
 STEP, COUNT = 3600, 75
-
-
-class _Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:
-        pass
 
 
 def _picture(index: int) -> Planes:
@@ -49,20 +41,12 @@ def _video() -> bytes:
     return b"".join(parts)
 
 
-@pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    folder: Path = tmp_path_factory.mktemp("page")
-    (folder / "video.mp4").write_bytes(_video())
-    (folder / "index.html").write_text("<!doctype html><video id=v muted></video><canvas id=c></canvas>")
-    with browser() as window:
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder)))
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        try:
-            window.open(f"http://127.0.0.1:{server.server_port}/index.html")
-            yield window
-        finally:
-            server.shutdown()
-            server.server_close()
+@pytest.fixture
+def page(window: Browser, serve: Callable[[Path], str], tmp_path: Path) -> Browser:
+    (tmp_path / "video.mp4").write_bytes(_video())
+    (tmp_path / "index.html").write_text("<!doctype html><video id=v muted></video><canvas id=c></canvas>")
+    window.open(f"{serve(tmp_path)}/index.html")
+    return window
 
 
 LOAD = """
