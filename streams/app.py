@@ -2,7 +2,8 @@
 
 The source topic isn't acked through Faust: its bookkeeping commits over a hole at the head of a partition, and acks
 records that it skips around a rebalance. The runner knows how far each partition is done, and that is committed here,
-once a second, after the producer has been flushed. A state is in the changelog before its chunk counts as done.
+once a second, after the producer has been flushed. So no hole may reach the runner: `streams.reading` sees to it.
+A state is in the changelog before its chunk counts as done.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from infra.kafka import KafkaAccess
 from schemas.errors import AccessDenied, SealframeError, ServiceUnavailable
 from schemas.topics import MAX_RECORD_BYTES, TABLE, WORKER_GROUP
 from streams.readiness import wall_ms
+from streams.reading import Reading
 from streams.runner import Arrival, Limits, Output, Runner, Stage
 
 COMMIT_S = 1.0
@@ -99,13 +102,25 @@ class WorkerApp:
         table = self.faust.Table(TABLE, key_type=bytes, value_type=bytes, partitions=None, use_partitioner=True)
         self._port = FaustPort(self.faust, table)
         self.runner: Runner[Any] = Runner(stage, self._port, pool, setup.limits, gate=gate)
-        self._read: dict[int, int] = {}
+        self._reading = Reading()
+        self._busy = self._closing = False
         self.denied = ""
+        self.reread = 0
         self._declare()
 
-    def lag(self) -> dict[int, int]:
-        """Records behind the end of each assigned partition of the source."""
+    def lag(self) -> dict[int, float]:
+        """Records behind the end of each assigned partition of the source; not a number while that isn't known."""
         return {tp.partition: self._behind(tp) for tp in self._assigned()}
+
+    def figures(self) -> dict[str, float]:
+        """How far it is: assigned partitions, records not read yet, done and not committed, whether it rebalances."""
+        if self.faust.consumer is None or not self.faust.consumer.started:
+            return {}
+        lag = self.lag()
+        return {
+            "partitions": len(lag), "lag": sum(lag.values()), "uncommitted": len(self._port.positions),
+            "rebalancing": float(self.faust.rebalancing), "reread": self.reread,
+        }
 
     def failing(self) -> str:
         """Why this worker doesn't work, or nothing."""
@@ -127,20 +142,58 @@ class WorkerApp:
     async def _take(self, stream: Any) -> None:
         async for event in stream.noack().events():
             message = event.message
-            if message.generation_id != self.faust.consumer_generation_id:
+            if not self._settled() or message.generation_id != self.faust.consumer_generation_id:
+                continue
+            if not self._reading.take(message.partition, message.offset):
                 continue
             place = (message.topic, message.partition, message.offset)
-            await self.runner.submit(Arrival(*place, message.key or b"", message.value or b""))
-            self._read[message.partition] = message.offset + 1
+            self._busy = True
+            try:
+                await self.runner.submit(Arrival(*place, message.key or b"", message.value or b""))
+            finally:
+                self._busy = False
 
     async def _tick(self) -> None:
-        if not self.faust.rebalancing:
-            self.runner.tick(wall_ms(), {tp.partition for tp in self._assigned() if self._behind(tp)})
+        if not self._settled():
+            return
+        for tp in self._assigned():
+            await self._read_on(tp)
+        self.runner.tick(wall_ms(), {tp.partition for tp in self._assigned() if self._behind(tp) != 0})
+
+    async def _read_on(self, tp: TP) -> None:
+        """Begin at what is committed, and go back to a record that didn't come."""
+        try:
+            if self._reading.expected(tp.partition) is None:
+                committed, first = self.faust.consumer._committed_offset.get(tp) or 0, await self._first(tp)
+                if self._settled():
+                    self._reading.begin(tp.partition, max(committed, first))
+            end = self.faust.consumer.highwater(tp)
+            offset = None if end is None or self._busy else self._reading.missing(tp.partition, end, wall_ms())
+            if offset is None:
+                return
+            first = await self._first(tp)
+            if not self._settled() or self._reading.expected(tp.partition) != offset:
+                return
+            if first > offset:
+                log.error("%s/%s: records %s to %s were removed unread", tp.topic, tp.partition, offset, first - 1)
+                self._reading.begin(tp.partition, first)
+            self.reread += 1
+            await self.faust.consumer.seek(tp, max(first, offset))
+        except KafkaError as error:
+            log.warning("%s/%s: %s; trying again", tp.topic, tp.partition, type(error).__name__)
+        except ServiceUnavailable as error:
+            self.denied = f"{tp.topic}: {error}"
+            await self.faust.crash(error)
+
+    async def _first(self, tp: TP) -> int:
+        return int((await self.faust.consumer.earliest_offsets(tp))[tp])
+
+    def _settled(self) -> bool:
+        return not self._closing and not self.faust.rebalancing
 
     async def _commit(self) -> None:
-        if self.faust.rebalancing or not self._port.positions:
-            return
-        await self._commit_positions()
+        if self._settled():
+            await self._commit_positions()
 
     async def _commit_positions(self) -> None:
         done, self._port.positions = self._port.positions, {}
@@ -155,20 +208,24 @@ class WorkerApp:
         await self._let_go()
 
     async def _shutdown(self, app: Any, **_: Any) -> None:
+        self._closing = True
         await self._let_go()
 
     async def _let_go(self) -> None:
-        """Forget what is in flight: Faust goes back to what is committed on all partitions, its own too."""
+        """Forget what is in flight: Faust goes back to what is committed on all partitions, its own too.
+
+        Reading is forgotten first: a record taken after the runner let go would be committed over those before it.
+        """
+        self._reading.forget()
         await self.runner.revoke()
         await self._commit_positions()
-        self._read.clear()
 
     def _assigned(self) -> list[TP]:
         return [tp for tp in self.faust.consumer.assignment() if tp.topic == self._source]
 
-    def _behind(self, tp: TP) -> int:
-        end = self.faust.consumer.highwater(tp)
-        return 0 if end is None or tp.partition not in self._read else max(0, end - self._read[tp.partition])
+    def _behind(self, tp: TP) -> float:
+        end, expected = self.faust.consumer.highwater(tp), self._reading.expected(tp.partition)
+        return nan if end is None or expected is None else max(0, end - expected)
 
 
 def run(worker: WorkerApp, *, loglevel: str = "WARNING") -> None:

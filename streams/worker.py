@@ -137,6 +137,7 @@ class _Figures(Collector):
         """The runner's counters, what is unacked, and whether the platforms are ready."""
         figures: dict[str, float] = {name: value for name, value in asdict(self._worker.runner.counters).items()}
         figures |= {"unacked": self._worker.runner.unacked(), "ready": float(self._book.ready())}
+        figures |= self._worker.figures()
         return [
             GaugeMetricFamily(f"sealframe_worker_{name}", f"Worker: {name.replace('_', ' ')}", value=value)
             for name, value in figures.items()

@@ -103,6 +103,18 @@ def test_silent_camera_with_a_held_chunk_is_delivered(deployment: Deployment, tm
     assert not _ended(deployment, camera)
 
 
+@pytest.mark.parametrize("count", [1, None], ids=["nothing after it", "chunks after it"])
+def test_record_that_faust_drops_at_its_start_is_read_again(
+    deployment: Deployment, tmp_path: Path, count: int | None
+) -> None:
+    camera = unique("cam")
+    chunks = clip(shared_data() / "clips" / CLIP, camera)[:count]
+    deployment.push(chunks, camera)
+    with deployment.platforms(), deployment.worker(tmp_path / "worker", dropping=True) as worker:
+        wait_for(lambda: _seqs(deployment, camera) == list(range(len(chunks))), f"every chunk\n{worker.metrics()}", 40)
+        assert "sealframe_worker_lag 0.0" in worker.metrics()
+
+
 def test_topology_cut_after_tracking_delivers_the_same_as_in_process(deployment: Deployment, tmp_path: Path) -> None:
     camera = unique("cam")
     chunks = clip(shared_data() / "clips" / CLIP, camera)
@@ -118,6 +130,10 @@ def test_topology_cut_after_tracking_delivers_the_same_as_in_process(deployment:
         state, outgoing = pipeline.step(state, chunk, following)
         direct += outgoing.operator
     assert deployment.operator(camera) == direct
+
+
+def _seqs(deployment: Deployment, camera: str) -> list[int]:
+    return [body.chunk.chunk_seq for body in deployment.bodies(camera) if body.chunk]
 
 
 def _quarantined(deployment: Deployment, camera: str) -> list[Quarantined]:
