@@ -29,14 +29,17 @@ class Reading:
     """Expected offsets by partition."""
 
     _places: dict[int, _Place] = field(default_factory=dict)
+    _early: set[int] = field(default_factory=set)
 
     def begin(self, partition: int, offset: int) -> None:
         """Expect this offset first: the committed one, or the first that is kept."""
-        self._places[partition] = _Place(offset)
+        self._places[partition] = _Place(offset, gap=partition in self._early)
+        self._early.discard(partition)
 
     def forget(self) -> None:
         """All partitions begin anew."""
         self._places.clear()
+        self._early.clear()
 
     def expected(self, partition: int) -> int | None:
         """The offset to come next, None before `begin`."""
@@ -46,9 +49,11 @@ class Reading:
     def take(self, partition: int, offset: int) -> bool:
         """The record is the next one. False: it was taken before, or one ahead of it is missing."""
         place = self._places.get(partition)
-        if place is None or offset != place.expected:
-            if place is not None and offset > place.expected:
-                place.gap = True
+        if place is None:
+            self._early.add(partition)
+            return False
+        if offset != place.expected:
+            place.gap = place.gap or offset > place.expected
             return False
         self._places[partition] = _Place(offset + 1)
         return True

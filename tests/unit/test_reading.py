@@ -26,6 +26,13 @@ def test_nothing_is_taken_before_the_beginning_is_known() -> None:
     assert made.expected(0) is None
 
 
+def test_record_that_came_too_early_to_know_is_asked_for_at_once() -> None:
+    made = Reading()
+    assert not made.take(0, 5)
+    made.begin(0, 5)
+    assert made.missing(0, 6, 0) == 5
+
+
 def test_skipped_record_is_asked_for_at_once() -> None:
     made = reading()
     made.take(0, 6)
