@@ -24,8 +24,8 @@ CLIP = "intel-iot-devkit+sample-videos/asl_gestures/help.mkv"
 
 
 @pytest.fixture(scope="module")
-def deployment(broker: Broker) -> Deployment:
-    return Deployment(broker)
+def deployment(worker_broker: Broker) -> Deployment:
+    return Deployment(worker_broker)
 
 
 def _ended(deployment: Deployment, camera: str) -> bool:
