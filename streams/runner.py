@@ -24,7 +24,7 @@ from dataclasses import dataclass, field, replace
 from typing import Generic, Protocol, TypeVar
 
 from schemas.codec import pack, unpack_as
-from schemas.errors import PoisonError, SealframeError, TransientError
+from schemas.errors import MalformedRecord, PoisonError, SealframeError, TransientError, UnknownRecord
 from schemas.state import MAX_STATE_BYTES, CameraState
 
 Body = TypeVar("Body")
@@ -257,11 +257,11 @@ class Runner(Generic[Body]):
             self._moved.set()
 
     async def _take(self, partition: _Partition[Body], lane: _Lane[Body], slot: _Slot) -> None:
-        state = await self._load(lane)
-        if slot.arrival.offset < state.next_offset:
-            self._repeated(partition, slot)
-            return
         try:
+            state = await self._resume(lane, slot.arrival)
+            if slot.arrival.offset < state.next_offset:
+                self._repeated(partition, slot)
+                return
             item = await self._work(self._stage.open, slot.arrival)
         except PoisonError as error:
             await self._quarantine(slot.arrival, error)
@@ -280,6 +280,16 @@ class Runner(Generic[Body]):
             await self._process(partition, lane, slot, item, None)
         else:
             lane.held = (slot, item)
+
+    async def _resume(self, lane: _Lane[Body], arrival: Arrival) -> CameraState:
+        """The camera's state; one that doesn't parse is put aside at a video's beginning, chunks before are poison."""
+        try:
+            return await self._load(lane)
+        except MalformedRecord:
+            if (await self._work(self._stage.open, arrival)).seq > 0:
+                raise
+            await self._store(lane, self._stage.initial(lane.camera))
+            return await self._load(lane)
 
     async def _flush(self, partition: _Partition[Body], lane: _Lane[Body], slot: _Slot) -> None:
         if lane.held is None or lane.held[0] is not slot:
@@ -340,7 +350,12 @@ class Runner(Generic[Body]):
 
     async def _load(self, lane: _Lane[Body]) -> CameraState:
         data = await self._again(lambda: self._port.load(lane.camera))
-        return self._stage.initial(lane.camera) if data is None else unpack_as("state", data)
+        try:
+            return self._stage.initial(lane.camera) if data is None else unpack_as("state", data)
+        except UnknownRecord as error:
+            raise SealframeError(f"state of camera {lane.camera}: {error}; run the release that wrote it") from error
+        except MalformedRecord as error:
+            raise MalformedRecord(f"state of camera {lane.camera}: {error}") from error
 
     async def _store(self, lane: _Lane[Body], state: CameraState) -> None:
         data = pack("state", state)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from infra import tls
 from infra.postgres import Database, connect, migrate
 from infra.postgres_server import EmbeddedPostgres
 from schemas.errors import ConfigError
@@ -34,14 +33,3 @@ def operator_database(operator_postgres: EmbeddedPostgres) -> Iterator[Database]
         owner.execute("TRUNCATE videos, chunks, heads, conflicts, refusals")
     with Database(operator_postgres.app()) as database:
         yield database
-
-
-@pytest.fixture(scope="session")
-def worker_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[services.Broker]:
-    """A broker for the worker alone: the tests of rights write what is no record to every topic of the shared one."""
-    home = services.make_home()
-    tls.create_ca(home / "tls")
-    started = services.start_broker(home, home / "tls")
-    yield started
-    started.server.stop()
-    services.remove_home(home)

@@ -12,20 +12,22 @@ from operators.seal import evidence_aad, unseal
 from operators.sign import check
 from schemas.codec import decode, unpack_as
 from schemas.records import Quarantined, SealedEvidence
-from schemas.topics import ALARMS, QUARANTINE, evidence_topic
+from schemas.topics import ALARMS, QUARANTINE, RAW, evidence_topic
 from streams.setup import detector
 from streams.topology import quarantine_aad
 from streams.verify import check_chain, check_evidence, check_record, expected_evidence
+from tests.support.kafka_calls import write
 from tests.support.services import Broker, unique
 from tests.support.shared import shared_data
 from tests.support.worker import CUSTODIAN, EPOCHS, KINDS, Deployment, clip, wait_for
 
 CLIP = "intel-iot-devkit+sample-videos/asl_gestures/help.mkv"
+RECORD = b"\x08\x01"  # how each begins: its version
 
 
 @pytest.fixture(scope="module")
-def deployment(worker_broker: Broker) -> Deployment:
-    return Deployment(worker_broker)
+def deployment(broker: Broker) -> Deployment:
+    return Deployment(broker)
 
 
 def _ended(deployment: Deployment, camera: str) -> bool:
@@ -78,6 +80,18 @@ def test_camera_writing_as_another_is_quarantined(deployment: Deployment, tmp_pa
     first = found[0]
     aad = quarantine_aad(first.topic, first.partition, first.offset)
     assert unpack_as("raw_chunk", unseal(first.sealed, [CUSTODIAN], aad))
+
+
+def test_topics_full_of_what_is_no_record_do_not_disturb_other_cameras(deployment: Deployment, tmp_path: Path) -> None:
+    broker, camera = deployment.broker, unique("cam")
+    deployment.push(clip(shared_data() / "clips" / CLIP, camera), camera)
+    for spec in broker.specs:
+        for principal in (name for name in spec.writers if not name.endswith("*")):
+            write(broker.access(principal), spec.name)
+    write(broker.camera("key"), RAW)
+    with deployment.platforms(), deployment.worker(tmp_path / "worker"):
+        wait_for(lambda: _ended(deployment, camera), "the video's end")
+        wait_for(lambda: bool(_quarantined(deployment, "key")), "quarantine")
 
 
 def test_nothing_is_processed_before_all_platforms_answered(deployment: Deployment, tmp_path: Path) -> None:
@@ -137,12 +151,12 @@ def _seqs(deployment: Deployment, camera: str) -> list[int]:
 
 
 def _quarantined(deployment: Deployment, camera: str) -> list[Quarantined]:
-    found = [m for m in deployment.read(QUARANTINE, "admin") if m.key == camera.encode()]
-    return [unpack_as("quarantined", message.value) for message in found]
+    found = [m.value for m in deployment.read(QUARANTINE, "admin") if m.key == camera.encode()]
+    return [unpack_as("quarantined", value) for value in found if value.startswith(RECORD)]
 
 
 def _unready(deployment: Deployment) -> bool:
     found = [message.value for message in deployment.read(ALARMS, "operator")]
     # other tests write to this topic what is no record
-    alarms = [unpack_as("alarm", value) for value in found if value.startswith(b"\x08\x01")]
+    alarms = [unpack_as("alarm", value) for value in found if value.startswith(RECORD)]
     return any(alarm.kind == "platform-unready" and "city-plates" in alarm.text for alarm in alarms)

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 import pytest
 
+from schemas import sealframe_pb2 as pb
 from schemas.codec import unpack_as
-from schemas.errors import AccessDenied, ServiceUnavailable
+from schemas.errors import AccessDenied, SealframeError, ServiceUnavailable
 from streams.runner import Output, Runner
 from tests.support.memory import OUT, QUARANTINE, DigestStage, MemoryPort, arrivals, chunk, runner
 
@@ -147,6 +148,26 @@ def test_repeated_chunk_behind_the_held_one_is_dropped(pool: ThreadPoolExecutor)
     run(feed(runner(port, pool, stage), [chunk("a", "v", 0), chunk("a", "v", 0), chunk("a", "v", 1, end=True)]))
     assert stage.stepped == [("v", 0, 1), ("v", 1, None)]
     assert port.committed(0) == 3
+
+
+def test_camera_whose_state_does_not_parse_begins_again_with_its_next_video(pool: ThreadPoolExecutor) -> None:
+    port, stage = MemoryPort(), DigestStage()
+    port.table["a"] = b"value"
+    records = [chunk("a", "v", 1), chunk("b", "w", 0, end=True), chunk("a", "x", 0, end=True)]
+    run(feed(runner(port, pool, stage), records))
+    assert stage.stepped == [("w", 0, None), ("x", 0, None)]
+    assert len(port.of(QUARANTINE)) == 1
+    assert port.acked == {0: [0, 1, 2]}
+
+
+def test_state_of_another_release_stops_the_worker(pool: ThreadPoolExecutor) -> None:
+    port = MemoryPort()
+    port.table["a"] = pb.Record(version=99).SerializeToString()
+    worker = runner(port, pool)
+    run(feed(worker, [chunk("a", "v", 0, end=True)]))
+    assert isinstance(worker.error, SealframeError)
+    assert "run the release that wrote it" in str(worker.error)
+    assert port.acked == {}
 
 
 @dataclass
