@@ -479,7 +479,7 @@ class Quarantined(_message.Message):
     def __init__(self, reason: _Optional[str] = ..., topic: _Optional[str] = ..., partition: _Optional[int] = ..., offset: _Optional[int] = ..., sealed: _Optional[_Union[Envelope, _Mapping]] = ...) -> None: ...
 
 class TrackState(_message.Message):
-    __slots__ = ("id", "kind", "mean", "covariance", "histogram", "score", "hits", "misses", "landmarks")
+    __slots__ = ("id", "kind", "mean", "covariance", "histogram", "score", "hits", "misses", "landmarks", "doubt")
     ID_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     MEAN_FIELD_NUMBER: _ClassVar[int]
@@ -489,6 +489,7 @@ class TrackState(_message.Message):
     HITS_FIELD_NUMBER: _ClassVar[int]
     MISSES_FIELD_NUMBER: _ClassVar[int]
     LANDMARKS_FIELD_NUMBER: _ClassVar[int]
+    DOUBT_FIELD_NUMBER: _ClassVar[int]
     id: int
     kind: str
     mean: _containers.RepeatedScalarFieldContainer[float]
@@ -498,7 +499,8 @@ class TrackState(_message.Message):
     hits: int
     misses: int
     landmarks: _containers.RepeatedScalarFieldContainer[float]
-    def __init__(self, id: _Optional[int] = ..., kind: _Optional[str] = ..., mean: _Optional[_Iterable[float]] = ..., covariance: _Optional[_Iterable[float]] = ..., histogram: _Optional[bytes] = ..., score: _Optional[float] = ..., hits: _Optional[int] = ..., misses: _Optional[int] = ..., landmarks: _Optional[_Iterable[float]] = ...) -> None: ...
+    doubt: bool
+    def __init__(self, id: _Optional[int] = ..., kind: _Optional[str] = ..., mean: _Optional[_Iterable[float]] = ..., covariance: _Optional[_Iterable[float]] = ..., histogram: _Optional[bytes] = ..., score: _Optional[float] = ..., hits: _Optional[int] = ..., misses: _Optional[int] = ..., landmarks: _Optional[_Iterable[float]] = ..., doubt: _Optional[bool] = ...) -> None: ...
 
 class TrackAppearance(_message.Message):
     __slots__ = ("track", "appearance", "last_seq")

@@ -22,7 +22,7 @@ class TrackState:
     """One tracked object at the end of a chunk.
 
     `mean` and `covariance`: Kalman filter of the box (centre, size and their velocities, pixels and frames);
-    `histogram`: what CamShift follows.
+    `histogram`: what CamShift follows; `doubt`: it has met another track of its kind and not parted from it yet.
     """
 
     id: int
@@ -34,6 +34,7 @@ class TrackState:
     hits: int
     misses: int
     landmarks: tuple[float, ...] = ()
+    doubt: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
 """Which detection belongs to which track.
 
-Two thresholds as in Zhang et al., "ByteTrack: Multi-Object Tracking by Associating Every Detection Box" (2022): sure
-detections choose first, unsure ones only continue the tracks that are left. A pair must overlap, or lie within what
-the Kalman filter holds possible; of the possible pairs the best (overlap, nearness, colours) is taken first.
+Two thresholds as in Zhang et al., "ByteTrack: Multi-Object Tracking by Associating Every Detection Box" (2022): unsure
+detections only continue tracks, and must fit better than sure ones. A pair must overlap, or lie within what the Kalman
+filter holds possible; of the possible pairs the best (overlap, nearness, colours) is taken first.
 """
 
 from __future__ import annotations
@@ -57,32 +57,19 @@ def associate(
     tracks: Sequence[TrackState], seen: Sequence[Sight], settings: TrackSettings
 ) -> tuple[dict[int, int], list[int]]:
     """Pairs track index -> sight index, and the sights that start a track."""
-    sure = [j for j, sight in enumerate(seen) if sight.score >= settings.start_score]
-    unsure = [j for j, sight in enumerate(seen) if sight.score < settings.start_score]
-    pairs: dict[int, int] = {}
-    for group in (sure, unsure):
-        free = [i for i in range(len(tracks)) if i not in pairs]
-        pairs.update(_greedy(tracks, seen, free, group, settings))
-    taken = set(pairs.values())
-    return pairs, [j for j in sure if j not in taken]
-
-
-def _greedy(
-    tracks: Sequence[TrackState], seen: Sequence[Sight], free: list[int], group: list[int], settings: TrackSettings
-) -> dict[int, int]:
     ranked = []
-    for i in free:
-        for j in group:
-            value = affinity(tracks[i], seen[j], settings)
+    for i, track in enumerate(tracks):
+        for j, sight in enumerate(seen):
+            value = affinity(track, sight, settings)
             if value is not None:
-                ranked.append((-value, i, j))
+                ranked.append((settings.unsure * (sight.score < settings.start_score) - value, i, j))
     pairs: dict[int, int] = {}
     taken: set[int] = set()
     for _, i, j in sorted(ranked):
         if i not in pairs and j not in taken:
             pairs[i] = j
             taken.add(j)
-    return pairs
+    return pairs, [j for j, sight in enumerate(seen) if sight.score >= settings.start_score and j not in taken]
 
 
 def affinity(track: TrackState, sight: Sight, settings: TrackSettings) -> float | None:

@@ -19,7 +19,6 @@ from operators.track.kalman import Filter
 from operators.track.settings import TrackSettings
 from schemas.frames import RawFrame
 from schemas.regions import ObjectKind, Region, RegionSource
-from schemas.state import TrackState
 
 MISMATCHES = 3
 
@@ -41,13 +40,13 @@ class Timeline:
 
 
 def fill(
-    track: int, kind: ObjectKind, places: dict[int, Place], before: TrackState | None, line: Timeline,
+    track: int, kind: ObjectKind, places: dict[int, Place], source: tuple[int, Box] | None, line: Timeline,
     others: Mapping[int, Sequence[Box]], settings: TrackSettings,
 ) -> dict[int, Region]:  # fmt: skip
     """The regions of one track by frame of the chunk.
 
-    `before`: its state before the chunk, None if it began here. `others`: by frame, where other tracks of its kind
-    were detected.
+    `source`: where it came from, a frame (-1: before the chunk) and a box; None if it began here. `others`: by frame,
+    where other tracks of its kind were detected.
     """
     out: dict[int, Region] = {}
 
@@ -67,15 +66,15 @@ def fill(
 
     anchors = sorted(i for i, place in places.items() if place.detected)
     known = [(i, places[i].box) for i in anchors]
-    if before is not None:
-        known.insert(0, (-1, Filter(before.mean, before.covariance).box))
+    if source is not None:
+        known.insert(0, source)
     for (a, box_a), (b, box_b) in zip(known, known[1:], strict=False):
         for i in range(a + 1, min(b, line.count)):
             guess = places.get(i)
             straight = between(box_a, box_b, (i - a) / (b - a))
             box = straight if guess is None else union(straight, guess.box)
             put(i, box, "filled" if guess is None or guess.lost else "tracked", places[b].score)
-    if before is None and anchors:
+    if source is None and anchors:
         first = anchors[0]
         for i, box in _backwards(places, anchors, line, others, settings):
             put(i, _grown(box, first - i, settings), "filled", places[first].score)

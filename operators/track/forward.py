@@ -13,6 +13,7 @@ import numpy as np
 
 from operators.track import appearance, kalman
 from operators.track.associate import Sight, associate, sights
+from operators.track.doubt import known_by_colour, meeting, other_size
 from operators.track.geometry import Box, clip, iou
 from operators.track.kalman import Filter
 from operators.track.settings import TrackSettings
@@ -49,13 +50,17 @@ class Place:
 
 @dataclass(slots=True)
 class Pass:
-    """What one pass found: per track its places by frame; `crowded` are frames with more objects than tracks."""
+    """What one pass found: per track its places by frame; `crowded` are frames with more objects than tracks.
+
+    `renamed`: tracks that go on from another's last sight, its frame (-1: before the chunk) and box.
+    """
 
     seconds: float
     state: TrackerState
     places: dict[int, dict[int, Place]] = field(default_factory=dict)
     kinds: dict[int, TrackState] = field(default_factory=dict)
     crowded: set[int] = field(default_factory=set)
+    renamed: dict[int, tuple[int, Box]] = field(default_factory=dict)
 
 
 def frame_seconds(decoded: DecodedChunk) -> float:
@@ -102,6 +107,7 @@ class _Run:
         self.tracks = list(state.tracks)
         self.next_track = state.next_track
         self.lost = {track.id for track in state.tracks if track.misses}
+        self.before = {track.id: Filter(track.mean, track.covariance).box for track in state.tracks}
         self.seen: dict[int, Sight] = {}
         self.coast = coast_frames(settings, self.seconds)
         self.gap = min(decoded.chunk.gaps, round(MAX_GAP_S / self.seconds))
@@ -136,6 +142,7 @@ class _Run:
         missed = [k for k, track in enumerate(self.tracks) if k not in pairs]
         self.follow(planes, missed)
         self.lost |= {self.tracks[k].id for k in missed if self.tracks[k].kind in kinds}
+        self._doubt(seen, pairs)
         for k, j in pairs.items():
             self._confirm(k, seen[j])
         for j in fresh:
@@ -162,10 +169,32 @@ class _Run:
         now = kalman.update(Filter(track.mean, track.covariance), sight.box)
         self.tracks[k] = _at(
             track, now, misses=0, hits=track.hits + 1, score=sight.score, landmarks=sight.landmarks,
-            histogram=appearance.blend(track.histogram, sight.colours, self.settings.learn),
+            histogram=appearance.blend(track.histogram, sight.colours, 0 if track.doubt else self.settings.learn),
         )  # fmt: skip
         self.seen[track.id] = sight
         self.lost.discard(track.id)
+
+    def _doubt(self, seen: list[Sight], pairs: dict[int, int]) -> None:
+        """Say who is in doubt; who stands alone again, comes back, or is of another size now, gets a new id."""
+        met = meeting(self.tracks, seen, pairs, self.settings)
+        self.tracks = [replace(track, doubt=True) if k in met else track for k, track in enumerate(self.tracks)]
+        for k, j in pairs.items():
+            track = self.tracks[k]
+            parted = track.doubt and (k not in met or track.id in self.lost)
+            if parted or other_size(track, seen[j], self.size, self.settings):
+                self._part(k, seen[j], doubt=k in met)
+
+    def _part(self, k: int, sight: Sight, *, doubt: bool) -> None:
+        """A new id, unless its colours say who it is."""
+        track = self.tracks[k]
+        others = [t for t in self.tracks if t.id != track.id and t.kind == track.kind]
+        if known_by_colour(track, sight, others, self.settings):
+            self.tracks[k] = replace(track, doubt=doubt)
+            return
+        seen = [(i, place.box) for i, place in self.out.places.get(track.id, {}).items() if place.detected]
+        self.out.renamed[self.next_track] = seen[-1] if seen else (-1, self.before[track.id])
+        self.tracks[k] = replace(track, id=self.next_track, doubt=doubt, histogram=sight.colours, hits=0)
+        self.next_track += 1
 
     def _start(self, sight: Sight) -> None:
         first = kalman.start(sight.box, self.seconds)
@@ -183,7 +212,7 @@ class _Run:
         for old in [track for track in self.tracks if track.misses]:
             box = Filter(old.mean, old.covariance).box
             for new in self.tracks:
-                if new.id <= old.id or new.kind != old.kind or new.misses or new.hits > old.misses:
+                if old.doubt or new.id <= old.id or new.kind != old.kind or new.misses or new.hits > old.misses:
                     continue
                 if iou(box, Filter(new.mean, new.covariance).box) < self.settings.merge_iou:
                     continue

@@ -13,11 +13,22 @@ def area(box: Box) -> float:
     return max(0.0, box[2] - box[0]) * max(0.0, box[3] - box[1])
 
 
+def shared(a: Box, b: Box) -> float:
+    """Pixels inside both."""
+    return area((max(a[0], b[0]), max(a[1], b[1]), min(a[2], b[2]), min(a[3], b[3])))
+
+
 def iou(a: Box, b: Box) -> float:
     """Shared part of the area that both cover, 0 to 1."""
-    shared = area((max(a[0], b[0]), max(a[1], b[1]), min(a[2], b[2]), min(a[3], b[3])))
-    whole = area(a) + area(b) - shared
-    return shared / whole if whole > 0 else 0.0
+    both = shared(a, b)
+    whole = area(a) + area(b) - both
+    return both / whole if whole > 0 else 0.0
+
+
+def covered(a: Box, b: Box) -> float:
+    """Shared part of the smaller one, 0 to 1."""
+    smaller = min(area(a), area(b))
+    return shared(a, b) / smaller if smaller > 0 else 0.0
 
 
 def union(a: Box, b: Box) -> Box:

@@ -12,7 +12,9 @@ class TrackSettings:
     `start_score`: a detection from here on starts a track; lower ones down to `keep_score` only continue one.
     `coast_s`: how long a track outlives its last detection; `back_s`: how far a track is filled in before its first.
     `shared_iou`, `shared_s`: going backwards, a track that lies this long on what another one was detected at is that
-    other one, and ends there.
+    other one, and ends there. `meet`: share of the smaller of two boxes from which they touch; `margin`: so much better
+    must detections fit than the other way round; `tell_apart`: so much more alike must the colours be. `resize`: a
+    detection so many times larger or smaller is another object's; `unsure`: how much better a weak one must fit.
     """
 
     start_score: float = 0.5
@@ -26,6 +28,11 @@ class TrackSettings:
     max_growth: float = 0.3
     shared_iou: float = 0.5
     shared_s: float = 0.3
+    unsure: float = 0.3
+    meet: float = 0.1
+    margin: float = 0.4
+    tell_apart: float = 0.25
+    resize: float = 2.0
     min_similarity: float = 0.1
     follow_similarity: float = 0.4
     learn: float = 0.2

@@ -1,7 +1,8 @@
 """The tracking operator: boxes of every frame from detections in some, forwards and backwards in time.
 
 `step` is pure. The state it returns is that at the end of `decoded`; what the next chunk shows only fills `decoded`.
-Not done here: padding of boxes, detection, recognising who left and came back later than a track coasts.
+Two of a kind that meet part under new ids (`doubt.py`): no track shows two people. Not done here: padding of boxes,
+detection, recognising who left and came back later than a track coasts.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import cv2
 from operators.track.fill import Timeline, fill
 from operators.track.forward import Found, Pass, Place, TrackerState, coast_frames, forward
 from operators.track.geometry import Box
+from operators.track.kalman import Filter
 from operators.track.settings import TrackSettings
 from schemas.errors import UsageError
 from schemas.frames import DecodedChunk
@@ -69,21 +71,23 @@ class Tracker:
     def _regions(
         self, state: TrackerState, here: Pass, ahead: Pass | None, line: Timeline
     ) -> tuple[tuple[Region, ...], ...]:
-        before = {track.id: track for track in state.tracks}
         places: dict[int, dict[int, Place]] = {track: dict(at) for track, at in here.places.items()}
         kinds = {track: last.kind for track, last in here.kinds.items()}
+        sources = dict(here.renamed)
         if ahead is not None:
             for track, at in ahead.places.items():
                 places.setdefault(track, {}).update((line.count + i, place) for i, place in at.items())
             kinds |= {track: last.kind for track, last in ahead.kinds.items()}
+            sources |= {track: (line.count + i, box) for track, (i, box) in ahead.renamed.items()}
+        sources |= {track.id: (-1, Filter(track.mean, track.covariance).box) for track in state.tracks}
         rows: list[list[Region]] = [[] for _ in range(line.count)]
         for track in sorted(places):
             others: dict[int, list[Box]] = {}
-            for other in [t for t in places if t != track and kinds[t] == kinds[track] and track not in before]:
+            for other in [t for t in places if t != track and kinds[t] == kinds[track] and track not in sources]:
                 for i, place in places[other].items():
                     if place.detected:
                         others.setdefault(i, []).append(place.box)
-            filled = fill(track, kinds[track], places[track], before.get(track), line, others, self.settings)
+            filled = fill(track, kinds[track], places[track], sources.get(track), line, others, self.settings)
             for i, region in filled.items():
                 rows[i].append(region)
         return tuple(tuple(row) for row in rows)

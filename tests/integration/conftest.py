@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from infra import tls
 from infra.postgres import Database, connect, migrate
 from infra.postgres_server import EmbeddedPostgres
 from schemas.errors import ConfigError
@@ -33,3 +34,14 @@ def operator_database(operator_postgres: EmbeddedPostgres) -> Iterator[Database]
         owner.execute("TRUNCATE videos, chunks, heads, conflicts, refusals")
     with Database(operator_postgres.app()) as database:
         yield database
+
+
+@pytest.fixture(scope="session")
+def worker_broker() -> Iterator[services.Broker]:
+    """A broker for the worker alone: on the shared one, other tests publish upload addresses of the same authorities."""
+    home = services.make_home()
+    tls.create_ca(home / "tls")
+    started = services.start_broker(home, home / "tls")
+    yield started
+    started.server.stop()
+    services.remove_home(home)

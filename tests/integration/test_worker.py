@@ -26,8 +26,8 @@ RECORD = b"\x08\x01"  # how each begins: its version
 
 
 @pytest.fixture(scope="module")
-def deployment(broker: Broker) -> Deployment:
-    return Deployment(broker)
+def deployment(worker_broker: Broker) -> Deployment:
+    return Deployment(worker_broker)
 
 
 def _ended(deployment: Deployment, camera: str) -> bool:

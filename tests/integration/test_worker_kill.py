@@ -24,8 +24,8 @@ SEED = 7
 
 
 @pytest.fixture(scope="module")
-def deployment(broker: Broker) -> Deployment:
-    return Deployment(broker)
+def deployment(worker_broker: Broker) -> Deployment:
+    return Deployment(worker_broker)
 
 
 def _delivered_once(deployment: Deployment, camera: str, chunks: int) -> None:

@@ -98,6 +98,46 @@ def test_step_objects_cross_keep_their_ids() -> None:
         assert covered(row, left(i)) > 0.8 and covered(row, right(i)) > 0.8
 
 
+def test_step_objects_of_equal_colours_part_under_new_ids() -> None:
+    left, right = line(20, 80, 5, 0), line(260, 84, -5, 0)
+    chunk = scene_chunk([picture([(left(i), RED), (right(i), RED)], i) for i in range(45)])
+    found = {}
+    for i in range(0, 45, 4):
+        hidden = iou(left(i), right(i)) > 0.3
+        found[i] = detections([(right(i), 0.9)] if hidden else [(left(i), 0.8), (right(i), 0.9)])
+    state, result = Tracker().step(TrackerState(), chunk, found)
+    before = {region.track for region in result.frames[0]}
+    after = {region.track for region in result.frames[44] if region.source == "detected"}
+    assert len(before) == len(after) == 2 and not before & after
+    assert not any(track.doubt for track in state.tracks if track.id in after)
+    for i, row in enumerate(result.frames):
+        assert covered(row, left(i)) > 0.8 and covered(row, right(i)) > 0.8
+
+
+def test_step_meeting_over_a_chunk_border_is_remembered() -> None:
+    left, right = line(60, 80, 5, 0), line(160, 84, -5, 0)
+    pictures = [picture([(left(i), RED), (right(i), RED)], i) for i in range(24)]
+    found = {i: detections([(left(i), 0.8), (right(i), 0.9)]) for i in range(0, 24, 4)}
+    tracker, state = Tracker(), TrackerState()
+    ids = []
+    for first in (0, 12):
+        part = {i - first: f for i, f in found.items() if first <= i < first + 12}
+        state, result = tracker.step(state, scene_chunk(pictures[first : first + 12]), part)
+        ids.append({region.track for region in result.frames[-1]})
+        state = unpack_as("state", pack("state", CameraState(tracks=state.tracks, next_track=state.next_track)))
+        state = TrackerState(state.next_track, state.tracks)
+    assert len(ids[0]) == 2 and max(ids[1]) > 2
+
+
+def test_step_larger_face_in_the_place_of_a_smaller_one_is_another() -> None:
+    far, near = (100.0, 80.0, 140.0, 130.0), (90.0, 60.0, 160.0, 150.0)
+    chunk = scene_chunk([picture([(far if i < 6 else near, RED)], i) for i in range(12)])
+    found = {i: detections([(far if i < 6 else near, 0.9)]) for i in (0, 4, 8, 11)}
+    _, result = Tracker().step(TrackerState(), chunk, found)
+    assert tracks_of(result) == {1, 2}
+    assert {region.track for region in result.frames[11] if region.source == "detected"} == {2}
+
+
 def test_step_object_occluded_comes_back_under_its_id() -> None:
     path, wall = line(20, 80, 4, 0), (100.0, 40.0, 150.0, 200.0)
     pictures = [picture([(path(i), RED), (wall, (128, 128))], i) for i in range(50)]
