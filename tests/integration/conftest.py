@@ -38,7 +38,7 @@ def operator_database(operator_postgres: EmbeddedPostgres) -> Iterator[Database]
 
 @pytest.fixture(scope="session")
 def worker_broker() -> Iterator[services.Broker]:
-    """A broker for the worker alone: on the shared one, other tests publish upload addresses of the same authorities."""
+    """A broker for the worker alone: on the shared one, others publish upload addresses of the same authorities."""
     home = services.make_home()
     tls.create_ca(home / "tls")
     started = services.start_broker(home, home / "tls")
