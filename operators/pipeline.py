@@ -111,12 +111,15 @@ class Pipeline:
         ahead = self._examine(following) if following is not None else None
         self._examined[chunk.camera_id] = (here, ahead) if ahead else (here,)
         same = state.format is not None and _size(state.format) == _size(chunk.format)
-        tracks = state.tracks if same else ()
+        tracks = state.tracks if same and state.video_id == chunk.video_id else ()
+        after = _cuts_after(here, ahead)
         tracked, regions = self._tracker.step(
             TrackerState(state.next_track, tracks), here.decoded, here.found,
-            ahead.decoded if ahead else None, ahead.found if ahead else None, here.cuts,
+            ahead.decoded if ahead else None, ahead.found if ahead else None,
+            here.cuts | (frozenset({0}) if state.cut else frozenset()) | after,
         )
-        located = replace(state, next_track=tracked.next_track, tracks=tracked.tracks)
+        cut = len(here.decoded.frames) in after
+        located = replace(state, next_track=tracked.next_track, tracks=tracked.tracks, cut=cut)
         return replace(located, format=chunk.format) if not same else located, regions
 
     def protect(self, state: CameraState, chunk: FrameChunk, regions: RegionSet) -> tuple[CameraState, Outgoing]:
@@ -216,6 +219,15 @@ def seal_draft(
     evidence = new_evidence(draft.authority, draft.chunk, draft.operator_digest, draft.previous, epoch, quality)
     sealed = seal_evidence(evidence, draft.parts, recipients, topic)
     return sign(encode_record(sealed), "evidence", signer)
+
+
+def _cuts_after(here: _Examined, ahead: _Examined | None) -> frozenset[int]:
+    """Where scenes begin in the next chunk, counted on from this one; at its first frame too."""
+    if ahead is None or not here.decoded.frames or not ahead.decoded.frames:
+        return frozenset()
+    count = len(here.decoded.frames)
+    border = is_cut(here.decoded.frames[-1].planes, ahead.decoded.frames[0].planes)
+    return frozenset({count + i for i in ahead.cuts} | ({count} if border else set()))
 
 
 def _stripped(chunk: FrameChunk) -> tuple[CodedUnit, ...]:

@@ -50,8 +50,9 @@ class TrackAppearance:
 class CameraState:
     """Everything that must survive a crash or a rebalance.
 
-    `locate` writes `next_track` and `tracks`, `protect` the rest. `evidence` counts the parts of the video so far;
-    `frames` is the number of the frame that comes next; `ended`: the video is closed.
+    `locate` writes `next_track`, `tracks` and `cut` (the next chunk begins a new scene), `protect` the rest.
+    `evidence` counts the parts of the video so far; `frames` is the number of the frame that comes next; `ended`: the
+    video is closed.
     The runner writes `flushed` (the next chunk is processed without look-ahead) and `next_offset` (what lies before it
     in the source partition has been delivered).
     """
@@ -71,4 +72,5 @@ class CameraState:
     appearances: tuple[TrackAppearance, ...] = ()
     format: VideoFormat | None = None
     next_offset: int = 0
+    cut: bool = False
     state_version: int = STATE_VERSION

@@ -136,8 +136,9 @@ class WorkerApp:
         self.faust.timer(TICK_S)(self._tick)
         self.faust.timer(COMMIT_S)(self._commit)
         self.faust.task()(self._watch)
-        self.faust.on_partitions_revoked.connect(self._revoked, weak=False)
-        self.faust.on_before_shutdown.connect(self._shutdown, weak=False)
+        signals: Any = self.faust
+        signals.on_partitions_revoked.connect(self._revoked, weak=False)
+        signals.on_before_shutdown.connect(self._shutdown, weak=False)
 
     async def _take(self, stream: Any) -> None:
         async for event in stream.noack().events():
@@ -164,7 +165,7 @@ class WorkerApp:
         """Begin at what is committed, and go back to a record that didn't come."""
         try:
             if self._reading.expected(tp.partition) is None:
-                committed, first = self.faust.consumer._committed_offset.get(tp) or 0, await self._first(tp)
+                committed, first = self._consumer._committed_offset.get(tp) or 0, await self._first(tp)
                 if self._settled():
                     self._reading.begin(tp.partition, max(committed, first))
             end = self.faust.consumer.highwater(tp)
@@ -188,6 +189,11 @@ class WorkerApp:
     async def _first(self, tp: TP) -> int:
         return int((await self.faust.consumer.earliest_offsets(tp))[tp])
 
+    @property
+    def _consumer(self) -> Any:
+        """Faust's consumer with what it doesn't publish."""
+        return self.faust.consumer
+
     def _settled(self) -> bool:
         return not self._closing and not self.faust.rebalancing
 
@@ -198,7 +204,7 @@ class WorkerApp:
     async def _commit_positions(self) -> None:
         done, self._port.positions = self._port.positions, {}
         if done:
-            await self.faust.consumer._commit_offsets({TP(self._source, number): at for number, at in done.items()})
+            await self._consumer._commit_offsets({TP(self._source, number): at for number, at in done.items()})
 
     async def _watch(self) -> None:
         await self.runner.stopped.wait()

@@ -36,7 +36,7 @@ def face(
     camera: Annotated[list[str] | None, typer.Option(help="only this camera; may be repeated")] = None,
     begin: Annotated[datetime | None, typer.Option("--from", formats=TIMES, help="UTC; only who was there")] = None,
     end: Annotated[datetime | None, typer.Option("--to", formats=TIMES, help="UTC")] = None,
-    threshold: Annotated[float | None, typer.Option(help="similarity to accept, one with a measured rate")] = None,
+    threshold: Annotated[float | None, typer.Option(help="similarity to list from: 0.91, 0.928 or 0.942")] = None,
     url: Url = DEFAULT_URL,
     tls_folder: Tls = DEFAULT_TLS,
     as_json: AsJson = False,
@@ -63,11 +63,11 @@ def _milliseconds(time: datetime | None) -> int | None:
 def _show(answer: dict[str, Any]) -> None:
     say(answer["said"])
     if answer["matches"]:
-        table = Table("subject", "camera", "similarity", "quality", "best image", "looks")
+        table = Table("subject", "camera", "similarity", "sure", "quality", "best image", "looks")
         for match in answer["matches"]:
             similarity, quality = f"{match['similarity']:.3f}", f"{match['quality']:.2f}"
-            looks = str(match["looks"])
-            table.add_row(match["subject_id"], match["camera_id"], similarity, quality, match["image_id"], looks)
+            sure, looks = "yes" if match["sure"] else "", str(match["looks"])
+            table.add_row(match["subject_id"], match["camera_id"], similarity, sure, quality, match["image_id"], looks)
         console.print(table)
         if any(match["looks"] > 1 for match in answer["matches"]):
             say("a subject of several looks may be more than one person: a restoration of it may show both")

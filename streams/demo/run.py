@@ -22,6 +22,7 @@ from infra.camera import open_source
 from infra.postgres import Database
 from infra.settings import Settings
 from operators.codec import decode, encode
+from operators.track.geometry import iou
 from schemas.errors import SealframeError, ServiceUnavailable
 from schemas.frames import FrameChunk, Planes
 from schemas.records import OperatorRecord
@@ -40,6 +41,7 @@ from streams.verify import Checked, check_record, expected_evidence
 
 CASE, PURPOSE = "demo-1", "demonstration"
 ARRIVAL_SECONDS = 120.0
+MIN_OVERLAP = 0.3
 Tell = Callable[[str], None]
 
 
@@ -159,45 +161,41 @@ class Demo:
             row = db.execute("SELECT coalesce(sum(parts), 0) FROM evidence WHERE video_id = %s", (video_id,)).fetchone()
         return int(row[0]) if row else 0
 
+    def best(self, pictures: Sequence[bytes], threshold: float | None = None) -> tuple[dict[str, Any] | None, int]:
+        """The best match over a person's encoded photographs, and how many of them have one."""
+        answers = [self.forensic.search_face(picture, CASE, PURPOSE, threshold=threshold) for picture in pictures]
+        firsts = [answer["matches"][0] for answer in answers if answer["matches"]]
+        return max(firsts, key=lambda match: float(match["similarity"]), default=None), len(firsts)
+
+    def shows(self, match: dict[str, Any], label: str, filmed: Sequence[Filmed]) -> bool:
+        """In the frame of the match's best region a track of the subject lies over the true face of this person."""
+        video_id, _, number = str(match["image_id"]).rpartition("/")
+        frame = int(number)
+        one = next((film for film in filmed if film.video_id == video_id), None)
+        truth = one.shot.truth.track(label).get(frame) if one and one.shot.truth else None
+        if one is None or truth is None:
+            return False
+        seq = next(c.chunk_seq for c in one.originals if c.first_frame <= frame < c.first_frame + len(c.units))
+        reader, keys = self.reader()
+        with keys, self.database.connection() as db:
+            row = db.execute("SELECT tracks FROM subjects WHERE subject_id = %s", (match["subject_id"],)).fetchone()
+            mappings = reader.chunk(db, video_id, seq).mappings
+        tracks = set(row[0]) if row else set()
+        boxes = [r.box for m in mappings if m.track in tracks for r in m.regions if r.frame_no == frame]
+        return any(iou(box, truth) > MIN_OVERLAP for box in boxes)
+
     def _search(self, cast: Cast, filmed: Sequence[Filmed]) -> dict[str, Any]:
         subjects: list[str] = []
         for person in cast.probes:
-            best = self._best([photograph.read() for photograph in person.photographs])
-            if best and self._is(best, person.label, filmed):
-                subjects.append(str(best["subject_id"]))
-        strangers = sum(
-            self._best([photograph.read() for photograph in person.photographs]) is not None
-            for person in cast.strangers
-        )
+            match, _ = self.best([_png(photograph.read()) for photograph in person.photographs])
+            if match and self.shows(match, person.label, filmed):
+                subjects.append(str(match["subject_id"]))
+        strangers = [self.best([_png(photograph.read()) for photograph in person.photographs])[0]
+                     for person in cast.strangers]
         persons = {who.label for scene in cast.scenes for who in scene.people}
         return {"persons": len(persons), "persons_searched": len(cast.probes), "rank1": len(subjects),
-                "strangers": len(cast.strangers), "strangers_matched": strangers, "subjects": subjects}
-
-    def _best(self, pictures: Sequence[Any]) -> dict[str, Any] | None:
-        """The best match over a person's photographs."""
-        matches: list[dict[str, Any]] = []
-        for picture in pictures:
-            _, png = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
-            matches += self.forensic.search_face(png.tobytes(), CASE, PURPOSE)["matches"][:1]
-        return max(matches, key=lambda match: float(match["similarity"]), default=None)
-
-    def _is(self, match: dict[str, Any], label: str, filmed: Sequence[Filmed]) -> bool:
-        """The match's track lies over the true face of this person in the frame of its best region."""
-        video_id, _, number = str(match["image_id"]).rpartition("/")
-        one = next((f for f in filmed if f.video_id == video_id), None)
-        if one is None or one.shot.truth is None:
-            return False
-        subject = str(match["subject_id"])
-        with self.database.connection() as db:
-            row = db.execute("SELECT tracks FROM subjects WHERE subject_id = %s", (subject,)).fetchone()
-        tracks = set(row[0]) if row else set()
-        seq = next(c.chunk_seq for c in one.originals if c.first_frame <= int(number) < c.first_frame + len(c.units))
-        reader, store = self.reader()
-        with store, self.database.connection() as db:
-            mappings = reader.chunk(db, video_id, seq).mappings
-        boxes = [r.box for m in mappings if m.track in tracks for r in m.regions if r.frame_no == int(number)]
-        truth = one.shot.truth.track(label).get(int(number))
-        return truth is not None and any(_overlap(box, truth) > 0.3 for box in boxes)
+                "strangers": len(strangers), "strangers_matched": sum(match is not None for match in strangers),
+                "subjects": subjects}
 
     def reader(self) -> tuple[Any, Any]:
         """The authority's way to its evidence, and the key store to close afterwards."""
@@ -263,10 +261,5 @@ class Demo:
         return None
 
 
-def _overlap(a: Sequence[float], b: Sequence[float]) -> float:
-    width = min(a[2], b[2]) - max(a[0], b[0])
-    height = min(a[3], b[3]) - max(a[1], b[1])
-    if width <= 0 or height <= 0:
-        return 0.0
-    both = width * height
-    return both / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - both)
+def _png(picture: Any) -> bytes:
+    return bytes(cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1])

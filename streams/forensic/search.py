@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from operators.embed import SAME, SURE
+from operators.embed import ALIKE, SAME, SURE
 from schemas.errors import UsageError
 from schemas.regions import Array
 from schemas.topics import MINUTE_MS
@@ -21,7 +21,7 @@ APPROXIMATE_FROM = 500_000
 MAX_MATCHES = 100
 IN_PERIOD = "f.from_ms <= %(to)s AND f.to_ms >= %(from)s"
 HOUR_MS = 60 * MINUTE_MS
-FALSE_ACCEPT_RATES = {SAME: 1e-3, SURE: 1e-4}
+FALSE_ACCEPT_RATES = {ALIKE: 1e-2, SAME: 1e-3, SURE: 1e-4}
 """Measured per comparison on Labeled Faces in the Wild, by threshold (see `operators/embed.py`)."""
 
 
@@ -37,7 +37,8 @@ class Period:
 class Match:
     """A subject one of whose best regions is alike; `image_id` names that region's frame.
 
-    `looks` above 1: its views aren't all alike, so it may be more than one person.
+    `sure`: so alike that one comparison in 10,000 of different people is; the others are possible ones. `looks` above
+    1: its views aren't all alike, so it may be more than one person.
     """
 
     subject_id: str
@@ -49,6 +50,7 @@ class Match:
     to_ms: int
     image_id: str
     looks: int = 1
+    sure: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +155,7 @@ def nearest(db: Any, embedding: Array, threshold: float, chosen: Filters) -> tup
     for subject, video, camera, similarity, quality, first, last, frame, looks in rows:
         if similarity >= threshold and (subject not in found or found[subject].similarity < similarity):
             found[subject] = Match(
-                subject, video, camera, similarity, quality, first, last, f"{video}/{frame}", looks
+                subject, video, camera, similarity, quality, first, last, f"{video}/{frame}", looks, similarity >= SURE
             )
     return sorted(found.values(), key=lambda match: (-match.similarity, match.subject_id))[:MAX_MATCHES], exact
 
@@ -209,4 +211,6 @@ def said(matches: Sequence[Match], covered: Coverage) -> str:
         return f"Nothing could be searched: {where}{unseen}. This says nothing about who was there."
     if not matches:
         return f"No match among {where}{unseen}. This does not say that the person was not there."
-    return f"{len(matches)} of {where} look alike{unseen}. A likeness is a lead to be checked, not an identification."
+    sure = sum(match.sure for match in matches)
+    found = f"{sure} sure and {len(matches) - sure} possible matches"
+    return f"{found} among {where}{unseen}. A likeness is a lead to be checked, not an identification."

@@ -16,10 +16,10 @@ FORMAT = VideoFormat(160, 112, Fraction(1, 25))
 FACE = 32
 
 
-def picture(places: Sequence[tuple[int, int]], seed: int = 0) -> Planes:
-    """A smooth background with one textured square per place (x, y)."""
+def picture(places: Sequence[tuple[int, int]], seed: int = 0, light: int = 0) -> Planes:
+    """A smooth background, brighter by `light`, with one textured square per place (x, y)."""
     h, w = FORMAT.height, FORMAT.width
-    y = np.add.outer(np.linspace(60, 120, h), np.linspace(0, 60, w)).astype(np.uint8)
+    y = np.add.outer(np.linspace(60 + light, 120 + light, h), np.linspace(0, 60, w)).astype(np.uint8)
     u, v = np.full((h // 2, w // 2), 120, np.uint8), np.full((h // 2, w // 2), 134, np.uint8)
     for i, (x, top) in enumerate(places):
         texture = np.random.default_rng(seed + i).integers(30, 220, (FACE // 4, FACE // 4), dtype=np.uint8)
@@ -35,11 +35,11 @@ def crossing(frames: int = 10) -> list[list[tuple[int, int]]]:
     return [[(i * step, 32), (FORMAT.width - FACE - i * step, 40)] for i in range(frames)]
 
 
-def chunk(places: Sequence[Sequence[tuple[int, int]]], seq: int = 0, *, end: bool = False, video: str = "cam-video"
-          ) -> FrameChunk:
+def chunk(places: Sequence[Sequence[tuple[int, int]]], seq: int = 0, *, end: bool = False, video: str = "cam-video",
+          light: int = 0) -> FrameChunk:
     """A chunk of these pictures, at a quality that keeps the texture."""
     first = seq * len(places)
-    pictures = [picture(place) for place in places]
+    pictures = [picture(place, light=light) for place in places]
     units = encode(pictures, range(first, first + len(places)), FORMAT, crf=12, preset="veryfast")
     return FrameChunk("cam", video, seq, first, 1_000_000 + first * 40, FORMAT, "h264", units, first + len(places), end)
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from operators.desensitise.policy import Policy
@@ -11,6 +12,7 @@ from operators.seal import Identity
 from operators.sign import SigningKey, check, digest
 from schemas.codec import decode, encode, pack
 from schemas.errors import ClockJump, ConfigError, MalformedRecord
+from schemas.frames import Planes
 from schemas.records import CUSTODIAN, OperatorBody, SealedEvidence
 from schemas.regions import Detections
 from schemas.state import MAX_STATE_BYTES, CameraState
@@ -137,6 +139,28 @@ class NoFaces:
 
     def detect_planes(self, planes: object, video: object, size: int) -> Detections:
         return Detections.none("face")
+
+
+class DarkFace:
+    """A detector that finds one face, and only in dark scenes."""
+
+    def detect_planes(self, planes: Planes, video: object, size: int) -> Detections:
+        if planes.y.mean() > 150:
+            return Detections.none("face")
+        box, marks = np.array([[40, 40, 72, 72]], np.float32), np.empty((0, 5, 2), np.float32)
+        return Detections("face", box, np.array([0.9], np.float32), marks)
+
+
+def test_locate_scene_cut_between_two_chunks_ends_tracks_and_stops_back_fill() -> None:
+    dark, light = chunk([[]] * 4, 0), chunk([[]] * 4, 1, light=80, end=True)
+    back = replace(chunk([[]] * 4, 2, end=True), end=True)
+    pipeline = Pipeline(POLICY, DarkFace(), KEY)  # type: ignore[arg-type]
+    state, first = pipeline.locate(CameraState(), dark, light)
+    assert state.cut and all(first.frames)
+    state, second = pipeline.locate(replace(state, video_id="cam-video"), light, back)
+    assert state.cut and not any(second.frames)
+    state, third = pipeline.locate(state, back, None)
+    assert not state.cut and {region.track for frame in third.frames for region in frame} == {2}
 
 
 class Blind:
