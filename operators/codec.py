@@ -6,8 +6,9 @@ checked before a decoder runs, and the decoder is told not to allocate pictures 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
+from itertools import zip_longest
 
 import av
 import numpy as np
@@ -123,15 +124,22 @@ def _frame(planes: Planes, width: int, height: int) -> VideoFrame:
     return frame
 
 
-def _check_pictures(frames: Sequence[Planes], pts: Sequence[int], format: VideoFormat) -> None:
-    if not frames or len(frames) != len(pts) or any(b <= a for a, b in zip(pts, pts[1:], strict=False)):
-        raise MalformedRecord(f"{len(frames)} pictures with {len(pts)} times, which must ascend")
+def _check_times(pts: Sequence[int], format: VideoFormat) -> None:
+    if not pts or any(b <= a for a, b in zip(pts, pts[1:], strict=False)):
+        raise MalformedRecord(f"the {len(pts)} times of pictures must ascend")
     if format.width % 2 or format.height % 2 or not (0 < format.width <= MAX_SIDE and 0 < format.height <= MAX_SIDE):
         raise MalformedRecord(f"{format.width}x{format.height} can't be encoded: even sides up to {MAX_SIDE}")
+
+
+def _timed(frames: Iterable[Planes], pts: Sequence[int], format: VideoFormat) -> Iterator[tuple[Planes, int]]:
+    """Pictures with their times, checked as they come."""
     full, half = (format.height, format.width), (format.height // 2, format.width // 2)
-    for planes in frames:
+    for planes, time in zip_longest(frames, pts):
+        if planes is None or time is None:
+            raise MalformedRecord(f"not as many pictures as the {len(pts)} times")
         if [plane.shape for plane in planes.all()] != [full, half, half]:
             raise MalformedRecord(f"a picture that isn't {format.width}x{format.height} 4:2:0")
+        yield planes, time
 
 
 def _rate(pts: Sequence[int], time_base: Fraction) -> Fraction:
@@ -143,7 +151,7 @@ def _rate(pts: Sequence[int], time_base: Fraction) -> Fraction:
 
 
 def encode(
-    frames: Sequence[Planes],
+    frames: Iterable[Planes],
     pts: Sequence[int],
     format: VideoFormat,
     *,
@@ -153,6 +161,8 @@ def encode(
 ) -> tuple[CodedUnit, ...]:
     """One closed GOP of H.264, in decoding order, parameter sets in band, no SEI. Equal input gives equal bytes.
 
+    `frames` are read one by one, so they may be made as they are read.
+
     `pts` are ascending ticks of `format.time_base` at any rate. `lossless`: every sample comes back (qp 0, profile
     High 4:4:4 Predictive, for evidence only); `crf` is then ignored.
 
@@ -160,10 +170,10 @@ def encode(
         MalformedRecord: pictures of another size, odd sides, or times that don't ascend.
 
     """
-    _check_pictures(frames, pts, format)
-    context = _encoder(frames, pts, format, crf, preset, lossless)
+    _check_times(pts, format)
+    context = _encoder(pts, format, crf, preset, lossless)
     packets = []
-    for planes, time in zip(frames, pts, strict=True):
+    for planes, time in _timed(frames, pts, format):
         frame = _frame(planes, format.width, format.height)
         # Relative times: the same pictures give the same bytes wherever they stand in the video.
         frame.pts, frame.time_base = time - pts[0], format.time_base
@@ -176,7 +186,7 @@ def encode(
 
 
 def _encoder(
-    frames: Sequence[Planes], pts: Sequence[int], format: VideoFormat, crf: float, preset: str, lossless: bool
+    pts: Sequence[int], format: VideoFormat, crf: float, preset: str, lossless: bool
 ) -> VideoCodecContext:
     context = CodecContext.create("libx264", "w")
     context.width, context.height, context.pix_fmt = format.width, format.height, "yuv420p"
@@ -186,7 +196,7 @@ def _encoder(
     context.color_primaries, context.color_trc, context.colorspace = format.primaries, format.transfer, format.matrix
     context.thread_count = 1
     quality = {"qp": "0"} if lossless else {"crf": f"{crf:g}", "profile": "high"}
-    gop = f"keyint={max(len(frames), 1)}:min-keyint=1:scenecut=0:open-gop=0"
+    gop = f"keyint={len(pts)}:min-keyint=1:scenecut=0:open-gop=0"
     # x264's vector code for mbtree reads memory that nobody set, and gave 2 to 27 results in 30 runs at some widths.
     repeats = "threads=1:lookahead-threads=1:cpu-independent=1"
     context.options = {"preset": preset, "x264-params": f"{gop}:{repeats}", **quality}

@@ -7,7 +7,7 @@ them. Sealing needs fresh keys and the authorities' keys of the epoch, so it sta
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import cv2
@@ -16,7 +16,7 @@ from operators import annexb, chain
 from operators.chain import PIPELINE
 from operators.codec import decode, encode
 from operators.cohere import lay_out
-from operators.desensitise.paint import paint
+from operators.desensitise.paint import appearances, masks, paint
 from operators.desensitise.policy import Policy
 from operators.detect import FaceDetector, is_cut
 from operators.fragment import fragment
@@ -28,7 +28,7 @@ from operators.split import route
 from operators.track import Found, Tracker, TrackerState, plan
 from schemas.codec import encode as encode_record
 from schemas.errors import ClockJump, ConfigError, MalformedRecord
-from schemas.frames import CodedUnit, DecodedChunk, DesensitisedFrame, FrameChunk
+from schemas.frames import CodedUnit, DecodedChunk, DesensitisedFrame, FrameChunk, Planes
 from schemas.records import (
     Alarm,
     EvidenceCount,
@@ -131,10 +131,11 @@ class Pipeline:
         _check_order(state, chunk)
         layout = lay_out(regions, chunk.format, self.policy.padding, self.policy.hold)
         known = {a.track: a.appearance for a in state.appearances}
-        frames, used = paint(decoded, layout, known, self.policy)
+        used = appearances(decoded, layout, known, self.policy)
         pieces = cut(decoded, layout, self.policy.quality) if self.policy.keeps_evidence else ()
         parts = route(chunk, regions, pieces, self.policy) if self.policy.keeps_evidence else {}
-        record, body = self._operator_chunk(state, chunk, frames, parts)
+        frames = paint(decoded, layout, used, self.policy)
+        record, body = self._operator_chunk(state, chunk, frames, pack_masks(masks(layout, chunk.format)), parts)
         state = _after(state, chunk, digest(body), parts, used)
         drafts = tuple(_draft(chunk, digest(body), body_counts, parts) for body_counts in _sent(record[1].evidence))
         state, closing = self._close(state, chunk)
@@ -173,18 +174,17 @@ class Pipeline:
         return kept.decoded if kept else decode(chunk)
 
     def _operator_chunk(
-        self, state: CameraState, chunk: FrameChunk, frames: Sequence[DesensitisedFrame],
+        self, state: CameraState, chunk: FrameChunk, frames: Iterable[DesensitisedFrame], packed: bytes,
         parts: dict[str, tuple[OpenPart, ...]],
     ) -> tuple[tuple[OperatorRecord, OperatorChunk], bytes]:
-        masks = pack_masks([frame.mask for frame in frames])
-        passed = not masks and self.policy.pass_through and annexb.passable(chunk)
+        passed = not packed and self.policy.pass_through and annexb.passable(chunk)
         units = _stripped(chunk) if passed else encode_public(frames, chunk, self.policy)
         media = fragment(units, chunk.end_pts, chunk.chunk_seq + 1, chunk.format, state.origin_pts)
         previous = {count.authority: count.previous for count in state.evidence}
         counts = tuple(EvidenceCount(name, len(mine), previous.get(name, 0)) for name, mine in parts.items())
         body = OperatorChunk(
             chunk.camera_id, chunk.video_id, chunk.chunk_seq, chunk.first_frame, chunk.capture_ms, chunk.pts,
-            chunk.end_pts, masks, ",".join(sorted(set(self.policy.methods.values()))) if masks else "", counts,
+            chunk.end_pts, packed, ",".join(sorted(set(self.policy.methods.values()))) if packed else "", counts,
             digest(media), len(media), state.last_digest, passed, chunk.gaps + chunk.first_frame - state.frames,
         )
         encoded = encode_record(OperatorBody(chunk=body))
@@ -202,14 +202,15 @@ class Pipeline:
         return state, records
 
 
-def encode_public(frames: Sequence[DesensitisedFrame], chunk: FrameChunk, policy: Policy) -> tuple[CodedUnit, ...]:
+def encode_public(frames: Iterable[DesensitisedFrame], chunk: FrameChunk, policy: Policy) -> tuple[CodedUnit, ...]:
     """The operator's coded pictures; takes desensitised frames only."""
-    if not all(isinstance(frame, DesensitisedFrame) for frame in frames):
+    return encode(map(_public, frames), chunk.pts, chunk.format, crf=policy.crf, preset=policy.preset)
+
+
+def _public(frame: DesensitisedFrame) -> Planes:
+    if not isinstance(frame, DesensitisedFrame):
         raise MalformedRecord("only desensitised pictures are encoded for the operator")
-    return encode(
-        [frame.planes for frame in frames], [frame.pts for frame in frames], chunk.format,
-        crf=policy.crf, preset=policy.preset,
-    )
+    return frame.planes
 
 
 def seal_draft(

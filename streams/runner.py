@@ -105,10 +105,14 @@ class Port(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds. `unacked_*` are per partition; a retry waits `backoff_s`, doubled each time."""
+    """Bounds. `unacked_*` are per partition; a retry waits `backoff_s`, doubled each time.
+
+    `waiting_bytes`: what was taken and is neither worked on nor held; more stays in the source.
+    """
 
     unacked_records: int = 256
     unacked_bytes: int = 64 * 2**20
+    waiting_bytes: int = 8 * 2**20
     idle_ms: int = 3_000
     retries: int = 6
     backoff_s: float = 0.25
@@ -179,9 +183,10 @@ class Runner(Generic[Body]):
     async def submit(self, arrival: Arrival) -> None:
         """Take the next record of its partition; waits while too much is unacked. Takes none after a failure."""
         partition = self._partitions.setdefault(arrival.partition, _Partition())
-        while self._takes(arrival, partition) and self._full(partition):
+        while self._takes(arrival, partition) and (self._full(partition) or self._behind()):
             self._moved.clear()
-            self._flush_head(partition)
+            if self._full(partition):
+                self._flush_head(partition)
             await self._moved.wait()
         if not self._takes(arrival, partition):
             return
@@ -230,6 +235,10 @@ class Runner(Generic[Body]):
     def _full(self, partition: _Partition[Body]) -> bool:
         bound = self._limits
         return len(partition.slots) >= bound.unacked_records or partition.size >= bound.unacked_bytes
+
+    def _behind(self) -> bool:
+        waiting = (slot for lane in self._lanes() for slot, flush in lane.waiting if not flush)
+        return sum(len(slot.arrival.value) for slot in waiting) >= self._limits.waiting_bytes
 
     def _flush_head(self, partition: _Partition[Body]) -> None:
         head = partition.slots[0]

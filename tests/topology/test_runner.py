@@ -12,7 +12,7 @@ import pytest
 from schemas import sealframe_pb2 as pb
 from schemas.codec import unpack_as
 from schemas.errors import AccessDenied, SealframeError, ServiceUnavailable
-from streams.runner import Output, Runner
+from streams.runner import Limits, Output, Runner
 from tests.support.memory import OUT, QUARANTINE, DigestStage, MemoryPort, arrivals, chunk, runner
 
 
@@ -122,6 +122,28 @@ def test_bytes_bound_a_partition_too(pool: ThreadPoolExecutor) -> None:
     port, stage = MemoryPort(), DigestStage()
     run(feed(runner(port, pool, stage, unacked_bytes=10), [chunk("a", "v", 0), chunk("a", "v", 1)]))
     assert stage.stepped == [("v", 0, None)]
+
+
+def test_chunks_that_nobody_works_on_stay_in_the_source(pool: ThreadPoolExecutor) -> None:
+    port, gate = MemoryPort(), asyncio.Event()
+    records = [chunk("a", "v", seq, end=seq == 5) for seq in range(6)]
+
+    async def work() -> None:
+        worker = Runner(DigestStage(), port, pool, Limits(waiting_bytes=2 * len(records[1][1])), gate=gate.wait)
+        feeding = asyncio.create_task(feed_all(worker, records))
+        await asyncio.sleep(0.3)
+        assert not feeding.done() and worker.unacked() < 6
+        gate.set()
+        await feeding
+        await worker.settle()
+        assert port.acked == {0: list(range(6))}
+
+    run(work())
+
+
+async def feed_all(worker: Runner, records: list[tuple[bytes, bytes]]) -> None:  # type: ignore[type-arg]
+    for arrival in arrivals(records):
+        await worker.submit(arrival)
 
 
 @pytest.mark.parametrize("poison", ["open", "step"])

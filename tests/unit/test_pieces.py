@@ -8,7 +8,7 @@ import pytest
 from operators import pixels
 from operators.codec import decode
 from operators.cohere import lay_out
-from operators.desensitise.paint import paint
+from operators.desensitise.paint import appearances, paint
 from operators.desensitise.policy import Policy
 from operators.masks import pack_masks
 from operators.pieces import MIN_PSNR_DB, cut
@@ -24,7 +24,7 @@ DECODED = decode(CHUNK)
 REGIONS = regions(PLACES)
 LAYOUT = lay_out(REGIONS, FORMAT, 0.25, 4)
 POLICY = Policy({"faces": frozenset({"face"})})
-FRAMES, _ = paint(DECODED, LAYOUT, {}, POLICY)
+FRAMES = tuple(paint(DECODED, LAYOUT, appearances(DECODED, LAYOUT, {}, POLICY), POLICY))
 PUBLIC = [frame.planes for frame in FRAMES]
 ORIGINAL = [frame.planes for frame in DECODED.frames]
 
