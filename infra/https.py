@@ -107,6 +107,16 @@ class HttpsServer:
             time.sleep(0.01)
         return self
 
+    def check(self) -> None:
+        """Look whether it still serves.
+
+        Raises:
+            ServiceUnavailable: it ended by itself.
+
+        """
+        if self._thread.ident is not None and not self._thread.is_alive() and not self._server.should_exit:
+            raise ServiceUnavailable(f"the server on port {self.port} ended by itself")
+
     def stop(self) -> None:
         """Finish open requests (5 s at most) and stop."""
         self._server.should_exit = True

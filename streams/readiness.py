@@ -58,6 +58,13 @@ class _Worker:
         """One connection, until `halted` or an error."""
         raise NotImplementedError
 
+    def check(self) -> None:
+        """Raise what ended the thread, if something did before `stop`."""
+        if self.error is not None:
+            raise self.error
+        if self._thread.ident is not None and not self._thread.is_alive() and not self.halted:
+            raise SealframeError(f"{self._thread.name} ended by a fault: see above")
+
     @property
     def halted(self) -> bool:
         """It is time to end."""

@@ -103,9 +103,12 @@ class AuthorityService:
 
         Raises:
             AccessDenied: the broker refuses topic, group or certificate.
+            SealframeError: what ended the server's or the readiness exchange's thread.
 
         """
         while not stop.is_set():
+            self.server.check()
+            self._responder.check()
             try:
                 self.upkeep()
                 message = self._consumer.poll(0.5)

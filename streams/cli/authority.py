@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 from functools import cache
 from pathlib import Path
 from typing import Annotated
@@ -22,6 +20,7 @@ from streams.authority.faces import Faces
 from streams.authority.index import FaceIndex, When
 from streams.authority.service import AuthorityService, AuthoritySetup
 from streams.cli.output import give, say
+from streams.ending import Ending
 from streams.forensic.log import AccessLog
 from streams.forensic.server import now_ms
 from streams.setup import detector
@@ -69,16 +68,13 @@ def authority(
 
 
 def serve(setup: AuthoritySetup, index: FaceIndex, as_json: bool = False) -> None:
-    """Run the platform until SIGINT or SIGTERM."""
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    with AuthorityService(setup, index) as service:
+    """Run the platform until a signal tells it to end; see `Ending`."""
+    with Ending(f"authority platform {setup.name}") as ending, AuthorityService(setup, index) as service:
         if as_json:
             give({"url": service.server.url})
         else:
             say(f"authority platform {setup.name}: {service.server.url}")
-        service.run(stop)
+        service.run(ending.stop)
 
 
 def erase(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +11,7 @@ from infra import tls
 from infra.kafka import KafkaAccess
 from infra.postgres import DatabaseAccess
 from streams.cli.output import give, say
+from streams.ending import Ending
 from streams.operating.service import OperatorService, OperatorSetup
 
 
@@ -37,13 +36,10 @@ def operator(
 
 
 def serve(setup: OperatorSetup, as_json: bool = False) -> None:
-    """Run the platform until SIGINT or SIGTERM."""
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    with OperatorService(setup) as service:
+    """Run the platform until a signal tells it to end; see `Ending`."""
+    with Ending("operating platform") as ending, OperatorService(setup) as service:
         if as_json:
             give({"url": service.server.url})
         else:
             say(f"operating platform: {service.server.url}")
-        service.run(stop)
+        service.run(ending.stop)

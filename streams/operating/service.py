@@ -83,8 +83,18 @@ class OperatorService:
         return f"readiness: {stopped}" if stopped else self._sink.failing
 
     def run(self, stop: threading.Event) -> None:
-        """Take records until told to stop; see `Sink.run`."""
-        self._sink.run(stop)
+        """Take records until told to stop; see `Sink.run`.
+
+        Raises:
+            SealframeError: what ended the server's or the readiness exchange's thread.
+
+        """
+        self._sink.run(stop, self._check)
+
+    def _check(self) -> None:
+        self.server.check()
+        if self._responder:
+            self._responder.check()
 
     def close(self) -> None:
         """Stop serving, leave the group, close files and connections."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
@@ -64,8 +64,8 @@ class Sink:
             "sealframe_operator_delay_seconds", "From the broker's time stamp to the stored batch", registry=registry
         )
 
-    def run(self, stop: threading.Event) -> None:
-        """Take records until told to stop.
+    def run(self, stop: threading.Event, check: Callable[[], None] = lambda: None) -> None:
+        """Take records until told to stop; `check` is called now and then, and ends it by raising.
 
         Raises:
             AccessDenied: the broker refuses topic, group or certificate.
@@ -73,6 +73,7 @@ class Sink:
         """
         self._unsent += self._store.recover()
         while not stop.is_set():
+            check()
             messages = self._gather()
             if messages and self._insist(messages, stop):
                 self._commit(messages)
