@@ -72,14 +72,19 @@ def eval_stack(
 def eval_kill(
     data: Annotated[Path, typer.Option(help="folder with clips, searched through", exists=True, file_okay=False)],
     out: Out = None,
-    kills: Annotated[int, typer.Option(help="how often the worker is killed", min=1)] = 20,
+    kills: Annotated[int, typer.Option(help="how often the service is killed", min=1)] = 20,
     seed: Annotated[int, typer.Option(help="draws the moments")] = 1,
+    service: Annotated[str, typer.Option(help="who is killed: worker | operator | authority")] = "worker",
     models: Models = MODELS,
 ) -> None:
-    """SIGKILL of the worker at random moments under four cameras: what is lost, doubled or broken afterwards."""
+    """SIGKILL of a service at random moments under four cameras: what both stores lost, doubled or broke."""
+    if service not in kill.SERVICES:
+        raise UsageError(f"--service is one of {', '.join(kill.SERVICES)}")
+    if not files.clips(data):
+        raise UsageError(f"{data} holds no video ({', '.join(files.SUFFIXES)})")
     with stage.fresh_stack(models, _tell) as stack:
-        figures = kill.evaluate(stack, files.clips(data), kills, seed, _tell)
-    _finish("kill", figures, out)
+        figures = kill.evaluate(stack, files.clips(data), kills, seed, service, _tell)
+    _finish(f"kill-{service}", figures, out)
 
 
 @app.command("latency")

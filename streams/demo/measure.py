@@ -106,7 +106,22 @@ def add_restored(totals: Totals, seen: Seen) -> None:
     for i, mask in enumerate(masks):
         inside = pixels.sample_masks(mask, seen.chunk.format)
         totals.inside = _sum(totals.inside, seen.restored[i], seen.original[i], inside)
-    _compare_pieces(totals, seen)
+    compare_pieces(totals, seen.pieces, seen.restored, seen.chunk.first_frame)
+
+
+def compare_pieces(
+    totals: Totals, pieces: Sequence[Piece], frames: Sequence[Planes], first_frame: int
+) -> None:
+    """Count a chunk's restored samples against those that its sealed pieces hold, inside the picture."""
+    for piece in pieces:
+        for place, canvas in zip(piece.frames, canvases(piece), strict=True):
+            restored = frames[place.frame_no - first_frame]
+            mask = block_mask(place, piece)
+            for size, to, of in zip((BLOCK, BLOCK // 2, BLOCK // 2), restored.all(), canvas.all(), strict=True):
+                part = to[place.row * size :, place.column * size :][: of.shape[0], : of.shape[1]]
+                own = np.kron(mask, np.ones((size, size), bool))[: part.shape[0], : part.shape[1]]
+                totals.samples += int(own.sum())
+                totals.samples_equal += int((part == of[: part.shape[0], : part.shape[1]])[own].sum())
 
 
 def figures(totals: Totals, found: Mapping[str, Any], seconds: float) -> list[Figure]:
@@ -166,19 +181,6 @@ def _count_faces(totals: Totals, truth: Truth, frame_no: int, masked: pixels.Mas
         if face.visible > VISIBLE and x2 > x1 and y2 > y1:
             totals.faces += 1
             totals.faces_bare += bool(masked[y1:y2, x1:x2].mean() < COVERED)
-
-
-def _compare_pieces(totals: Totals, seen: Seen) -> None:
-    """Restored samples against those that the sealed pieces hold, inside the picture."""
-    for piece in seen.pieces:
-        for place, canvas in zip(piece.frames, canvases(piece), strict=True):
-            restored = seen.restored[place.frame_no - seen.chunk.first_frame]
-            mask = block_mask(place, piece)
-            for size, to, of in zip((BLOCK, BLOCK // 2, BLOCK // 2), restored.all(), canvas.all(), strict=True):
-                part = to[place.row * size :, place.column * size :][: of.shape[0], : of.shape[1]]
-                own = np.kron(mask, np.ones((size, size), bool))[: part.shape[0], : part.shape[1]]
-                totals.samples += int(own.sum())
-                totals.samples_equal += int((part == of[: part.shape[0], : part.shape[1]])[own].sum())
 
 
 def _interval(hits: int, count: int) -> tuple[float, float]:
