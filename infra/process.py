@@ -1,12 +1,14 @@
 """Child processes that outlive the command that started them: started once, found again by a pid file.
 
-A pid file holds pid and start time, so that another process that got the same pid later is never taken for ours.
+A pid file holds pid, start time since boot, and which boot, so that another process that got the same pid later is
+never taken for ours, and ours is still known after the wall clock was set.
 """
 
 from __future__ import annotations
 
 import os
 import pwd
+import secrets
 import signal
 import socket
 import subprocess
@@ -19,6 +21,8 @@ import psutil
 from schemas.errors import ConfigError
 
 STOP_SECONDS = 20.0
+PORTS = range(20_000, 32_000)
+BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 def spawn(
@@ -43,7 +47,7 @@ def spawn(
             raise ConfigError(f"program {command[0]!r} is not installed") from error
     # psutil waits for and reaps the child; without this mark Popen would warn that it was dropped while running
     child.returncode = 0
-    pid_file.write_text(f"{child.pid} {psutil.Process(child.pid).create_time()}\n")
+    pid_file.write_text(f"{child.pid} {_started(psutil.Process(child.pid))} {_boot()}\n")
     return child.pid
 
 
@@ -87,12 +91,21 @@ def stop(pid_file: Path, *, how: signal.Signals = signal.SIGTERM, seconds: float
 
 
 def free_ports(count: int) -> list[int]:
-    """TCP ports on the loopback address that nobody listens on now."""
+    """TCP ports on the loopback address that nobody listens on now, and that no outgoing connection is given.
+
+    The system gives outgoing connections one of its ephemeral ports; a service whose port was taken by one while it was
+    down couldn't start again.
+    """
+    found: list[int] = []
     with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in sockets]
+        while len(found) < count:
+            port = PORTS[secrets.randbelow(len(PORTS))]
+            try:
+                stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            found.append(port)
+    return found
 
 
 def port_free(port: int) -> bool:
@@ -119,10 +132,20 @@ def _group(user: str | None) -> int | None:
 
 def _process(pid_file: Path) -> psutil.Process | None:
     try:
-        pid, created = pid_file.read_text().split()
+        pid, started, boot = pid_file.read_text().split()
         process = psutil.Process(int(pid))
-        if abs(process.create_time() - float(created)) > 1 or process.status() == psutil.STATUS_ZOMBIE:
+        if abs(_started(process) - float(started)) > 1 or process.status() == psutil.STATUS_ZOMBIE or boot != _boot():
             return None
     except (FileNotFoundError, ValueError, psutil.NoSuchProcess):
         return None
     return process
+
+
+def _started(process: psutil.Process) -> float:
+    """Seconds from boot to the process' start: both times move when the wall clock is set, their distance doesn't."""
+    return process.create_time() - psutil.boot_time()
+
+
+def _boot() -> str:
+    """Names this run of the machine, where the system does."""
+    return BOOT.read_text().strip() if BOOT.exists() else "-"
