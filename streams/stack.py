@@ -160,6 +160,11 @@ class Stack:
         self._issue(principal, signer=True)
         self.admin().enroll(principal, self.specs)
 
+    def rotate_camera(self, camera_id: str) -> None:
+        """New keys and certificates for a camera, under the same names; raises ConfigError for one that has none."""
+        tls.load(self.tls, f"camera-{camera_id}")
+        tls.renew(self.tls, f"camera-{camera_id}", force=True)
+
     def investigator(self, name: str) -> str:
         """Give a person a client certificate; returns the principal."""
         principal = f"investigator-{name}"

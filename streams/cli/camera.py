@@ -13,7 +13,7 @@ from streams.cli.output import give, say
 from streams.cli.stack import HOME, Home
 from streams.stack import Stack
 
-app = typer.Typer(no_args_is_help=True, help="Cameras: add, list, remove, and look at what a source delivers.")
+app = typer.Typer(no_args_is_help=True, help="Cameras: add, list, rotate, remove, and look at what a source delivers.")
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 
 
@@ -33,6 +33,16 @@ def show(home: Home = HOME, as_json: AsJson = False) -> None:
         give(names)
     else:
         say("\n".join(names) or "no cameras: sealframe camera add ID")
+
+
+@app.command("rotate")
+def rotate(camera_id: str, home: Home = HOME) -> None:
+    """New keys and certificates for a camera; `push` takes them when it starts next.
+
+    The old ones hold until they run out, 30 days after they were made. For a camera that was stolen, take `remove`.
+    """
+    Stack(load(home=home)).rotate_camera(camera_id)
+    say(f"camera {camera_id} has new keys and certificates: start its push again")
 
 
 @app.command("remove")
