@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from schemas.errors import UsageError
 from streams.cli.output import console, say
-from streams.evaluate import files, identities, kill, latency, memory, stage
+from streams.evaluate import files, identities, kill, latency, leak, memory, stage
 from streams.evaluate import stack as whole
 from streams.evaluate.report import Figure, report, table, write
 
@@ -138,8 +139,21 @@ def eval_identities(
     _finish("identities", identities.figures(results, seed), out)
 
 
+@app.command("leak")
+def eval_leak(
+    data: Annotated[Path, typer.Option(help="folder that holds identities/labels.tsv", exists=True, file_okay=False)],
+    out: Out = None,
+    seeds: Annotated[int, typer.Option(help="casts of 20 people, four clips of 11 s each", min=1)] = 20,
+    variants: Annotated[int, typer.Option(help="casts filmed in changed light, colour and noise", min=0)] = 1,
+) -> None:
+    """Faces that stay bare, frame by frame, on generated clips whose truth is known for every pixel."""
+    with tempfile.TemporaryDirectory() as scratch:
+        figures = leak.evaluate(data / "identities", Path(scratch), seeds, variants, _tell)
+    _finish("leak", figures, out)
+
+
 def _tell(what: str) -> None:
-    say(f"  {what}")
+    say(f"  {escape(what)}")
 
 
 def _finish(suite: str, figures: Sequence[Figure], out: Path | None) -> None:

@@ -9,7 +9,7 @@ Boxes are pixels x1, y1, x2, y2, as the detector drew them on the photograph, mo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -39,11 +39,22 @@ class PersonPicture:
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """A face in a frame: box cut at the frame's edge, share of the whole face that is in view and not covered."""
+    """A face in a frame: box cut at the frame's edge, share of the whole face that is in view and not covered.
+
+    `shown`: bits of the box's pixels, row by row, set where nobody nearer covers it.
+    """
 
     label: str
     box: Box
     visible: float
+    shown: bytes = b""
+
+    @property
+    def pixels(self) -> tuple[int, int, npt.NDArray[np.bool_]]:
+        """Top, left, and for each pixel of the box whether this face is seen there."""
+        left, top, right, bottom = _whole(self.box)
+        bits = np.unpackbits(np.frombuffer(self.shown, np.uint8), count=(bottom - top) * (right - left))
+        return top, left, bits.reshape(bottom - top, right - left).astype(bool)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +98,12 @@ def compose(
     width: int = 640,
     height: int = 360,
     face_width: tuple[float, float] = (66.0, 100.0),
+    treat: Callable[[Rgb, int], Rgb] = lambda picture, number: picture,
+    crf: int = 18,
 ) -> Truth:
     """Write an H.264 MP4 of `people`; faces are `face_width` pixels wide, from the farthest to the nearest.
+
+    `treat` changes each picture (RGB, frame number) before it is encoded at `crf`; no face may move by it.
 
     Raises:
         UsageError: nobody, two of the same label, odd or small sides, or a time below four seconds.
@@ -110,7 +125,8 @@ def compose(
         for walk in walks(rng, len(people), frames, width, height, face_width)
     ]
     truth: list[tuple[Face, ...]] = []
-    _write(out, _pictures(rng, scene, grain, actors, frames, fps, truth), width, height, fps)
+    drawn = _pictures(rng, scene, grain, actors, frames, fps, truth)
+    _write(out, map(treat, drawn, range(frames)), width, height, fps, crf)
     return Truth(width, height, fps, labels, tuple(truth))
 
 
@@ -180,17 +196,22 @@ def _paste(picture: Rgb, layer: npt.NDArray[np.float32], area: tuple[int, int, i
 def _face(label: str, box: Box, near: npt.NDArray[np.float32]) -> Face | None:
     """The face as far as it is in the frame; None where nothing of it can be seen. `near`: alpha of who is nearer."""
     height, width = near.shape
-    cut = max(box[0], 0.0), max(box[1], 0.0), min(box[2], float(width)), min(box[3], float(height))
-    if cut[2] - cut[0] < 1 or cut[3] - cut[1] < 1:
+    x1, y1, x2, y2 = max(box[0], 0.0), max(box[1], 0.0), min(box[2], float(width)), min(box[3], float(height))
+    if x2 - x1 < 1 or y2 - y1 < 1:
         return None
-    share = (cut[2] - cut[0]) * (cut[3] - cut[1]) / ((box[2] - box[0]) * (box[3] - box[1]))
-    covered = near[int(cut[1]) : int(np.ceil(cut[3])), int(cut[0]) : int(np.ceil(cut[2]))].mean()
-    visible = round(float(share * (1 - covered)), 4)
-    x1, y1, x2, y2 = (round(float(value), 2) for value in cut)
-    return Face(label, (x1, y1, x2, y2), visible) if visible > 0.01 else None
+    cut = round(float(x1), 2), round(float(y1), 2), round(float(x2), 2), round(float(y2), 2)
+    share = (x2 - x1) * (y2 - y1) / ((box[2] - box[0]) * (box[3] - box[1]))
+    left, top, right, bottom = _whole(cut)
+    hidden = near[top:bottom, left:right]
+    visible = round(float(share * (1 - hidden.mean())), 4)
+    return Face(label, cut, visible, np.packbits(hidden < 0.5).tobytes()) if visible > 0.01 else None
 
 
-def _write(out: Path, pictures: Iterator[Rgb], width: int, height: int, fps: int) -> None:
+def _whole(box: Box) -> tuple[int, int, int, int]:
+    return int(box[0]), int(box[1]), int(np.ceil(box[2])), int(np.ceil(box[3]))
+
+
+def _write(out: Path, pictures: Iterator[Rgb], width: int, height: int, fps: int, crf: int) -> None:
     """H.264, 4:2:0, BT.709, closed GOPs of one second.
 
     Equal pictures give equal bytes: one thread, and no mbtree, whose result varies from call to call.
@@ -207,7 +228,7 @@ def _write(out: Path, pictures: Iterator[Rgb], width: int, height: int, fps: int
         stream.codec_context.color_range = 1
         stream.codec_context.options = {
             "preset": "veryfast",
-            "crf": "18",
+            "crf": f"{crf}",
             "x264-params": f"keyint={fps}:min-keyint={fps}:scenecut=0:open-gop=0:no-mbtree=1",
         }
         for number, picture in enumerate(pictures):
