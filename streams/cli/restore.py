@@ -7,11 +7,9 @@ from typing import Annotated
 
 import typer
 
-from infra import tls
 from schemas.errors import IntegrityError
 from streams.cli.output import give, say
-from streams.cli.search import DEFAULT_TLS, DEFAULT_URL, As, AsJson, Case, Purpose, Tls, Url
-from streams.forensic.client import ForensicClient
+from streams.cli.search import DEFAULT_TLS, As, AsJson, Case, Purpose, Tls, Url, client_of
 
 
 def restore(
@@ -23,7 +21,7 @@ def restore(
     everyone: Annotated[bool, typer.Option("--all", help="show everybody, where the case allows it")] = False,
     with_gaps: Annotated[bool, typer.Option(help="write the video although frames are missing")] = False,
     playable: Annotated[bool, typer.Option(help="crf 12 instead of lossless, so that browsers play it")] = False,
-    url: Url = DEFAULT_URL,
+    url: Url = None,
     tls_folder: Tls = DEFAULT_TLS,
     as_json: AsJson = False,
 ) -> None:
@@ -31,7 +29,7 @@ def restore(
 
     Written only when every frame of the subject could be restored; else the gaps are listed (--with-gaps writes it).
     """
-    with ForensicClient(url, tls.load(tls_folder, principal)) as client:
+    with client_of(url, tls_folder, principal) as client:
         done = client.restore(
             subject, case, purpose, out, everyone=everyone, with_gaps=with_gaps, lossless=not playable
         )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 
 from infra import tls
 from streams.cli.output import console, give, say
@@ -17,14 +18,27 @@ app = typer.Typer(no_args_is_help=True, help="Search the feature library for a l
 
 Case = Annotated[str, typer.Option(help="number of the approved case")]
 Purpose = Annotated[str, typer.Option(help="what the answer is needed for")]
-Url = Annotated[str, typer.Option(help="address of the forensic service")]
+Url = Annotated[str | None, typer.Option(help="address of the forensic service; default: the stack's own")]
 Tls = Annotated[Path, typer.Option("--tls", help="folder with ca.pem and your certificate")]
 As = Annotated[str, typer.Option("--as", help="your principal, such as investigator-anna")]
 TIMES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
 AsJson = Annotated[bool, typer.Option("--json", help="print the answer as JSON")]
 
+SUBJECT_WIDTH = 34
 DEFAULT_URL = "https://localhost:8445"
 DEFAULT_TLS = Path(".sealframe/tls")
+
+
+def client_of(url: str | None, tls_folder: Path, principal: str) -> ForensicClient:
+    """A client of the service at this address, or of the stack that the certificates belong to."""
+    return ForensicClient(url or _address(tls_folder.parent / "ports.json"), tls.load(tls_folder, principal))
+
+
+def _address(ports: Path) -> str:
+    """Of the first forensic service of a stack here, else where such a service listens by default."""
+    known = json.loads(ports.read_text()) if ports.exists() else {}
+    port = next((port for name, port in known.items() if name.startswith("forensic-")), None)
+    return DEFAULT_URL if port is None else f"https://localhost:{port}"
 
 
 @app.command("face")
@@ -37,7 +51,7 @@ def face(
     begin: Annotated[datetime | None, typer.Option("--from", formats=TIMES, help="UTC; only who was there")] = None,
     end: Annotated[datetime | None, typer.Option("--to", formats=TIMES, help="UTC")] = None,
     threshold: Annotated[float | None, typer.Option(help="similarity to list from: 0.91, 0.928 or 0.942")] = None,
-    url: Url = DEFAULT_URL,
+    url: Url = None,
     tls_folder: Tls = DEFAULT_TLS,
     as_json: AsJson = False,
 ) -> None:
@@ -45,7 +59,7 @@ def face(
 
     The answer says what was searched and what couldn't be; "no match" never says that somebody wasn't there.
     """
-    with ForensicClient(url, tls.load(tls_folder, principal)) as client:
+    with client_of(url, tls_folder, principal) as client:
         answer = client.search_face(
             picture.read_bytes(), case, purpose, cameras=camera or (), threshold=threshold,
             from_ms=_milliseconds(begin), to_ms=_milliseconds(end),
@@ -63,11 +77,12 @@ def _milliseconds(time: datetime | None) -> int | None:
 def _show(answer: dict[str, Any]) -> None:
     say(answer["said"])
     if answer["matches"]:
-        table = Table("subject", "camera", "similarity", "sure", "quality", "best image", "looks")
+        table = Table(Column("subject", overflow="fold", min_width=SUBJECT_WIDTH), "camera", "alike", "sure",
+                      "best frame", "looks")
         for match in answer["matches"]:
-            similarity, quality = f"{match['similarity']:.3f}", f"{match['quality']:.2f}"
-            sure, looks = "yes" if match["sure"] else "", str(match["looks"])
-            table.add_row(match["subject_id"], match["camera_id"], similarity, sure, quality, match["image_id"], looks)
+            sure, frame = "yes" if match["sure"] else "", str(match["image_id"]).rpartition("/")[2]
+            similarity, looks = f"{match['similarity']:.3f}", str(match["looks"])
+            table.add_row(match["subject_id"], match["camera_id"], similarity, sure, frame, looks)
         console.print(table)
         if any(match["looks"] > 1 for match in answer["matches"]):
             say("a subject of several looks may be more than one person: a restoration of it may show both")

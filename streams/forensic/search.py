@@ -200,10 +200,14 @@ def coverage(db: Any, chosen: Filters) -> Coverage:
     )
 
 
+def _long(ms: int) -> str:
+    return f"{ms / HOUR_MS:.1f} hours" if ms >= HOUR_MS else f"{ms / MINUTE_MS:.1f} minutes"
+
+
 def said(matches: Sequence[Match], covered: Coverage) -> str:
     """The answer in one sentence that can't be read as more than it is."""
     where = f"{covered.subjects} searchable subjects in {covered.videos} videos of {len(covered.cameras)} cameras"
-    where += f" ({covered.searched_ms / HOUR_MS:.2f} hours" + (", some unknown)" if covered.untimed else ")")
+    where += f" ({_long(covered.searched_ms)}" + (", some unknown)" if covered.untimed else ")")
     left = covered.too_small + covered.unclear + covered.unindexed
     unseen = f"; {left} faces could not be searched" if left else ""
     unseen += f"; evidence is missing at {len(covered.gaps)} places" if covered.gaps else ""
