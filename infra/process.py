@@ -12,8 +12,9 @@ import secrets
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import psutil
@@ -81,10 +82,9 @@ def stop(pid_file: Path, *, how: signal.Signals = signal.SIGTERM, seconds: float
     if process:
         try:
             process.send_signal(how)
-            process.wait(seconds)
-        except psutil.TimeoutExpired:
-            process.kill()
-            process.wait(seconds)
+            if not _ended(pid_file, seconds):
+                process.kill()
+                _ended(pid_file, seconds)
         except psutil.NoSuchProcess:
             pass
     pid_file.unlink(missing_ok=True)
@@ -139,6 +139,15 @@ def _process(pid_file: Path) -> psutil.Process | None:
     except (FileNotFoundError, ValueError, psutil.NoSuchProcess):
         return None
     return process
+
+
+def _ended(pid_file: Path, seconds: float) -> bool:
+    """Wait for its end. One that nobody reaps counts as ended: it holds nothing any more."""
+    deadline = time.monotonic() + seconds
+    while (process := _process(pid_file)) and time.monotonic() < deadline:
+        with suppress(psutil.TimeoutExpired):
+            process.wait(0.1)
+    return process is None
 
 
 def _started(process: psutil.Process) -> float:

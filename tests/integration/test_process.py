@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pytest
 from psutil import _pslinux
 
 from infra import process
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -38,6 +41,20 @@ def test_running_another_process_isnt_taken_for_ours(pid_file: Path, field: int,
     pid_file.write_text(" ".join(fields))
     assert process.running(pid_file) is None
     pid_file.write_text(kept)
+
+
+def test_stop_of_a_process_that_nobody_reaps_returns(tmp_path: Path) -> None:
+    sleeper = f"{sys.executable!r}, '-c', 'import time; time.sleep(60)'"
+    lines = [
+        "import time", "from pathlib import Path", "from infra import process", f"home = Path({str(tmp_path)!r})",
+        f"process.spawn([{sleeper}], home / 'log', home / 'child')", "time.sleep(60)",
+    ]
+    parent = process.spawn([sys.executable, "-c", "\n".join(lines)], tmp_path / "log", tmp_path / "pid", cwd=ROOT)
+    while not (tmp_path / "child").exists() or not process.running(tmp_path / "child"):
+        assert process.running(tmp_path / "pid") == parent
+        time.sleep(0.05)
+    process.stop(tmp_path / "child", seconds=2.0)
+    process.stop(tmp_path / "pid")
 
 
 def test_free_ports_are_different_and_never_ephemeral() -> None:
