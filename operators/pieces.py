@@ -8,6 +8,7 @@ shows what isn't its own; each painted block of a frame is in exactly one piece.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -24,8 +25,9 @@ from schemas.frames import BLOCK, MAX_DECODED_BYTES, MAX_PIECE_BYTES, CodedUnit,
 from schemas.records import Piece, PieceFrame, PieceUnit, Quality
 
 MIN_PSNR_DB = 45.0
-CRFS = (20, 18, 16, 13, 10)
-COARSE_CRFS = (24, 28, 34, 40, 51)
+ENOUGH_DB, DB_PER_CRF = 1.0, 0.8
+FIRST_CRF, MIN_CRF, MAX_CRF, MAX_TRIES = 17, 2, 24, 5
+COARSE_CRFS = (18, 20, 24, 28, 34, 40, 51)
 PRESET = "veryfast"
 MAX_PIECE_SIDE = 8192
 
@@ -153,30 +155,51 @@ def _code(
     Equal ones, or at least 45 dB over the claimed blocks; where that is over the limit of a piece, the best that fits:
     evidence that can't be sent is worth nothing. `true_digest` tells whether a piece is lossless.
     """
-    pts = range(len(pictures))
-
-    def coded(crf: float, lossless: bool = False) -> tuple[tuple[CodedUnit, ...], bool]:
-        units = encode(pictures, pts, format, crf=crf, preset=PRESET, lossless=lossless)
-        return units, sum(len(unit.data) for unit in units) <= MAX_PIECE_BYTES
-
-    best: tuple[CodedUnit, ...] | None = None
-    if quality == "high":
-        for crf in CRFS:
-            units, fits = coded(crf)
-            if not fits:
-                break
-            best, decoded = units, decode_piece(units, format.width, format.height)
-            if _psnr(pictures, decoded, masks, format) >= MIN_PSNR_DB:
-                return _piece_units(units), decoded
-    units, fits = coded(0, lossless=True)
-    if fits:
+    good = _search(pictures, masks, format) if quality == "high" else None
+    if good is not None:
+        return _piece_units(good[0]), good[1]
+    units = _encode(pictures, format, None)
+    if _fits(units):
         return _piece_units(units), list(pictures)
-    for crf in () if best else (*CRFS[::-1], *COARSE_CRFS):
-        best, fits = coded(crf)
-        if fits:
+    for crf in COARSE_CRFS:
+        units = _encode(pictures, format, crf)
+        if _fits(units):
             break
-    chosen = best or units
-    return _piece_units(chosen), decode_piece(chosen, format.width, format.height)
+    return _piece_units(units), decode_piece(units, format.width, format.height)
+
+
+def _search(
+    pictures: Sequence[Planes], masks: Sequence[Mask], format: VideoFormat
+) -> tuple[tuple[CodedUnit, ...], list[Planes]] | None:
+    """The coarsest coding found that keeps 45 dB and fits; None where none did.
+
+    A secant: quality falls by about `DB_PER_CRF`, so two encodings are enough for most pieces.
+    """
+    best: tuple[tuple[CodedUnit, ...], list[Planes]] | None = None
+    crf, good, bad = FIRST_CRF, MIN_CRF - 1, MAX_CRF + 1
+    for _ in range(MAX_TRIES):
+        units = _encode(pictures, format, crf)
+        if not _fits(units):
+            break
+        decoded = decode_piece(units, format.width, format.height)
+        surplus = _psnr(pictures, decoded, masks, format) - MIN_PSNR_DB
+        if surplus >= 0:
+            best, good = (units, decoded), crf
+        else:
+            bad = crf
+        if good + 1 == bad or 0 <= surplus < ENOUGH_DB:
+            break
+        crf = min(bad - 1, max(good + 1, crf + math.floor(surplus / DB_PER_CRF)))
+    return best
+
+
+def _encode(pictures: Sequence[Planes], format: VideoFormat, crf: int | None) -> tuple[CodedUnit, ...]:
+    """Coded at this quality; lossless for None."""
+    return encode(pictures, range(len(pictures)), format, crf=crf or 0, preset=PRESET, lossless=crf is None)
+
+
+def _fits(units: Sequence[CodedUnit]) -> bool:
+    return sum(len(unit.data) for unit in units) <= MAX_PIECE_BYTES
 
 
 def _piece_units(units: Sequence[CodedUnit]) -> tuple[PieceUnit, ...]:

@@ -179,8 +179,9 @@ class WorkerApp:
                 log.error("%s/%s: records %s to %s were removed unread", tp.topic, tp.partition, offset, first - 1)
                 self._reading.begin(tp.partition, first)
             self.reread += 1
-            await self.faust.consumer.seek(tp, max(first, offset))
-        except KafkaError as error:
+            # not `seek`: it changes the fetcher from outside its thread, under its loop
+            await self._consumer.seek_wait({tp: max(first, offset)})
+        except (KafkaError, TimeoutError) as error:
             log.warning("%s/%s: %s; trying again", tp.topic, tp.partition, type(error).__name__)
         except ServiceUnavailable as error:
             self.denied = f"{tp.topic}: {error}"
