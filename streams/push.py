@@ -20,7 +20,9 @@ from schemas.topics import RAW
 from streams.intake import seal_raw
 
 IN_FLIGHT = 16
-FLUSH_SECONDS = 60.0
+PATIENCE_MS = 120_000
+"""How long a camera waits for the broker before it gives up: restarts and overload are shorter."""
+FLUSH_SECONDS = PATIENCE_MS / 1000
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from schemas.frames import FrameChunk
 from streams.cli.output import give, progress, say
 from streams.cli.stack import HOME, Home
 from streams.push import paced
+from streams.push import PATIENCE_MS
 from streams.push import push as run
 from streams.stack import Stack, signing_key
 
@@ -44,7 +45,7 @@ def push(
     )
     if rate:
         chunks = paced(chunks, rate)
-    with progress("frames", quiet=as_json) as bar, stack.access(principal).producer() as producer:
+    with progress("frames", quiet=as_json) as bar, stack.access(principal).producer(timeout_ms=PATIENCE_MS) as producer:
         totals = run(
             chunks, camera, producer, stack.pipeline_identity().public, signing_key(stack.tls, principal),
             report=lambda now: bar.update(bar.task_ids[0], completed=now.frames),

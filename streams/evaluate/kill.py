@@ -26,7 +26,7 @@ from schemas.frames import FrameChunk
 from streams.evaluate import delivered, stores
 from streams.evaluate.delivered import Delivered
 from streams.evaluate.report import Figure
-from streams.push import Pushed, push
+from streams.push import PATIENCE_MS, Pushed, push
 from streams.stack import Stack, signing_key
 
 SERVICES = ("worker", "operator", "authority")
@@ -129,7 +129,7 @@ def _done(stack: Stack, victim: str) -> int:
 def _push(stack: Stack, clip: Path, camera: str, halt: threading.Event) -> Pushed:
     chunks = open_source(str(clip), encode=encode, camera_id=camera, loop=True, realtime=True)
     principal = f"camera-{camera}"
-    with stack.access(principal).producer() as producer:
+    with stack.access(principal).producer(timeout_ms=PATIENCE_MS) as producer:
         public = stack.pipeline_identity().public
         return push(_until(_short(chunks), halt), camera, producer, public, signing_key(stack.tls, principal))
 

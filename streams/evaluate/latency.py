@@ -25,7 +25,7 @@ from schemas.records import OperatorBody
 from schemas.topics import OPERATOR_VIDEO
 from streams.evaluate.report import Figure
 from streams.evaluate.stage import Meter
-from streams.push import Pushed, push
+from streams.push import PATIENCE_MS, Pushed, push
 from streams.stack import Stack, signing_key
 
 GROUP = "operator.latency"
@@ -147,7 +147,7 @@ def _push(stack: Stack, camera: str, clip: Path, end: float, timed: Timed) -> Pu
     source = open_source(
         str(clip), encode=encode, camera_id=camera, chunk_ms=stack.settings.chunk_ms, loop=True, realtime=True
     )
-    with stack.access(principal).producer() as producer:
+    with stack.access(principal).producer(timeout_ms=PATIENCE_MS) as producer:
         return push(_noted(source, end, timed), camera, producer, stack.pipeline_identity().public,
                     signing_key(stack.tls, principal))
 
