@@ -10,6 +10,7 @@ import sys
 from importlib import import_module
 
 import typer
+from rich.markup import escape
 
 from schemas.errors import SealframeError, UsageError
 from streams.cli.output import say
@@ -61,8 +62,8 @@ def run() -> None:
         _mount()
         app()
     except UsageError as error:
-        say(f"[red]wrong use:[/red] {error}")
+        say(f"[red]wrong use:[/red] {escape(str(error))}")
         sys.exit(2)
     except SealframeError as error:
-        say(f"[red]{type(error).__name__}:[/red] {error}")
+        say(f"[red]{type(error).__name__}:[/red] {escape(str(error))}")
         sys.exit(1)

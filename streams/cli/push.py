@@ -14,8 +14,7 @@ from operators.codec import encode
 from schemas.frames import FrameChunk
 from streams.cli.output import give, progress, say
 from streams.cli.stack import HOME, Home
-from streams.push import paced
-from streams.push import PATIENCE_MS
+from streams.push import PATIENCE_MS, paced
 from streams.push import push as run
 from streams.stack import Stack, signing_key
 
