@@ -3,6 +3,7 @@
 from operators.detect.centerface import CenterFace
 from operators.detect.face import FaceDetector, rescale
 from operators.detect.picture import DETECTION_SIDE, crop_rgb, picture_of
+from operators.detect.pyramid import PyramidFace
 from operators.detect.scene import is_cut
 from operators.detect.spec import Candidates, DetectorSpec
 
@@ -12,6 +13,7 @@ __all__ = [
     "CenterFace",
     "DetectorSpec",
     "FaceDetector",
+    "PyramidFace",
     "crop_rgb",
     "is_cut",
     "picture_of",

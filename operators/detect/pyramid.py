@@ -1,0 +1,60 @@
+"""PyramidFace, the face detector trained here (`operators/training/faces`, report in `operators/weights/FACES.md`).
+
+Three outputs, one a stride of 8, 16 and 32 pixels, (1, 15, rows, columns): score logit; centre x y in strides from the
+cell's centre; log width and height in strides; five landmarks x y in strides from the cell's centre. A landmark is
+where a sure teacher would put it; for faces seen from behind or very small it means little.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from operators.detect.spec import Candidates
+from schemas.errors import ConfigError
+from schemas.regions import Array, ObjectKind
+
+_STRIDES = (8, 16, 32)
+_CHANNELS = 15
+
+
+@dataclass(frozen=True, slots=True)
+class PyramidFace:
+    """The face detector shipped in `operators/weights`: input RGB 0 to 255, sides multiples of 32."""
+
+    name: str = "PyramidFace"
+    kind: ObjectKind = "face"
+    multiple: int = 32
+    outputs: int = len(_STRIDES)
+
+    def prepare(self, padded: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """(1, 3, h, w), values as they are."""
+        return padded[None]
+
+    def decode(self, outputs: Sequence[Array], height: int, width: int, threshold: float) -> Candidates:
+        """Every cell above the threshold as a box; raises ConfigError on wrong shapes."""
+        shapes = [tuple(output.shape) for output in outputs]
+        if shapes != [(1, _CHANNELS, height // stride, width // stride) for stride in _STRIDES]:
+            raise ConfigError(f"{self.name}: outputs of shapes {shapes} for an input of {width}x{height}")
+        found = [_level(output[0], stride, threshold) for output, stride in zip(outputs, _STRIDES, strict=True)]
+        return Candidates(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
+
+
+def _level(values: Array, stride: int, threshold: float) -> tuple[Array, Array, Array]:
+    """Boxes, scores and landmarks of one stride: (15, rows, columns)."""
+    with np.errstate(over="ignore", divide="ignore"):
+        rows, columns = np.nonzero(values[0] > np.log(np.float32(threshold) / (1 - np.float32(threshold))))
+        cells = values[:, rows, columns].T
+        size = np.exp(cells[:, 3:5]) * stride
+        scores = 1 / (1 + np.exp(-cells[:, 0]))
+    here = (np.stack([columns, rows], 1) + np.float32(0.5)) * stride
+    centre = here + cells[:, 1:3] * stride
+    landmarks = cells[:, 5:].reshape(-1, 5, 2) * stride + here[:, None]
+    return (
+        np.concatenate([centre - size / 2, centre + size / 2], 1).astype(np.float32),
+        scores.astype(np.float32),
+        landmarks.astype(np.float32),
+    )

@@ -1,0 +1,63 @@
+"""Train a face detector, or export one: `python -m operators.training.faces train|teach|export`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+
+def main() -> None:
+    """Parse and call."""
+    parser = argparse.ArgumentParser(prog="python -m operators.training.faces", description=__doc__)
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    teach = verbs.add_parser("teach", help="what CenterFace finds in the training pictures: points, unlabelled faces")
+    teach.add_argument("--data", type=Path, required=True, help="folder with labels.tsv and pictures")
+    teach.add_argument("--model", type=Path, required=True, help="CenterFace's ONNX file")
+    teach.add_argument("--out", type=Path, required=True, help="file to write (npz)")
+    train = verbs.add_parser("train", help="train, writing CHECKPOINT every minute")
+    train.add_argument("--data", type=Path, required=True, help="folder with labels.tsv and pictures")
+    train.add_argument("--out", type=Path, required=True, help="checkpoint to write; the log goes beside it")
+    train.add_argument("--teacher", type=Path, help="file that `teach` wrote")
+    train.add_argument("--minutes", type=float, required=True, help="in all, those before a resume counted in")
+    train.add_argument("--seed", type=int, default=1)
+    train.add_argument("--resume", type=Path, help="checkpoint to go on from")
+    train.add_argument("--processes", type=int, default=2, help="cores to train on")
+    export = verbs.add_parser("export", help="checkpoint -> ONNX, fp32 and INT8")
+    export.add_argument("--checkpoint", type=Path, required=True)
+    export.add_argument("--data", type=Path, required=True, help="pictures to calibrate with")
+    export.add_argument("--out", type=Path, required=True, help="INT8 file to write; fp32 goes beside it")
+    {"teach": _teach, "train": _train, "export": _export}[parser.parse_args().verb](parser.parse_args())
+
+
+def _tell(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def _teach(args: argparse.Namespace) -> None:
+    from operators.detect import FaceDetector
+    from operators.training.faces.teacher import SCORE, predict
+
+    predict(FaceDetector(args.model, score=SCORE), args.data, args.out, _tell)
+
+
+def _train(args: argparse.Namespace) -> None:
+    from operators.training.faces.pictures import load
+    from operators.training.faces.train import Run, train
+
+    photographs = load(args.data, args.teacher, held_out=False)
+    held_out = load(args.data, None, held_out=True)
+    _tell(f"{len(photographs)} photographs to train on, {len(held_out)} kept back")
+    run = Run(args.seed, args.minutes, args.processes)
+    train(run, photographs, held_out, args.out, _tell, args.resume)
+
+
+def _export(args: argparse.Namespace) -> None:
+    from operators.training.faces.export import export
+
+    export(args.checkpoint, args.data, args.out, _tell)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,229 @@
+"""The training loop: crops in, checkpoints and a log out; it can be stopped and resumed at any time.
+
+AdamW with warm-up and a cosine schedule over the time given; the weights kept are a moving average. Convolutions run
+in bfloat16 where that is faster, the loss in float32. Each process works on one core with crops of its own, and
+gradients are averaged at every step: on shared cores, threads inside an operation wait for one another far longer.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import multiprocessing
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor, distributed, nn
+
+from operators.detect.face import suppress
+from operators.detect.measure import Matched, average_precision, gather, recall_at, score_at
+from operators.training.faces.loss import Faces, loss
+from operators.training.faces.network import FaceNetwork, boxes_of, cells, flat
+from operators.training.faces.pictures import CROP, Crop, Photograph, crop
+
+BATCH = 8
+RATE = 2e-3
+LEAST_RATE = 0.01
+WARM_STEPS = 300
+DECAY = 0.02
+AVERAGE = 0.998
+HALF = True
+SAVE_EVERY_S = 60.0
+MEASURE_EVERY_S = 400.0
+MEASURED_SIZE = 640
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run is: its seed, how long it trains in all, and on how many cores."""
+
+    seed: int
+    minutes: float
+    processes: int = 2
+
+
+class Crops:
+    """Crop number n, drawn from the seed and n alone."""
+
+    def __init__(self, photographs: Sequence[Photograph], seed: int) -> None:
+        self.photographs, self.seed = photographs, seed
+
+    def __getitem__(self, number: int) -> Crop:
+        cv2.setNumThreads(1)
+        rng = np.random.default_rng([self.seed, number])
+        return crop(self.photographs[int(rng.integers(len(self.photographs)))], rng)
+
+
+def collate(crops: Sequence[Crop]) -> tuple[Tensor, list[Faces]]:
+    """Pictures (b, 3, 256, 256) uint8, and their faces."""
+    pictures = torch.from_numpy(np.stack([one.picture for one in crops])).permute(0, 3, 1, 2)
+    return pictures, [
+        Faces(*(torch.from_numpy(np.ascontiguousarray(part)) for part in (one.boxes, one.points, one.ignored)))
+        for one in crops
+    ]
+
+
+def train(
+    run: Run, photographs: Sequence[Photograph], held_out: Sequence[Photograph], checkpoint: Path,
+    tell: Callable[[str], None], resume: Path | None = None,
+) -> None:
+    """Train for `run.minutes` in all, those before a resume counted in; the log goes beside the checkpoint."""
+    with tempfile.TemporaryDirectory() as scratch:
+        meeting = f"file://{scratch}/meeting"
+        context = multiprocessing.get_context("fork")
+        others = [
+            context.Process(target=_work, args=(rank, meeting, run, photographs, [], checkpoint, tell, resume))
+            for rank in range(1, run.processes)
+        ]
+        for other in others:
+            other.start()
+        _work(0, meeting, run, photographs, held_out, checkpoint, tell, resume)
+        for other in others:
+            other.join()
+
+
+def _work(
+    rank: int, meeting: str, run: Run, photographs: Sequence[Photograph], held_out: Sequence[Photograph],
+    checkpoint: Path, tell: Callable[[str], None], resume: Path | None,
+) -> None:
+    """One process's part; the first one measures, saves and says."""
+    torch.set_num_threads(1)
+    torch.manual_seed(run.seed)
+    distributed.init_process_group("gloo", init_method=meeting, rank=rank, world_size=run.processes)
+    network = FaceNetwork().to(memory_format=torch.channels_last)
+    average = FaceNetwork()
+    average.load_state_dict(network.state_dict())
+    optimiser = torch.optim.AdamW(_groups(network), lr=RATE)
+    step, spent = 0, 0.0
+    if resume:
+        state = torch.load(resume, weights_only=True)
+        network.load_state_dict(state["network"])
+        average.load_state_dict(state["average"])
+        optimiser.load_state_dict(state["optimiser"])
+        step, spent = int(state["step"]), float(state["spent"])
+    centres, strides = cells(CROP, CROP)
+    crops = Crops(photographs, run.seed)
+    began, saved, measured = time.monotonic() - spent, spent, spent
+    parts: dict[str, float] = {}
+    log = checkpoint.with_suffix(".log")
+    while True:
+        share = torch.tensor([(time.monotonic() - began) / (60 * run.minutes)])
+        distributed.broadcast(share, 0)
+        _set_rate(optimiser, step, float(share))
+        first = (step * run.processes + rank) * BATCH
+        pictures, faces = collate([crops[number] for number in range(first, first + BATCH)])
+        network.train()
+        with torch.autocast("cpu", torch.bfloat16, enabled=HALF):
+            outputs = network(pictures.float().contiguous(memory_format=torch.channels_last))
+        total, said = loss(flat(outputs), centres, strides, faces)
+        optimiser.zero_grad(set_to_none=True)
+        total.backward()
+        _share_gradients(network, run.processes)
+        nn.utils.clip_grad_norm_(network.parameters(), 10.0)
+        optimiser.step()
+        step += 1
+        over = float(share) >= 1
+        if rank == 0:
+            spent = time.monotonic() - began
+            _follow(average, network, min(AVERAGE, step / (20 + step)))
+            parts = {key: 0.98 * parts.get(key, value) + 0.02 * value for key, value in said.items()}
+            values: dict[str, float] = {}
+            if spent - measured >= MEASURE_EVERY_S or over:
+                measured = spent
+                values = figures(measure(average, held_out if over else held_out[::2]))
+            if values or step % 100 == 0:
+                _note(log, step=step, seconds=round(spent), **parts, **values)
+                tell(f"step {step}, {spent / 60:.1f} min, {_line(parts | values)}")
+            if spent - saved >= SAVE_EVERY_S or over:
+                saved = spent
+                _save(checkpoint, network, average, optimiser, step, spent)
+        if over:
+            break
+    distributed.destroy_process_group()
+
+
+def _share_gradients(network: nn.Module, processes: int) -> None:
+    """Every gradient becomes the mean over all processes."""
+    gradients = [p.grad for p in network.parameters() if p.grad is not None]
+    joined = torch.cat([gradient.flatten() for gradient in gradients])
+    distributed.all_reduce(joined)
+    at = 0
+    for gradient in gradients:
+        gradient.copy_((joined[at : at + gradient.numel()] / processes).view_as(gradient))
+        at += gradient.numel()
+
+
+def _groups(network: nn.Module) -> list[dict[str, Any]]:
+    """Weight decay for kernels only."""
+    kernels = [p for p in network.parameters() if p.ndim > 1]
+    rest = [p for p in network.parameters() if p.ndim <= 1]
+    return [{"params": kernels, "weight_decay": DECAY}, {"params": rest, "weight_decay": 0.0}]
+
+
+def _set_rate(optimiser: torch.optim.Optimizer, step: int, share: float) -> None:
+    falling = LEAST_RATE + (1 - LEAST_RATE) * (1 + math.cos(math.pi * min(share, 1))) / 2
+    for group in optimiser.param_groups:
+        group["lr"] = RATE * falling * min(1, (step + 1) / WARM_STEPS)
+
+
+@torch.no_grad()  # type: ignore[untyped-decorator]
+def _follow(average: nn.Module, network: nn.Module, keep: float) -> None:
+    for slow, fast in zip(average.state_dict().values(), network.state_dict().values(), strict=True):
+        if slow.dtype.is_floating_point:
+            slow.lerp_(fast, 1 - keep)
+        else:
+            slow.copy_(fast)
+
+
+def _save(
+    path: Path, network: nn.Module, average: nn.Module, optimiser: torch.optim.Optimizer, step: int, spent: float
+) -> None:
+    state = {"network": network.state_dict(), "average": average.state_dict(), "optimiser": optimiser.state_dict(),
+             "step": step, "spent": spent}  # fmt: skip
+    part = path.with_suffix(".part")
+    torch.save(state, part)
+    part.replace(path)
+
+
+def _note(log: Path, **values: float) -> None:
+    with log.open("a", encoding="utf-8") as file:
+        file.write(json.dumps({key: round(value, 5) for key, value in values.items()}) + "\n")
+
+
+def _line(values: dict[str, float]) -> str:
+    return " ".join(f"{key} {value:.4f}" for key, value in values.items())
+
+
+@torch.no_grad()  # type: ignore[untyped-decorator]
+def measure(network: FaceNetwork, photographs: Sequence[Photograph]) -> Matched:
+    """The network on photographs kept back, scaled to a longer side of 640; faces count from 12 px there."""
+    network.eval()
+    found = []
+    for one in photographs:
+        scale = MEASURED_SIZE / max(one.picture.shape[:2])
+        size = [round(length * scale) for length in one.picture.shape[1::-1]]
+        picture = np.zeros((-(-size[1] // 32) * 32, -(-size[0] // 32) * 32, 3), np.float32)
+        picture[: size[1], : size[0]] = cv2.resize(one.picture, size)  # type: ignore[call-overload]
+        centres, strides = cells(*picture.shape[:2])
+        values = flat(network(torch.from_numpy(picture.transpose(2, 0, 1))[None]))[0]
+        scores = values[:, 0].sigmoid().numpy()
+        order = np.argsort(-scores)[:1000]
+        order = order[scores[order] > 0.02]
+        boxes = boxes_of(values, centres, strides).numpy()[order]
+        keep = suppress(boxes, 0.4)
+        faces = one.boxes * scale
+        wanted = one.wanted & (faces[:, 3] - faces[:, 1] >= 12)
+        found.append((boxes[keep], scores[order][keep], faces, wanted))
+    return gather(found)
+
+
+def figures(matched: Matched) -> dict[str, float]:
+    """Average precision, and recall at 0.1 false boxes a picture."""
+    return {"ap50": average_precision(matched), "recall": recall_at(matched, score_at(matched))[0]}

@@ -1,0 +1,144 @@
+"""Training crops, assignment and loss on hand-made cases. What needs torch is skipped where it isn't installed."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import numpy as np
+import pytest
+
+from operators.training.faces.pictures import Photograph, crop
+
+HAS_TORCH = importlib.util.find_spec("torch") is not None
+needs_torch = pytest.mark.skipif(not HAS_TORCH, reason="torch isn't installed (extra `train`)")
+
+
+def _photograph() -> Photograph:
+    """A white face on grey with its five points, one invalid box."""
+    picture = np.full((200, 300, 3), 60, np.uint8)
+    picture[80:120, 140:170] = 255
+    boxes = np.array([[140, 80, 170, 120], [10, 10, 30, 30]], np.float32)
+    points = np.full((2, 5, 2), np.nan, np.float32)
+    points[0] = [[147, 92], [163, 92], [155, 100], [148, 110], [162, 110]]
+    return Photograph("one", picture, boxes, points, np.array([True, False]))
+
+
+@pytest.mark.parametrize("number", range(40))
+def test_crop_boxes_and_points_follow_the_picture(number):
+    rng = np.random.default_rng([3, number])
+    made = crop(_photograph(), rng)
+    assert made.picture.shape == (256, 256, 3)
+    assert made.picture.dtype == np.uint8
+    assert (made.boxes >= 0).all() and (made.boxes <= 256).all()
+    for (x1, y1, x2, y2), marks in zip(made.boxes, made.points, strict=True):
+        assert y2 - y1 >= 7
+        assert marks[0, 0] < marks[1, 0] and marks[3, 0] < marks[4, 0]
+        assert x1 - 60 < marks[:, 0].min() and marks[:, 0].max() < x2 + 60
+
+
+def test_crop_face_pixels_lie_inside_the_box():
+    hits = 0
+    for number in range(60):
+        made = crop(_photograph(), np.random.default_rng([4, number]))
+        for x1, y1, x2, y2 in made.boxes.astype(int):
+            inside = np.median(made.picture[y1:y2, x1:x2])
+            rest = [made.picture[: max(y1 - 4, 0)].ravel(), made.picture[y2 + 4 :].ravel()]
+            hits += inside > np.median(np.concatenate(rest))
+    assert hits >= 35
+
+
+def test_crop_same_seed_gives_the_same_crop():
+    first, second = (crop(_photograph(), np.random.default_rng(7)) for _ in range(2))
+    assert np.array_equal(first.boxes, second.boxes)
+    assert np.array_equal(first.picture, second.picture)
+
+
+def test_crop_invalid_boxes_are_never_to_be_found():
+    for number in range(30):
+        made = crop(_photograph(), np.random.default_rng([5, number]))
+        assert len(made.boxes) <= 1
+
+
+@needs_torch
+def test_assign_two_faces_take_the_cells_nearest_to_each():
+    import torch
+
+    from operators.training.faces.loss import assign
+    from operators.training.faces.network import boxes_of, cells
+
+    centres, strides = cells(64, 64)
+    values = torch.zeros(len(centres), 15)
+    faces = torch.tensor([[8.0, 8, 24, 24], [40, 40, 56, 56]])
+    cell, face = assign(values[:, 0], boxes_of(values, centres, strides), centres, strides, faces)
+    assert sorted(set(face.tolist())) == [0, 1]
+    middles = (faces[face, :2] + faces[face, 2:]) / 2
+    assert ((centres[cell] - middles).abs() <= 1.5 * strides[cell, None]).all()
+    assert len(set(cell.tolist())) == len(cell)
+
+
+@needs_torch
+def test_assign_without_faces_takes_nothing():
+    import torch
+
+    from operators.training.faces.loss import assign
+    from operators.training.faces.network import cells
+
+    centres, strides = cells(32, 32)
+    cell, face = assign(torch.zeros(len(centres)), torch.zeros(len(centres), 4), centres, strides, torch.zeros(0, 4))
+    assert len(cell) == len(face) == 0
+
+
+@needs_torch
+def test_eiou_of_equal_boxes_is_zero_of_shifted_ones_worked_out_by_hand():
+    import torch
+
+    from operators.training.faces.loss import eiou
+
+    a = torch.tensor([[0.0, 0, 10, 10]])
+    b = torch.tensor([[5.0, 0, 15, 10]])
+    assert float(eiou(a, a)) == pytest.approx(0, abs=1e-6)
+    # IoU 50/150; centres 5 apart, hull 15 x 10; sides equal
+    assert float(eiou(a, b)) == pytest.approx(1 - 1 / 3 + 25 / (225 + 100), rel=1e-5)
+
+
+@needs_torch
+def test_quality_focal_of_a_right_score_is_zero_weighted_by_the_squared_error():
+    import torch
+
+    from operators.training.faces.loss import quality_focal
+
+    assert float(quality_focal(torch.tensor([0.0]), torch.tensor([0.5]))) == pytest.approx(0)
+    assert float(quality_focal(torch.tensor([0.0]), torch.tensor([1.0]))) == pytest.approx(0.25 * np.log(2), rel=1e-5)
+
+
+@needs_torch
+def test_loss_ignored_faces_cost_nothing_where_they_are():
+    import torch
+
+    from operators.training.faces.loss import Faces, ignored_cells, loss
+    from operators.training.faces.network import cells
+
+    centres, strides = cells(64, 64)
+    values = torch.zeros(1, len(centres), 15)
+    values[..., 0] = -20
+    box = torch.tensor([[16.0, 16, 32, 32]])
+    inside = ignored_cells(centres, strides, box)
+    values[0, inside, 0] = 3.0
+    nothing = torch.zeros(0, 4), torch.zeros(0, 5, 2)
+    ignored = loss(values, centres, strides, [Faces(*nothing, box)])[0]
+    counted = loss(values, centres, strides, [Faces(*nothing, torch.zeros(0, 4))])[0]
+    assert float(ignored) == pytest.approx(0, abs=1e-4)
+    assert float(counted) > 1
+
+
+@needs_torch
+def test_network_outputs_have_the_shapes_that_the_detector_reads():
+    import torch
+
+    from operators.training.faces.network import FaceNetwork
+
+    network = FaceNetwork().eval()
+    with torch.no_grad():
+        outputs = network(torch.zeros(1, 3, 96, 64))
+    assert [tuple(o.shape) for o in outputs] == [(1, 15, 12, 8), (1, 15, 6, 4), (1, 15, 3, 2)]
+    assert sum(p.numel() for p in network.parameters()) < 600_000
