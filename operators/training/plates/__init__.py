@@ -1,0 +1,1 @@
+"""How the plate reader is trained: drawn plates, the shared labelled pictures, network, loop, export."""
