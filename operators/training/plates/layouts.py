@@ -92,10 +92,9 @@ LAYOUTS = (
 WEIGHTS = np.array([layout.weight for layout in LAYOUTS]) / sum(layout.weight for layout in LAYOUTS)
 
 
-def spell(pattern: str, rng: np.random.Generator) -> list[str]:
+def spell(pattern: str, rng: np.random.Generator, letters: str = LETTERS) -> list[str]:
     """Characters and gaps of a pattern: every item a character, or one of `-`, ` `, `*`."""
     chinese = pattern.startswith("P")
-    letters = "ABCDEFGHJKLMNPQRSTUVWXYZ" if chinese else LETTERS
     made: list[str] = []
     for sign in pattern:
         if sign == "A":
@@ -121,21 +120,33 @@ def spell(pattern: str, rng: np.random.Generator) -> list[str]:
     return made
 
 
+def _letters(layout: Layout, rng: np.random.Generator) -> str:
+    """Letters in use: Chinese serials have no I and O; most American and many European ones no O."""
+    if layout.name.startswith("china"):
+        return LETTERS.replace("I", "").replace("O", "")
+    if rng.random() < {"us": 0.85, "eu": 0.5}.get(layout.name, 0.0):
+        return LETTERS.replace("O", "")
+    return LETTERS
+
+
 def draw(glyphs: Glyphs, rng: np.random.Generator, layout: Layout | None = None) -> tuple[Rgb, str]:
     """A flat plate, (64, 64 times its aspect, 3), and its text without gaps."""
     if layout is None:
         layout = LAYOUTS[int(rng.choice(len(LAYOUTS), p=WEIGHTS))]
-    items = spell(layout.patterns[int(rng.integers(len(layout.patterns)))], rng)
+    items = spell(layout.patterns[int(rng.integers(len(layout.patterns)))], rng, _letters(layout, rng))
     ground, writing = layout.colours[int(rng.integers(len(layout.colours)))]
     ground, writing = _varied(ground, rng), _varied(writing, rng)
     width = round(TALL * layout.aspect * rng.uniform(0.94, 1.06))
     plate = _ground(width, ground, layout, rng)
     left, right = _band(plate, layout, rng)
+    masks = _pick(glyphs, layout, rng)
     if layout.decorated:
         _decorate(plate, glyphs, rng, writing)
+        if rng.random() < 0.05:
+            left = _stack(plate, masks, left, writing, rng)
     height = TALL * rng.uniform(*layout.text)
     middle = TALL * (0.5 if layout.strip != "top" else 0.58) + rng.uniform(-2.5, 2.5)
-    _write(plate, items, _pick(glyphs, layout, rng), (left, right), (middle - height / 2, height), writing, rng)
+    _write(plate, items, masks, (left, right), (middle - height / 2, height), writing, rng)
     if rng.random() < 0.5:
         cv2.rectangle(plate, (1, 1), (width - 2, TALL - 2), writing if rng.random() < 0.6 else (90, 90, 90), 1)
     _bolts(plate, rng)
@@ -209,6 +220,16 @@ def _decorate(plate: Rgb, glyphs: Glyphs, rng: np.random.Generator, writing: Col
             x, y = int(at[0] * width), int(at[1] * TALL)
             plate[y : y + 11, x : x + 16] = rng.integers(0, 255, 3)
             cv2.putText(plate, str(rng.integers(1, 12)), (x + 1, y + 9), cv2.FONT_HERSHEY_SIMPLEX, 0.3, WHITE, 1)
+
+
+def _stack(plate: Rgb, masks: dict[str, Mask], left: float, colour: Colour, rng: np.random.Generator) -> float:
+    """Two or three small letters one above the other before the text, not part of it; where the text may begin."""
+    count = int(rng.integers(2, 4))
+    tall = int(TALL * rng.uniform(0.5, 0.62)) // count
+    for row in range(count):
+        small = cv2.resize(masks[str(rng.choice(list(LETTERS)))], (tall - 2, tall - 1), interpolation=cv2.INTER_AREA)
+        paste(plate, small, int(left) + 2, int(TALL * 0.22) + row * tall, colour)
+    return left + tall + 4
 
 
 def _stamp(
