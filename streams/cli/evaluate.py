@@ -11,9 +11,10 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from operators.plates import WEIGHTS
 from schemas.errors import UsageError
 from streams.cli.output import console, say
-from streams.evaluate import files, identities, kill, latency, leak, memory, stage
+from streams.evaluate import files, identities, kill, latency, leak, memory, plates, stage
 from streams.evaluate import stack as whole
 from streams.evaluate.report import Figure, report, table, write
 
@@ -150,6 +151,17 @@ def eval_leak(
     with tempfile.TemporaryDirectory() as scratch:
         figures = leak.evaluate(data / "identities", Path(scratch), seeds, variants, _tell)
     _finish("leak", figures, out)
+
+
+@app.command("plates")
+def eval_plates(
+    data: Annotated[Path, typer.Option(help="folder with labels.tsv, or with plates/labels.tsv", file_okay=False)],
+    out: Out = None,
+    model: Annotated[Path, typer.Option(help="the reader's ONNX file", dir_okay=False)] = WEIGHTS,
+    whole: Annotated[bool, typer.Option("--all", help="also the half that training may have seen")] = False,
+) -> None:
+    """The plate reader on labelled crops kept back from training: exact match, character errors, time."""
+    _finish("plates", plates.evaluate(data, model, whole, _tell), out)
 
 
 def _tell(what: str) -> None:
