@@ -134,6 +134,8 @@ def draw(glyphs: Glyphs, rng: np.random.Generator, layout: Layout | None = None)
     if layout is None:
         layout = LAYOUTS[int(rng.choice(len(LAYOUTS), p=WEIGHTS))]
     items = spell(layout.patterns[int(rng.integers(len(layout.patterns)))], rng, _letters(layout, rng))
+    if layout.name in ("eu", "eu-old", "us") and rng.random() < 0.25:
+        items = ["*" if one in "- " else one for one in items]
     ground, writing = layout.colours[int(rng.integers(len(layout.colours)))]
     ground, writing = _varied(ground, rng), _varied(writing, rng)
     width = round(TALL * layout.aspect * rng.uniform(0.94, 1.06))
@@ -303,9 +305,13 @@ def _thickened(mask: Mask, by: int) -> Mask:
 
 
 def _seal(plate: Rgb, centre: tuple[int, int], size: float, rng: np.random.Generator) -> None:
-    """One or two stickers, or an emblem, between characters."""
-    for _ in range(int(rng.integers(1, 4))):
+    """One to three stickers or parts of an emblem between characters, often one above the other."""
+    count = int(rng.integers(1, 4))
+    stacked = count > 1 and rng.random() < 0.6
+    for number in range(count):
         aside, below = rng.uniform(-0.15, 0.15) * size, rng.uniform(-0.21, 0.21) * TALL
+        if stacked:
+            aside, below = aside / 3, (number - (count - 1) / 2) * TALL * rng.uniform(0.24, 0.34)
         where = (centre[0] + int(aside), centre[1] + int(below))
         tone = [int(channel) for channel in rng.integers(20, 240, 3)]
         radius = max(2, int(size * rng.uniform(0.25, 0.5)))
@@ -314,6 +320,9 @@ def _seal(plate: Rgb, centre: tuple[int, int], size: float, rng: np.random.Gener
         else:
             low, high = (where[0] - radius, where[1] - radius), (where[0] + radius, where[1] + radius)
             cv2.rectangle(plate, low, high, tone, -1)
+        for _ in range(int(rng.integers(0, 3))):
+            ends = [(where[0] + int(x), where[1] + int(y)) for x, y in rng.uniform(-radius, radius, (2, 2))]
+            cv2.line(plate, ends[0], ends[1], [int(channel) for channel in rng.integers(0, 255, 3)], 2, cv2.LINE_AA)
 
 
 def _bolts(plate: Rgb, rng: np.random.Generator) -> None:
