@@ -9,6 +9,7 @@ Not done here: finding plates, their corners, joining the readings of a track. P
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,10 +35,16 @@ ALPHABET = DIGITS + LETTERS + UMLAUTS + PROVINCES + CHINESE_MARKS + HANGUL
 """Class n of the network is ALPHABET[n - 1]; class 0 is the blank."""
 
 WEIGHTS = Path(__file__).with_name("weights") / "plate-reader.onnx"
+_FORMATS = re.compile(
+    f"[{LETTERS}{UMLAUTS}{DIGITS}]{{2,10}}"
+    f"|[{PROVINCES}][{LETTERS}][{LETTERS}{DIGITS}]{{4,6}}[{LETTERS}{DIGITS}{CHINESE_MARKS}]"
+    f"|[{HANGUL}]{{0,2}}[{DIGITS}]{{1,3}}[{HANGUL}][{DIGITS}]{{4}}"
+)
 HEIGHT, WIDTH, STEPS = 32, 96, 24
 BEAM = 8
 _BATCH = 16
 _RIVALS = 6
+_UNLIKELY = 1e-4
 
 Rgb = npt.NDArray[np.uint8]
 
@@ -49,6 +56,11 @@ class Reading:
     text: str
     characters: tuple[float, ...]
     confidence: float
+
+
+def plausible(text: str) -> bool:
+    """A text as some country has it: Latin alone, a Chinese province before, or Hangul where Korea has it."""
+    return _FORMATS.fullmatch(text) is not None
 
 
 def fit(crop: Rgb) -> Rgb:
@@ -87,7 +99,7 @@ def beam(probabilities: Array, width: int = BEAM) -> list[Reading]:
     kept: dict[tuple[int, ...], tuple[float, float]] = {(): (1.0, 0.0)}
     for step in probabilities.astype(np.float64):
         grown: dict[tuple[int, ...], list[float]] = defaultdict(lambda: [0.0, 0.0])
-        labels = [int(label) for label in np.argsort(-step)[:_RIVALS] if label]
+        labels = [int(label) for label in np.argsort(-step)[:_RIVALS] if label and step[label] > _UNLIKELY]
         for prefix, (blank, ended) in kept.items():
             grown[prefix][0] += (blank + ended) * step[0]
             if prefix:
@@ -114,6 +126,10 @@ def _agreeing(
     )
 
 
+def _chosen(readings: list[Reading]) -> Reading:
+    return next((one for one in readings if plausible(one.text)), readings[0])
+
+
 class PlateReader:
     """The network, ready to run on one core; may be called from several threads at once."""
 
@@ -138,8 +154,8 @@ class PlateReader:
         return np.concatenate([np.empty((0, STEPS, len(ALPHABET) + 1), np.float32), *parts])
 
     def read(self, crops: list[Rgb]) -> list[Reading]:
-        """The likeliest text of each crop; errors as `probabilities`."""
-        return [beam(one)[0] for one in self.probabilities(crops)]
+        """The likeliest plausible text of each crop, or the likeliest where none is; errors as `probabilities`."""
+        return [_chosen(beam(one)) for one in self.probabilities(crops)]
 
     def _run(self, crops: list[Rgb]) -> Array:
         batch = np.stack([fit(crop) for crop in crops])

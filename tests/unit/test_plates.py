@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from operators.plates import ALPHABET, WEIGHTS, PlateReader, beam, fit, greedy
+from operators.plates import ALPHABET, WEIGHTS, PlateReader, beam, fit, greedy, plausible
 from schemas.errors import ConfigError
 
 needs_weights = pytest.mark.skipif(not WEIGHTS.is_file(), reason="the plate reader isn't trained yet")
@@ -55,6 +55,18 @@ def test_confidence_of_a_character_is_low_where_texts_differ():
     assert reading.text == "A0B"
     assert reading.characters == pytest.approx((1.0, 0.6, 1.0))
     assert greedy(_steps({"A": 0.7}, {"A": 0.9}, {"_": 1.0})).characters == pytest.approx((0.9,))
+
+
+@pytest.mark.parametrize(
+    ("text", "holds"),
+    [
+        ("AB123", True), ("5555", True), ("皖A12345", True), ("皖AD12345", True), ("皖A1234警", True),
+        ("12가3456", True), ("서울12가3456", True), ("", False), ("A", False), ("皖12345", False), ("AB皖123", False),
+        ("A가123", False), ("皖A123", False), ("ABCDEFGHIJK", False),
+    ],
+)
+def test_plausible_follows_the_formats_of_countries(text, holds):
+    assert plausible(text) is holds
 
 
 @pytest.mark.parametrize("shape", [(0, 10, 3), (10, 10), (10, 10, 4)])
