@@ -157,11 +157,11 @@ def eval_leak(
 def eval_plates(
     data: Annotated[Path, typer.Option(help="folder with labels.tsv, or with plates/labels.tsv", file_okay=False)],
     out: Out = None,
-    model: Annotated[Path, typer.Option(help="the reader's ONNX file", dir_okay=False)] = WEIGHTS,
+    model: Annotated[Path | None, typer.Option(help="another reader's ONNX file", dir_okay=False)] = None,
     whole: Annotated[bool, typer.Option("--all", help="also the half that training may have seen")] = False,
 ) -> None:
     """The plate reader on labelled crops kept back from training: exact match, character errors, time."""
-    _finish("plates", plates.evaluate(data, model, whole, _tell), out)
+    _finish("plates", plates.evaluate(data, model or WEIGHTS, whole, _tell), out)
 
 
 def _tell(what: str) -> None:
