@@ -18,6 +18,7 @@ from schemas.errors import ConfigError, UsageError
 
 CATALOGUE = Path(__file__).with_name("models.toml")
 CENTERFACE = "centerface"
+PYRAMID_FACE = "pyramid-face"
 FACE_EMBEDDER = "face-embedder"
 
 Converter = Callable[[bytes], bytes]

@@ -31,6 +31,7 @@ class Settings(BaseSettings):
     tls: Path | None = Field(None, description="folder with ca.pem and certificates; default: home/tls")
     authorities: dict[str, tuple[str, ...]] = Field({"city-faces": ("face",)}, description="name to the kinds it gets")
     methods: dict[str, Literal["solid", "mosaic", "blur"]] = {"face": "blur"}
+    face_detector: Literal["centerface", "pyramid-face"] = Field("centerface", description="name in `sealframe models`")
     quality: Literal["high", "lossless"] = "high"
     stride: int = Field(5, ge=1, le=60)
     padding: float = Field(0.25, ge=0, le=4)

@@ -2,20 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import cast, get_args
 
-from infra.models import centerface
+from infra.models import CENTERFACE, PYRAMID_FACE, resolve
 from infra.settings import Settings
 from operators.desensitise.policy import Policy, Preset
-from operators.detect import FaceDetector
+from operators.detect import CenterFace, DetectorSpec, FaceDetector, PyramidFace
 from schemas.errors import UsageError
 from schemas.records import Quality
 
 
-def detector() -> FaceDetector:
-    """The face detector of the default profile."""
-    return FaceDetector(centerface(), score=0.2)
+@dataclass(frozen=True, slots=True)
+class FaceModel:
+    """How a face detector of the catalogue is read, and from which score on its boxes are masked."""
+
+    spec: DetectorSpec
+    score: float
+
+
+FACE_MODELS: Mapping[str, FaceModel] = MappingProxyType({
+    CENTERFACE: FaceModel(CenterFace(), 0.2),
+    PYRAMID_FACE: FaceModel(PyramidFace(), 0.25),
+})  # fmt: skip
+
+
+def detector(name: str = CENTERFACE, score: float | None = None) -> FaceDetector:
+    """The face detector of this name, keeping boxes from its own score on or from the one given.
+
+    Raises:
+        UsageError: no such detector.
+
+    """
+    if name not in FACE_MODELS:
+        raise UsageError(f"no face detector {name!r}; there are {', '.join(FACE_MODELS)}")
+    model = FACE_MODELS[name]
+    return FaceDetector(resolve(name, Path()), model.spec, model.score if score is None else score)
 
 
 def file_policy(

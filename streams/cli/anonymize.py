@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from infra.camera import open_source
+from infra.models import CENTERFACE
 from infra.recipients import read_recipient
 from operators.codec import encode
 from operators.pipeline import Pipeline
@@ -30,6 +31,7 @@ def anonymize(
     crf: Annotated[int, typer.Option(help="x264 quality of the public video: lower is better")] = 23,
     preset: Annotated[str, typer.Option(help="x264 preset of the public video")] = "veryfast",
     chunk_ms: Annotated[int, typer.Option(help="length of a chunk in ms; longer ones compress better")] = 2000,
+    faces: Annotated[str, typer.Option("--detector", help="finds faces: see `sealframe models list`")] = CENTERFACE,
     as_json: Annotated[bool, typer.Option("--json", help="print totals as JSON")] = False,
 ) -> None:
     """Hide every face of a video; keep the way back only for the holder of a key.
@@ -43,7 +45,7 @@ def anonymize(
     policy = file_policy(method=method, quality=quality, stride=stride, crf=crf, preset=preset,
                          keep_evidence=evidence is not None)
     signer = fresh_signer()
-    pipeline = Pipeline(policy, detector(), signer)
+    pipeline = Pipeline(policy, detector(faces), signer)
     began = time.monotonic()
     with progress("frames", quiet=as_json) as bar:
         chunks = open_source(source, encode=encode, chunk_ms=chunk_ms, camera_id="file")

@@ -45,7 +45,7 @@ def edge(
     entitled = {name: frozenset(kinds) for name, kinds in settings.authorities.items()}
     book = AddressBook(entitled, lambda der: signer_identity(der, access.identity.ca), wall_ms)
     protection = Protection(
-        stream_policy(settings), detector(), signer, book, read_recipient(stack.custodian())
+        stream_policy(settings), detector(settings.face_detector), signer, book, read_recipient(stack.custodian())
     )
     chunks: Iterator[FrameChunk] = open_source(
         source, encode=encode, camera_id=camera, chunk_ms=500 if low_latency else settings.chunk_ms, loop=loop,

@@ -1,12 +1,17 @@
-"""PyramidFace: decoding worked out by hand."""
+"""PyramidFace: decoding worked out by hand, and the shipped network on a real face."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from operators.detect import PyramidFace
+from infra.models import resolve
+from operators.detect import FaceDetector, PyramidFace
+from operators.detect.measure import overlaps
 from schemas.errors import ConfigError
+from tests.support.pictures import ASTRONAUT_FACE, astronaut
 
 
 def _outputs() -> list[np.ndarray]:
@@ -38,3 +43,28 @@ def test_decode_nothing_above_the_threshold_gives_empty_arrays():
 def test_decode_wrong_shapes_raises():
     with pytest.raises(ConfigError, match="shapes"):
         PyramidFace().decode(_outputs(), 64, 64, 0.5)
+
+
+@pytest.fixture(scope="module")
+def detector() -> FaceDetector:
+    return FaceDetector(resolve("pyramid-face", Path()), PyramidFace(), score=0.5)
+
+
+def test_detect_portrait_finds_one_face_with_ordered_landmarks(detector):
+    found = detector.detect(astronaut())
+    assert len(found.boxes) == 1
+    assert overlaps(found.boxes, np.array([ASTRONAUT_FACE], np.float32))[0, 0] > 0.6
+    left, right, nose, mouth_left, mouth_right = found.landmarks[0]
+    assert left[0] < nose[0] < right[0]
+    assert mouth_left[0] < mouth_right[0]
+    assert max(left[1], right[1]) < nose[1] < min(mouth_left[1], mouth_right[1])
+
+
+def test_detect_noise_finds_nothing(detector):
+    noise = np.random.default_rng(1).integers(0, 256, (160, 160, 3), np.uint8)
+    assert len(detector.detect(noise).boxes) == 0
+
+
+def test_detect_twice_gives_equal_boxes(detector):
+    first, second = (detector.detect(astronaut()) for _ in range(2))
+    assert first.boxes.tobytes() == second.boxes.tobytes()

@@ -1,4 +1,4 @@
-"""Train a face detector, or export one: `python -m operators.training.faces train|teach|export`."""
+"""Train a face detector, or export one: `python -m operators.training.faces teach|train|export|curve`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,12 @@ def main() -> None:
     export.add_argument("--checkpoint", type=Path, required=True)
     export.add_argument("--data", type=Path, required=True, help="pictures to calibrate with")
     export.add_argument("--out", type=Path, required=True, help="INT8 file to write; fp32 goes beside it")
-    {"teach": _teach, "train": _train, "export": _export}[parser.parse_args().verb](parser.parse_args())
+    curve = verbs.add_parser("curve", help="a training's log as a picture (SVG)")
+    curve.add_argument("--log", type=Path, required=True, help="what `train` wrote beside the checkpoint")
+    curve.add_argument("--out", type=Path, required=True, help="file to write")
+    curve.add_argument("--per-step", type=int, default=16, help="crops a step")
+    chosen = parser.parse_args()
+    {"teach": _teach, "train": _train, "export": _export, "curve": _curve}[chosen.verb](chosen)
 
 
 def _tell(line: str) -> None:
@@ -57,6 +62,12 @@ def _export(args: argparse.Namespace) -> None:
     from operators.training.faces.export import export
 
     export(args.checkpoint, args.data, args.out, _tell)
+
+
+def _curve(args: argparse.Namespace) -> None:
+    from operators.training.faces.curve import draw
+
+    draw(args.log, args.out, args.per_step)
 
 
 if __name__ == "__main__":
