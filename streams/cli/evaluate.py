@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -11,12 +12,14 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from infra.models import PYRAMID_FACE
 from operators.plates import WEIGHTS
 from schemas.errors import UsageError
 from streams.cli.output import console, say
-from streams.evaluate import files, identities, kill, latency, leak, memory, plates, stage
+from streams.evaluate import faces, files, identities, kill, latency, leak, memory, plates, stage
 from streams.evaluate import stack as whole
 from streams.evaluate.report import Figure, report, table, write
+from streams.setup import FACE_MODELS, detector
 
 PICTURES = Path(".sealframe/pictures")
 Models = Annotated[Path, typer.Option(help="converted models, as `sealframe models setup` makes them")]
@@ -151,6 +154,16 @@ def eval_leak(
     with tempfile.TemporaryDirectory() as scratch:
         figures = leak.evaluate(data / "identities", Path(scratch), seeds, variants, _tell)
     _finish("leak", figures, out)
+
+
+@app.command("faces")
+def eval_faces(
+    data: Annotated[Path, typer.Option(help="folder that holds faceboxes/labels.tsv", exists=True, file_okay=False)],
+    out: Out = None,
+) -> None:
+    """Every face detector on labelled photographs: average precision, recall, time; our own against the others."""
+    makers = {name: partial(detector, name) for name in FACE_MODELS}
+    _finish("faces", faces.evaluate(data, PYRAMID_FACE, makers, _tell), out)
 
 
 @app.command("plates")
