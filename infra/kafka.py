@@ -24,6 +24,7 @@ from schemas.errors import AccessDenied, ChunkTooLarge, SealframeError, ServiceU
 from schemas.topics import MAX_RECORD_BYTES
 
 SECONDS = 15.0
+JOIN_SECONDS = 3.0
 PARTITION_ANY = -1
 DENIED = {
     KafkaError.TOPIC_AUTHORIZATION_FAILED,
@@ -220,6 +221,7 @@ class Consumer:
             "queued.max.messages.kbytes": 32 * 1024,
             "error_cb": self._watch,
         })
+        self._subscribed = bool(topics)
         if topics:
             self._consumer.subscribe(list(topics))
 
@@ -313,7 +315,14 @@ class Consumer:
         return sorted(found, key=lambda message: (message.partition, message.offset))
 
     def close(self) -> None:
-        """Leave the group."""
+        """Leave the group; one that is just being joined is joined first.
+
+        librdkafka's `close` never returns when it meets an assignment that nobody has polled yet: its callback asks the
+        group for the protocol, and the group has ended by then.
+        """
+        until = time.monotonic() + JOIN_SECONDS
+        while self._subscribed and not self._consumer.assignment() and time.monotonic() < until:
+            self._consumer.poll(0.05)
         self._consumer.close()
 
     def __enter__(self) -> Self:
