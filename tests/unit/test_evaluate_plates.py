@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+from operators.plates import WEIGHTS
 from operators.training.plates.labels import cut, kept_back, load
 from schemas.errors import UsageError
 from streams.evaluate import plates
@@ -60,3 +61,13 @@ def test_load_without_table_is_wrong_use(tmp_path):
 )
 def test_edits_are_the_least_changes(said, true, count):
     assert plates.edits(said, true) == count
+
+
+@pytest.mark.skipif(not WEIGHTS.is_file(), reason="the plate reader isn't trained yet")
+def test_evaluate_names_figures_by_part_and_counts_the_half_kept_back(folder):
+    told = []
+    figures = {one.id: one for one in plates.evaluate(folder, WEIGHTS, False, told.append)}
+    assert list(figures) == ["exact_one_part", "cer_one_part", "plate_ms"]
+    assert figures["exact_one_part"].n == 2 and figures["cer_one_part"].n == 10
+    assert figures["exact_one_part"].value == 0 and figures["cer_one_part"].value >= 0.5
+    assert "exact_two" in {one.id for one in plates.evaluate(folder, WEIGHTS, True, told.append)}

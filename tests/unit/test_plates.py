@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
@@ -96,3 +97,15 @@ def test_reader_probabilities_add_up_and_a_batch_is_read_as_one_by_one():
     alone = np.concatenate([reader.probabilities([crop]) for crop in crops])
     assert np.abs(together - alone).max() < 1e-3
     assert reader.read([]) == []
+
+
+@needs_weights
+@pytest.mark.parametrize("text", ["KL427", "HX8352", "7RTN614"])
+def test_reader_reads_a_written_plate(text):
+    plate = np.full((48, 200, 3), 235, np.uint8)
+    width = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 1.3, 4)[0][0]
+    place = ((200 - width) // 2, 38)
+    cv2.putText(plate, text, place, cv2.FONT_HERSHEY_SIMPLEX, 1.3, (30, 20, 20), 4, cv2.LINE_AA)
+    [reading] = PlateReader(WEIGHTS).read([plate])
+    assert reading.text == text and len(reading.characters) == len(text)
+    assert min(reading.characters) > 0.5 and 0 < reading.confidence <= 1
