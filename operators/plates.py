@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -35,16 +35,27 @@ ALPHABET = DIGITS + LETTERS + UMLAUTS + PROVINCES + CHINESE_MARKS + HANGUL
 """Class n of the network is ALPHABET[n - 1]; class 0 is the blank."""
 
 WEIGHTS = Path(__file__).with_name("weights") / "plate-reader.onnx"
-_FORMATS = re.compile(
+FORMATS = ("AA000AA", "AA00AAA", "AA0A0A", "AAA0A00", "AA00AA0000")
+"""Common formats that change between letters (A) and digits (0) twice: they tell O from 0 and I from 1."""
+PLAIN = (
+    "AAA000", "000AAA", "AAA0000", "0000AAA", "0AAA000", "AAA00000", "AA00000", "AA000000", "AA0000", "A000000",
+    "000000", "0000000", "AAAAAA", "AAAAAAA",
+)  # fmt: skip
+"""Common formats that are left as they were read."""
+_SERIAL = "ABCDEFGHJKLMNPQRSTUVWXYZ"
+_PLAUSIBLE = re.compile(
     f"[{LETTERS}{UMLAUTS}{DIGITS}]{{2,10}}"
-    f"|[{PROVINCES}][{LETTERS}][{LETTERS}{DIGITS}]{{4,6}}[{LETTERS}{DIGITS}{CHINESE_MARKS}]"
+    f"|[{PROVINCES}][{LETTERS}](?=(?:[{DIGITS}]*[{_SERIAL}]?){{2}}[{DIGITS}]*[{CHINESE_MARKS}]?$)"
+    f"[{_SERIAL}{DIGITS}]{{4,5}}[{_SERIAL}{DIGITS}{CHINESE_MARKS}]"
     f"|[{HANGUL}]{{0,2}}[{DIGITS}]{{1,3}}[{HANGUL}][{DIGITS}]{{4}}"
 )
+_TWINS = {"O": "0", "0": "O", "I": "1", "1": "I"}
 HEIGHT, WIDTH, STEPS = 32, 96, 24
 BEAM = 8
 _BATCH = 16
 _RIVALS = 6
 _UNLIKELY = 1e-4
+_MOST_CHANGES = 2
 
 Rgb = npt.NDArray[np.uint8]
 
@@ -59,8 +70,11 @@ class Reading:
 
 
 def plausible(text: str) -> bool:
-    """A text as some country has it: Latin alone, a Chinese province before, or Hangul where Korea has it."""
-    return _FORMATS.fullmatch(text) is not None
+    """A text as some country has it: Latin alone, a Chinese province before, or Hangul where Korea has it.
+
+    Chinese serials (GA 36) have five or six characters, of which at most two are letters, and neither I nor O.
+    """
+    return _PLAUSIBLE.fullmatch(text) is not None
 
 
 def fit(crop: Rgb) -> Rgb:
@@ -126,8 +140,32 @@ def _agreeing(
     )
 
 
+def settled(text: str) -> str:
+    """The text in a common format, if O and 0, I and 1 taken for each other give one; else as it is.
+
+    On most plates the two look the same; which one it is, the format tells. The fewest changes count, if at most two.
+    """
+    if _shape(text) in PLAIN:
+        return text
+    found: dict[str, int] = {}
+    for form in FORMATS:
+        if len(form) == len(text):
+            pairs = zip(text, form, strict=True)
+            made = "".join(one if _shape(one) == sign else _TWINS.get(one, " ") for one, sign in pairs)
+            changes = sum(one != other for one, other in zip(text, made, strict=True))
+            if " " not in made and changes <= _MOST_CHANGES:
+                found[made] = changes
+    least = [made for made, changes in found.items() if changes == min(found.values())]
+    return least[0] if len(least) == 1 else text
+
+
+def _shape(text: str) -> str:
+    return "".join("0" if one in DIGITS else "A" if one in LETTERS else " " for one in text)
+
+
 def _chosen(readings: list[Reading]) -> Reading:
-    return next((one for one in readings if plausible(one.text)), readings[0])
+    best = next((one for one in readings if plausible(one.text)), readings[0])
+    return replace(best, text=settled(best.text))
 
 
 class PlateReader:
@@ -154,7 +192,7 @@ class PlateReader:
         return np.concatenate([np.empty((0, STEPS, len(ALPHABET) + 1), np.float32), *parts])
 
     def read(self, crops: list[Rgb]) -> list[Reading]:
-        """The likeliest plausible text of each crop, or the likeliest where none is; errors as `probabilities`."""
+        """The likeliest plausible text of each crop, or the likeliest; then `settled`. Errors as `probabilities`."""
         return [_chosen(beam(one)) for one in self.probabilities(crops)]
 
     def _run(self, crops: list[Rgb]) -> Array:

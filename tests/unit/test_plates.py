@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from operators.plates import ALPHABET, WEIGHTS, PlateReader, beam, fit, greedy, plausible
+from operators.plates import ALPHABET, WEIGHTS, PlateReader, beam, fit, greedy, plausible, settled
 from schemas.errors import ConfigError
 
 needs_weights = pytest.mark.skipif(not WEIGHTS.is_file(), reason="the plate reader isn't trained yet")
@@ -61,13 +61,27 @@ def test_confidence_of_a_character_is_low_where_texts_differ():
 @pytest.mark.parametrize(
     ("text", "holds"),
     [
-        ("AB123", True), ("5555", True), ("皖A12345", True), ("皖AD12345", True), ("皖A1234警", True),
+        ("AB123", True), ("5555", True), ("皖A12345", True), ("皖A1234警", True),
+        ("皖AAB123", True), ("皖AABC12", False), ("皖AO1234", False), ("皖AD12345", True),
         ("12가3456", True), ("서울12가3456", True), ("", False), ("A", False), ("皖12345", False), ("AB皖123", False),
         ("A가123", False), ("皖A123", False), ("ABCDEFGHIJK", False),
     ],
 )
 def test_plausible_follows_the_formats_of_countries(text, holds):
     assert plausible(text) is holds
+
+
+@pytest.mark.parametrize(
+    ("text", "result"),
+    [
+        ("LMO10BE", "LM010BE"), ("BA3020Z", "BA302OZ"), ("ACOM7V", "AC0M7V"), ("LM010BE", "LM010BE"),
+        ("LM0108E", "LM0108E"), ("ABO1OCD", "AB01OCD"), ("EMR7094", "EMR7094"), ("皖A0123O", "皖A0123O"),
+        ("SHOP", "SHOP"), ("", ""),
+        ("1B19839", "1B19839"), ("CW1694", "CW1694"), ("A000956", "A000956"),
+    ],
+)
+def test_settled_takes_one_of_a_shape_for_the_other_where_one_format_asks_for_it(text, result):
+    assert settled(text) == result
 
 
 @pytest.mark.parametrize("shape", [(0, 10, 3), (10, 10), (10, 10, 4)])
