@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+from infra.models import resolve
 from operators.plates import ALPHABET, WEIGHTS, PlateReader, beam, fit, greedy, plausible, settled
 from schemas.errors import ConfigError
 
@@ -111,6 +112,10 @@ def test_reader_probabilities_add_up_and_a_batch_is_read_as_one_by_one():
     alone = np.concatenate([reader.probabilities([crop]) for crop in crops])
     assert np.abs(together - alone).max() < 1e-3
     assert reader.read([]) == []
+
+
+def test_weights_are_those_of_the_catalogue(tmp_path):
+    assert resolve("plate-reader", tmp_path) == WEIGHTS
 
 
 @needs_weights
