@@ -6,8 +6,6 @@ fp32: it is cheap, and its outputs (a score near zero, log sizes, offsets) span 
 
 from __future__ import annotations
 
-import hashlib
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,12 +14,11 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 import torch
-from onnxruntime import quantization
-from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from operators.detect.session import cpu_session
 from operators.training.faces.network import INPUT_SCALE, STRIDES, FaceNetwork
 from operators.training.faces.pictures import read_rgb
+from operators.training.quantise import digest, quantise
 
 OPSET = 17
 SIZE = 640
@@ -50,9 +47,9 @@ def export(checkpoint: Path, data: Path, out: Path, tell: Callable[[str], None])
     apart = max(float(np.abs(a - b).max()) for a, b in zip(expected, said, strict=True))
     if apart > MOST_APART:
         raise ValueError(f"ONNX Runtime differs from torch by {apart:.2g}")
-    tell(f"fp32: differs from torch by {apart:.1g}, {plain.stat().st_size:,} bytes, {_digest(plain)}")
-    _quantise(plain, out, pictures)
-    tell(f"INT8: {out.stat().st_size:,} bytes, {_digest(out)}")
+    tell(f"fp32: differs from torch by {apart:.1g}, {plain.stat().st_size:,} bytes, {digest(plain)}")
+    quantise(plain, out, ({"picture": picture} for picture in pictures), _chosen)
+    tell(f"INT8: {out.stat().st_size:,} bytes, {digest(out)}")
 
 
 def _write(network: FaceNetwork, path: Path) -> None:
@@ -80,26 +77,6 @@ def _pictures(folder: Path) -> Iterator[Picture]:
         yield np.ascontiguousarray(padded.transpose(2, 0, 1)[None])
 
 
-class _Reader(quantization.CalibrationDataReader):  # type: ignore[misc]
-    def __init__(self, pictures: list[Picture]) -> None:
-        self._left = iter(pictures)
-
-    def get_next(self) -> dict[str, Picture] | None:
-        picture = next(self._left, None)
-        return None if picture is None else {"picture": picture}
-
-
-def _quantise(plain: Path, out: Path, pictures: list[Picture]) -> None:
-    with tempfile.TemporaryDirectory() as scratch:
-        prepared = Path(scratch, "prepared.onnx")
-        quant_pre_process(str(plain), str(prepared), skip_symbolic_shape=True)
-        made = {output: node.name for node in onnx.load(str(prepared)).graph.node for output in node.output}
-        quantization.quantize_static(
-            str(prepared), str(out), _Reader(pictures), quant_format=quantization.QuantFormat.QDQ, per_channel=True,
-            activation_type=quantization.QuantType.QUInt8, weight_type=quantization.QuantType.QInt8,
-            nodes_to_exclude=[made[f"stride{stride}"] for stride in STRIDES],
-        )
-
-
-def _digest(path: Path) -> str:
-    return f"SHA-256 {hashlib.sha256(path.read_bytes()).hexdigest()}"
+def _chosen(graph: onnx.GraphProto) -> dict[str, list[str]]:
+    made = {output: node.name for node in graph.node for output in node.output}
+    return {"nodes_to_exclude": [made[f"stride{stride}"] for stride in STRIDES]}

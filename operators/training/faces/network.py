@@ -17,6 +17,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from operators.training.loop import Residual
+
 STRIDES = (8, 16, 32)
 OUTPUTS = 15
 PRIOR_SCORE = 0.01
@@ -38,18 +40,6 @@ def separable(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn
     return nn.Sequential(
         convolution(inputs, inputs, kernel, stride, inputs), convolution(inputs, outputs, 1)
     )
-
-
-class Residual(nn.Module):  # type: ignore[misc]
-    """What a block says, added to its input."""
-
-    def __init__(self, block: nn.Module) -> None:
-        super().__init__()
-        self.block = block
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Shapes of input and output are equal."""
-        return x + self.block(x)
 
 
 class FaceNetwork(nn.Module):  # type: ignore[misc]

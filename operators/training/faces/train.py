@@ -8,7 +8,6 @@ gradients are averaged at every step: on shared cores, threads inside an operati
 from __future__ import annotations
 
 import json
-import math
 import multiprocessing
 import tempfile
 import time
@@ -27,10 +26,10 @@ from operators.detect.measure import Matched, average_precision, gather, recall_
 from operators.training.faces.loss import Faces, loss
 from operators.training.faces.network import FaceNetwork, boxes_of, cells, flat
 from operators.training.faces.pictures import CROP, Crop, Photograph, crop
+from operators.training.loop import follow, save, set_rate
 
 BATCH = 8
 RATE = 2e-3
-LEAST_RATE = 0.01
 WARM_STEPS = 300
 DECAY = 0.02
 AVERAGE = 0.998
@@ -116,7 +115,7 @@ def _work(
     while True:
         share = torch.tensor([(time.monotonic() - began) / (60 * run.minutes)])
         distributed.broadcast(share, 0)
-        _set_rate(optimiser, step, float(share))
+        set_rate(optimiser, step, float(share), RATE, WARM_STEPS)
         first = (step * run.processes + rank) * BATCH
         pictures, faces = collate([crops[number] for number in range(first, first + BATCH)])
         network.train()
@@ -132,7 +131,7 @@ def _work(
         over = float(share) >= 1
         if rank == 0:
             spent = time.monotonic() - began
-            _follow(average, network, min(AVERAGE, step / (20 + step)))
+            follow(average, network, min(AVERAGE, step / (20 + step)))
             parts = {key: 0.98 * parts.get(key, value) + 0.02 * value for key, value in said.items()}
             values: dict[str, float] = {}
             if spent - measured >= MEASURE_EVERY_S or over:
@@ -143,7 +142,7 @@ def _work(
                 tell(f"step {step}, {spent / 60:.1f} min, {_line(parts | values)}")
             if spent - saved >= SAVE_EVERY_S or over:
                 saved = spent
-                _save(checkpoint, network, average, optimiser, step, spent)
+                save(checkpoint, network, average, optimiser, step, spent)
         if over:
             break
     distributed.destroy_process_group()
@@ -165,31 +164,6 @@ def _groups(network: nn.Module) -> list[dict[str, Any]]:
     kernels = [p for p in network.parameters() if p.ndim > 1]
     rest = [p for p in network.parameters() if p.ndim <= 1]
     return [{"params": kernels, "weight_decay": DECAY}, {"params": rest, "weight_decay": 0.0}]
-
-
-def _set_rate(optimiser: torch.optim.Optimizer, step: int, share: float) -> None:
-    falling = LEAST_RATE + (1 - LEAST_RATE) * (1 + math.cos(math.pi * min(share, 1))) / 2
-    for group in optimiser.param_groups:
-        group["lr"] = RATE * falling * min(1, (step + 1) / WARM_STEPS)
-
-
-@torch.no_grad()  # type: ignore[untyped-decorator]
-def _follow(average: nn.Module, network: nn.Module, keep: float) -> None:
-    for slow, fast in zip(average.state_dict().values(), network.state_dict().values(), strict=True):
-        if slow.dtype.is_floating_point:
-            slow.lerp_(fast, 1 - keep)
-        else:
-            slow.copy_(fast)
-
-
-def _save(
-    path: Path, network: nn.Module, average: nn.Module, optimiser: torch.optim.Optimizer, step: int, spent: float
-) -> None:
-    state = {"network": network.state_dict(), "average": average.state_dict(), "optimiser": optimiser.state_dict(),
-             "step": step, "spent": spent}  # fmt: skip
-    part = path.with_suffix(".part")
-    torch.save(state, part)
-    part.replace(path)
 
 
 def _note(log: Path, **values: float) -> None:

@@ -6,8 +6,6 @@ convolution and the two before it stay in fp32: they are cheap and decide betwee
 
 from __future__ import annotations
 
-import hashlib
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,14 +13,13 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 import torch
-from onnxruntime import quantization
-from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from operators.detect.session import cpu_session
 from operators.plates import HEIGHT, WIDTH
 from operators.training.plates.glyphs import load
 from operators.training.plates.network import PlateNetwork
 from operators.training.plates.pictures import Crops
+from operators.training.quantise import digest, quantise
 
 OPSET = 17
 CALIBRATION_CROPS = 512
@@ -55,36 +52,15 @@ def export(checkpoint: Path, out: Path, tell: Callable[[str], None]) -> None:
     apart = float(np.abs(_run(plain, pictures[:16]) - expected).max())
     if apart > MOST_APART:
         raise ValueError(f"ONNX Runtime differs from torch by {apart:.2g}")
-    tell(f"fp32: differs from torch by {apart:.1g}, {plain.stat().st_size:,} bytes, {_digest(plain)}")
-    _quantise(plain, out, pictures)
+    tell(f"fp32: differs from torch by {apart:.1g}, {plain.stat().st_size:,} bytes, {digest(plain)}")
+    quantise(plain, out, ({"plates": picture[None]} for picture in pictures), _chosen)
     same = float((_run(plain, pictures).argmax(2) == _run(out, pictures).argmax(2)).all(1).mean())
-    tell(f"INT8: {same:.1%} of {CALIBRATION_CROPS} drawn plates as fp32, {out.stat().st_size:,} bytes, {_digest(out)}")
+    tell(f"INT8: {same:.1%} of {CALIBRATION_CROPS} drawn plates as fp32, {out.stat().st_size:,} bytes, {digest(out)}")
 
 
-class _Reader(quantization.CalibrationDataReader):  # type: ignore[misc]
-    def __init__(self, pictures: Pictures) -> None:
-        self._left = iter(pictures)
-
-    def get_next(self) -> dict[str, Pictures] | None:
-        picture = next(self._left, None)
-        return None if picture is None else {"plates": picture[None]}
-
-
-def _quantise(plain: Path, out: Path, pictures: Pictures) -> None:
-    with tempfile.TemporaryDirectory() as scratch:
-        prepared = Path(scratch, "prepared.onnx")
-        quant_pre_process(str(plain), str(prepared), skip_symbolic_shape=True)
-        convolutions = [node.name for node in onnx.load(str(prepared)).graph.node if node.op_type == "Conv"]
-        quantization.quantize_static(
-            str(prepared), str(out), _Reader(pictures), quant_format=quantization.QuantFormat.QDQ, per_channel=True,
-            activation_type=quantization.QuantType.QUInt8, weight_type=quantization.QuantType.QInt8,
-            nodes_to_quantize=convolutions[1:-1],
-        )  # fmt: skip
+def _chosen(graph: onnx.GraphProto) -> dict[str, list[str]]:
+    return {"nodes_to_quantize": [node.name for node in graph.node if node.op_type == "Conv"][1:-1]}
 
 
 def _run(model: Path, pictures: Pictures) -> npt.NDArray[np.float32]:
     return np.asarray(cpu_session(model.read_bytes(), model.stem).run(None, {"plates": pictures})[0], np.float32)
-
-
-def _digest(path: Path) -> str:
-    return f"SHA-256 {hashlib.sha256(path.read_bytes()).hexdigest()}"

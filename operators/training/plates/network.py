@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from operators.plates import ALPHABET
+from operators.training.loop import Residual
 
 LEAST_SPREAD = 4.0
 
@@ -27,18 +28,6 @@ def convolution(
         nn.BatchNorm2d(outputs),
         nn.ReLU(inplace=True),
     )
-
-
-class Residual(nn.Module):  # type: ignore[misc]
-    """What a block says, added to its input."""
-
-    def __init__(self, block: nn.Module) -> None:
-        super().__init__()
-        self.block = block
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Shapes of input and output are equal."""
-        return x + self.block(x)
 
 
 class PlateNetwork(nn.Module):  # type: ignore[misc]

@@ -8,7 +8,6 @@ core, because on shared cores threads inside an operation wait for one another: 
 from __future__ import annotations
 
 import json
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 
 from operators.plates import STEPS, greedy
+from operators.training.loop import follow, save, set_rate
 from operators.training.plates.glyphs import Glyphs
 from operators.training.plates.labels import Plate
 from operators.training.plates.network import PlateNetwork
@@ -28,7 +28,6 @@ from operators.training.plates.pictures import Crops, classes
 
 BATCH = 64
 RATE = 3e-3
-LEAST_RATE = 0.01
 WARM_STEPS = 200
 DECAY = 0.02
 AVERAGE = 0.997
@@ -110,7 +109,7 @@ def train(
     smooth = 0.0
     while True:
         share = (time.monotonic() - began) / (60 * run.minutes)
-        _set_rate(optimiser, step, share)
+        set_rate(optimiser, step, share, RATE, WARM_STEPS)
         pictures, texts = next(batches)
         network.train()
         with torch.autocast("cpu", torch.bfloat16, enabled=HALF):
@@ -136,35 +135,9 @@ def train(
             tell(" ".join(f"{key} {said}" for key, said in note.items()))
         if spent - saved >= SAVE_EVERY_S or over:
             saved = spent
-            _save(checkpoint, network, average, optimiser, step, spent)
+            save(checkpoint, network, average, optimiser, step, spent)
         if over:
             return
-
-
-def _set_rate(optimiser: torch.optim.Optimizer, step: int, share: float) -> None:
-    falling = LEAST_RATE + (1 - LEAST_RATE) * (1 + math.cos(math.pi * min(share, 1))) / 2
-    for group in optimiser.param_groups:
-        group["lr"] = RATE * falling * min(1, (step + 1) / WARM_STEPS)
-
-
-@torch.no_grad()  # type: ignore[untyped-decorator]
-def follow(average: nn.Module, network: nn.Module, keep: float) -> None:
-    """Move the average a little towards the network."""
-    for slow, fast in zip(average.state_dict().values(), network.state_dict().values(), strict=True):
-        if slow.dtype.is_floating_point:
-            slow.lerp_(fast, 1 - keep)
-        else:
-            slow.copy_(fast)
-
-
-def _save(
-    path: Path, network: nn.Module, average: nn.Module, optimiser: torch.optim.Optimizer, step: int, spent: float
-) -> None:
-    state = {"network": network.state_dict(), "average": average.state_dict(), "optimiser": optimiser.state_dict(),
-             "step": step, "spent": spent}  # fmt: skip
-    part = path.with_suffix(".part")
-    torch.save(state, part)
-    part.replace(path)
 
 
 @torch.no_grad()  # type: ignore[untyped-decorator]
