@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -13,10 +14,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from infra.models import PYRAMID_FACE
+from operators.desensitise.policy import Policy
 from operators.plates import WEIGHTS
 from schemas.errors import UsageError
 from streams.cli.output import console, say
-from streams.evaluate import faces, files, identities, kill, latency, leak, memory, plates, stage
+from streams.evaluate import faces, files, identities, kill, latency, leak, memory, plates, stage, tracks
 from streams.evaluate import stack as whole
 from streams.evaluate.report import Figure, report, table, write
 from streams.setup import FACE_MODELS, detector
@@ -24,6 +26,7 @@ from streams.setup import FACE_MODELS, detector
 PICTURES = Path(".sealframe/pictures")
 Models = Annotated[Path, typer.Option(help="converted models, as `sealframe models setup` makes them")]
 MODELS = Path(".sealframe/models")
+DEFAULT = Policy({})
 Out = Annotated[Path | None, typer.Option("--json", help="write the report to this file")]
 app = typer.Typer(no_args_is_help=True, help="Measure again what the documents claim; see FIGURES.md.")
 
@@ -149,11 +152,26 @@ def eval_leak(
     out: Out = None,
     seeds: Annotated[int, typer.Option(help="casts of 20 people, four clips of 11 s each", min=1)] = 20,
     variants: Annotated[int, typer.Option(help="casts filmed in changed light, colour and noise", min=0)] = 1,
+    padding: Annotated[float, typer.Option(help="share of a box masked beyond it", min=0, max=1)] = DEFAULT.padding,
+    hold: Annotated[int, typer.Option(help="frames for which a mask stands still", min=1)] = DEFAULT.hold,
 ) -> None:
     """Faces that stay bare, frame by frame, on generated clips whose truth is known for every pixel."""
+    policy = replace(DEFAULT, padding=padding, hold=hold)
     with tempfile.TemporaryDirectory() as scratch:
-        figures = leak.evaluate(data / "identities", Path(scratch), seeds, variants, _tell)
+        figures = leak.evaluate(data / "identities", Path(scratch), seeds, variants, policy, _tell)
     _finish("leak", figures, out)
+
+
+@app.command("tracks")
+def eval_tracks(
+    data: Annotated[Path, typer.Option(help="folder that holds identities/labels.tsv", exists=True, file_okay=False)],
+    out: Out = None,
+    seeds: Annotated[int, typer.Option(help="casts of 20 people, four clips of 11 s each", min=1)] = 3,
+) -> None:
+    """Tracks that go over from one person to another, on generated clips in which people cross."""
+    with tempfile.TemporaryDirectory() as scratch:
+        figures = tracks.evaluate(data / "identities", Path(scratch), seeds, _tell)
+    _finish("tracks", figures, out)
 
 
 @app.command("faces")

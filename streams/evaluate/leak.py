@@ -78,21 +78,23 @@ class Leaks:
         self.sizes += other.sizes
 
 
-def evaluate(data: Path, folder: Path, seeds: int, variants: int, tell: Tell = lambda _: None) -> list[Figure]:
+def evaluate(
+    data: Path, folder: Path, seeds: int, variants: int, policy: Policy, tell: Tell = lambda _: None
+) -> list[Figure]:
     """Clean clips of so many casts, and of `variants` casts in every kind of weather; `data` holds `labels.tsv`."""
-    found, policy = detector(), Policy({})
-    clean = measure(_scenes(data, range(seeds)), folder, found, policy, tell=tell)
+    found = detector()
+    clean = measure(scenes(data, range(seeds)), folder, found, policy, tell=tell)
     others: dict[str, Leaks] = {}
     for name, treat in (VARIANTS if variants else {}).items():
         tell(name)
-        others[name] = measure(_scenes(data, range(variants)), folder, found, policy, treat)
+        others[name] = measure(scenes(data, range(variants)), folder, found, policy, treat)
     if variants:
         tell("crf35")
-        others["crf35"] = measure(_scenes(data, range(variants)), folder, found, policy, crf=35)
+        others["crf35"] = measure(scenes(data, range(variants)), folder, found, policy, crf=35)
     return figures(clean, others)
 
 
-def _scenes(data: Path, seeds: Iterable[int]) -> Iterator[Scene]:
+def scenes(data: Path, seeds: Iterable[int]) -> Iterator[Scene]:
     """Casts one after another, faces of all sizes in turn."""
     for seed in seeds:
         for scene in identities_cast(data, seed=seed).scenes:
@@ -101,12 +103,12 @@ def _scenes(data: Path, seeds: Iterable[int]) -> Iterator[Scene]:
 
 
 def measure(
-    scenes: Iterable[Scene], folder: Path, faces: FaceDetector, policy: Policy, treat: Treat = clear, crf: int = 18,
+    filmed: Iterable[Scene], folder: Path, faces: FaceDetector, policy: Policy, treat: Treat = clear, crf: int = 18,
     tell: Tell = lambda _: None,
 ) -> Leaks:
     """Film each scene, locate its faces, and count what the masks leave open. Files go to `folder` and are removed."""
     total = Leaks()
-    for scene in scenes:
+    for scene in filmed:
         path = folder / f"{scene.camera_id}.mp4"
         truth = compose(
             scene.people, path, detect=faces.detect, seed=scene.seed, seconds=scene.seconds,
@@ -118,17 +120,21 @@ def measure(
     return total
 
 
-def masked(path: Path, faces: FaceDetector, policy: Policy) -> list[tuple[tuple[Claim, ...], Flags]]:
-    """Claims and masked blocks of every frame of a clip, as the worker would lay them out."""
+def located(path: Path, faces: FaceDetector, policy: Policy) -> Iterator[tuple[FrameChunk, RegionSet]]:
+    """Chunks of a clip with what is found in them, as the worker would find it."""
     pipeline = Pipeline(policy, faces, _KEY)
     chunks: list[FrameChunk | None] = [*open_source(str(path), encode=encode, camera_id="leak"), None]
-    state, out = pipeline.initial("leak"), []
+    state = pipeline.initial("leak")
     for chunk, following in zip(chunks, chunks[1:], strict=False):
         if chunk is not None:
             state, regions = pipeline.locate(state, chunk, following)
             state = replace(state, video_id=chunk.video_id)
-            out += _laid_out(regions, chunk, policy)
-    return out
+            yield chunk, regions
+
+
+def masked(path: Path, faces: FaceDetector, policy: Policy) -> list[tuple[tuple[Claim, ...], Flags]]:
+    """Claims and masked blocks of every frame of a clip, as the worker would lay them out."""
+    return [frame for chunk, regions in located(path, faces, policy) for frame in _laid_out(regions, chunk, policy)]
 
 
 def _laid_out(regions: RegionSet, chunk: FrameChunk, policy: Policy) -> list[tuple[tuple[Claim, ...], Flags]]:
