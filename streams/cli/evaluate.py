@@ -18,7 +18,7 @@ from operators.desensitise.policy import Policy
 from operators.plates import WEIGHTS
 from schemas.errors import UsageError
 from streams.cli.output import console, say
-from streams.evaluate import faces, files, identities, kill, latency, leak, memory, plates, stage, tracks
+from streams.evaluate import detect, files, identities, kill, latency, leak, memory, plates, stage, tracks
 from streams.evaluate import stack as whole
 from streams.evaluate.report import Figure, report, table, write
 from streams.setup import FACE_MODELS, detector
@@ -174,14 +174,14 @@ def eval_tracks(
     _finish("tracks", figures, out)
 
 
-@app.command("faces")
-def eval_faces(
+@app.command("detect")
+def eval_detect(
     data: Annotated[Path, typer.Option(help="folder that holds faceboxes/labels.tsv", exists=True, file_okay=False)],
     out: Out = None,
 ) -> None:
     """Every face detector on labelled photographs: average precision, recall, time; our own against the others."""
     makers = {name: partial(detector, name) for name in FACE_MODELS}
-    _finish("faces", faces.evaluate(data, PYRAMID_FACE, makers, _tell), out)
+    _finish("detect", detect.evaluate(data, PYRAMID_FACE, makers, _tell), out)
 
 
 @app.command("plates")

@@ -1,4 +1,4 @@
-"""`sealframe eval faces`: face detectors on labelled photographs, by average precision, recall and time.
+"""`sealframe eval detect`: face detectors on labelled photographs, by average precision, recall and time.
 
 Data: the part `wider` of `faceboxes/labels.tsv`. Pictures are scaled to a longer side of at most 640 before detection,
 as frames are. A face counts if it is valid and at least 20 px high in the unscaled picture; other labelled ones are

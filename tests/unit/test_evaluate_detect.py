@@ -1,4 +1,4 @@
-"""`eval faces`: which labelled faces count, and figures of a detector that says what it is told."""
+"""`eval detect`: which labelled faces count, and figures of a detector that says what it is told."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from operators.detect.measure import gather
 from schemas.errors import UsageError
-from streams.evaluate import faces
+from streams.evaluate import detect
 
 TABLE = """file\tx\ty\tw\th\tnote\tpart
 a.png\t10\t10\t40\t60\tblur=0,invalid=0\twider
@@ -29,22 +29,22 @@ def folder(tmp_path):
 
 
 def test_labelled_small_and_invalid_faces_do_not_count(folder):
-    [one] = faces.labelled(folder / "faceboxes")
+    [one] = detect.labelled(folder / "faceboxes")
     assert one.wanted.tolist() == [True, False, False]
     assert one.faces[0].tolist() == [10, 10, 50, 70]
 
 
 def test_labelled_without_table_or_part_is_wrong_use(folder):
     with pytest.raises(UsageError, match="labels.tsv"):
-        faces.labelled(folder)
+        detect.labelled(folder)
     with pytest.raises(UsageError, match="no part"):
-        faces.labelled(folder / "faceboxes", "other")
+        detect.labelled(folder / "faceboxes", "other")
 
 
 def test_scaled_bounds_the_longer_side_and_never_enlarges():
-    small, scale = faces.scaled(np.zeros((300, 1280, 3), np.uint8))
+    small, scale = detect.scaled(np.zeros((300, 1280, 3), np.uint8))
     assert small.shape == (150, 640, 3) and scale == 2
-    same, scale = faces.scaled(np.zeros((30, 40, 3), np.uint8))
+    same, scale = detect.scaled(np.zeros((30, 40, 3), np.uint8))
     assert same.shape == (30, 40, 3) and scale == 1
 
 
@@ -66,7 +66,7 @@ class Fixed:
 
 
 def test_matched_boxes_are_compared_in_pixels_of_the_unscaled_picture(folder):
-    result = faces.matched(Fixed(), faces.labelled(folder / "faceboxes"))
+    result = detect.matched(Fixed(), detect.labelled(folder / "faceboxes"))
     assert result.right.tolist() == [True, False]
     assert result.heights.tolist() == [60]
 
@@ -75,8 +75,8 @@ def test_figures_own_detector_is_measured_by_the_best_of_the_others():
     one = np.array([[0, 0, 20, 30]], np.float32)
     good = gather([(one, np.array([0.9], np.float32), one, np.array([True]))])
     bad = gather([(one + 100, np.array([0.9], np.float32), one, np.array([True]))])
-    figures = {figure.id: figure for figure in faces._accuracy("own", bad, [good, bad])}
+    figures = {figure.id: figure for figure in detect._accuracy("own", bad, [good, bad])}
     assert figures["own_ap50"].value == 0 and figures["own_ap50"].target == 1
     assert figures["own_recall"].holds is False
     assert figures["own_recall_20_40"].n == 1 and figures["own_recall_over_160"].n == 0
-    assert faces._accuracy("other", good, [])[0].target is None
+    assert detect._accuracy("other", good, [])[0].target is None
