@@ -7,7 +7,8 @@ them. Sealing needs fresh keys and the authorities' keys of the epoch, so it sta
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import cv2
@@ -28,7 +29,7 @@ from operators.split import route
 from operators.track import Found, Tracker, TrackerState, plan
 from schemas.codec import encode as encode_record
 from schemas.errors import ClockJump, ConfigError, MalformedRecord
-from schemas.frames import CodedUnit, DecodedChunk, DesensitisedFrame, FrameChunk, Planes
+from schemas.frames import CodedUnit, DecodedChunk, DesensitisedFrame, FrameChunk, Planes, RawFrame
 from schemas.records import (
     Alarm,
     EvidenceCount,
@@ -124,7 +125,7 @@ class Pipeline:
 
     def protect(self, state: CameraState, chunk: FrameChunk, regions: RegionSet) -> tuple[CameraState, Outgoing]:
         """Desensitise, cohere, split, sign; errors as `step`."""
-        decoded = self._decoded(chunk)
+        decoded = self._taken(chunk)
         if len(regions.frames) != len(decoded.frames):
             raise MalformedRecord(f"{chunk.video_id} chunk {chunk.chunk_seq}: regions of another chunk")
         state, opening = chain.open_video(state, chunk, self._signer)
@@ -134,12 +135,12 @@ class Pipeline:
         used = appearances(decoded, layout, known, self.policy)
         pieces = cut(decoded, layout, self.policy.quality) if self.policy.keeps_evidence else ()
         parts = route(chunk, regions, pieces, self.policy) if self.policy.keeps_evidence else {}
-        frames = paint(decoded, layout, used, self.policy)
+        frames = paint(_released(deque(decoded.frames)), layout, chunk.format, used, self.policy)
+        del decoded
         record, body = self._operator_chunk(state, chunk, frames, pack_masks(masks(layout, chunk.format)), parts)
         state = _after(state, chunk, digest(body), parts, used)
         drafts = tuple(_draft(chunk, digest(body), body_counts, parts) for body_counts in _sent(record[1].evidence))
         state, closing = self._close(state, chunk)
-        self._forget(chunk)
         return state, Outgoing(
             (*opening, record[0], *closing), drafts, _alarms(chunk, regions), (_events(chunk, regions),)
         )
@@ -161,17 +162,13 @@ class Pipeline:
                 found[index] = None
         return _Examined(key, decoded, found, looked.cuts)  # type: ignore[arg-type]
 
-    def _forget(self, chunk: FrameChunk) -> None:
-        """Keep no picture longer than the look-ahead needs it."""
-        key = _key(chunk)
-        left = tuple(kept for kept in self._examined.pop(chunk.camera_id, ()) if kept.key != key)
+    def _taken(self, chunk: FrameChunk) -> DecodedChunk:
+        """The pictures of a chunk, for the last time: none is kept longer than the look-ahead and encoding need it."""
+        key, kept = _key(chunk), self._examined.pop(chunk.camera_id, ())
+        left = tuple(one for one in kept if one.key != key)
         if left:
             self._examined[chunk.camera_id] = left
-
-    def _decoded(self, chunk: FrameChunk) -> DecodedChunk:
-        key = _key(chunk)
-        kept = next((k for k in self._examined.get(chunk.camera_id, ()) if k.key == key), None)
-        return kept.decoded if kept else decode(chunk)
+        return next((one.decoded for one in kept if one.key == key), None) or decode(chunk)
 
     def _operator_chunk(
         self, state: CameraState, chunk: FrameChunk, frames: Iterable[DesensitisedFrame], packed: bytes,
@@ -205,6 +202,12 @@ class Pipeline:
 def encode_public(frames: Iterable[DesensitisedFrame], chunk: FrameChunk, policy: Policy) -> tuple[CodedUnit, ...]:
     """The operator's coded pictures; takes desensitised frames only."""
     return encode(map(_public, frames), chunk.pts, chunk.format, crf=policy.crf, preset=policy.preset)
+
+
+def _released(frames: deque[RawFrame]) -> Iterator[RawFrame]:
+    """The pictures one by one, none held after it has been read."""
+    while frames:
+        yield frames.popleft()
 
 
 def _public(frame: DesensitisedFrame) -> Planes:

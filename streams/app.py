@@ -33,6 +33,8 @@ from streams.runner import Arrival, Limits, Output, Runner, Stage
 COMMIT_S = 1.0
 TICK_S = 0.5
 BUFFER_RECORDS = 8
+FETCH_BYTES = 2**20
+"""Of a partition in one fetch; a larger record comes alone (KIP-74). What waits for the worker stays at the broker."""
 REQUEST_S = 30.0
 DENIED = "not authorized for this client"
 log = logging.getLogger(__name__)
@@ -285,7 +287,7 @@ def _app(setup: AppSetup) -> faust.App:
         broker_request_timeout=REQUEST_S,
         producer_request_timeout=REQUEST_S,
         producer_max_request_size=MAX_RECORD_BYTES,
-        consumer_max_fetch_size=MAX_RECORD_BYTES,
+        consumer_max_fetch_size=FETCH_BYTES,
         stream_buffer_maxsize=BUFFER_RECORDS,
         stream_wait_empty=False,
         stream_recovery_delay=0.0,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from operators import pixels
 from operators.cohere import WHOLE, Claim, Layout
@@ -33,11 +33,11 @@ def masks(layout: Layout, format: VideoFormat) -> list[Mask]:
 
 
 def paint(
-    decoded: DecodedChunk, layout: Layout, used: Mapping[int, bytes], policy: Policy
+    frames: Iterable[RawFrame], layout: Layout, format: VideoFormat, used: Mapping[int, bytes], policy: Policy
 ) -> Iterator[DesensitisedFrame]:
     """The desensitised pictures one by one: no more of them are held than the reader keeps."""
-    for frame, claims in zip(decoded.frames, layout, strict=True):
-        yield _painted(frame, claims, decoded.chunk.format, used, policy)
+    for frame, claims in zip(frames, layout, strict=True):
+        yield _painted(frame, claims, format, used, policy)
 
 
 def _painted(

@@ -24,6 +24,7 @@ SERVER = {
     "forensic": "forensic", "search": "search", "restore": "restore", "erase": "authority", "log": "log",
     "record": "replay", "replay": "replay", "topics": "replay", "eval": "evaluate",
 }
+VERBS = BASE | SERVER
 MISSING = "Verbs of the stack (up, push, search, ...) come with: pip install 'sealframe\\[server]'"
 
 app = typer.Typer(
@@ -32,6 +33,11 @@ app = typer.Typer(
          "Start with [bold]sealframe anonymize in.mp4 out.mp4[/bold] (no server needed), or [bold]make demo[/bold] "
          "for the whole stack.",
 )
+
+
+@app.callback()
+def _group() -> None:
+    """Keeps verbs by name where one alone is mounted."""
 
 
 def _add(verb: str, module: str) -> None:
@@ -44,22 +50,23 @@ def _add(verb: str, module: str) -> None:
         app.command(verb)(getattr(found, verb.replace("-", "_")))
 
 
-def _mount() -> None:
-    for verb, module in BASE.items():
-        _add(verb, module)
+def _mount(asked: str = "") -> None:
+    """Mount the verb that is asked for, else all: a service holds no other verb's libraries in memory."""
     try:
-        for verb, module in SERVER.items():
+        for verb, module in ({asked: VERBS[asked]} if asked in VERBS else VERBS).items():
             _add(verb, module)
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] in ("streams", "infra", "operators", "schemas"):
             raise
+        if asked in VERBS:
+            raise UsageError(MISSING.replace("\\", "")) from error
         app.info.epilog = MISSING
 
 
 def run() -> None:
     """Entry point: errors on one line, with what to do next; never pixels, plates or keys."""
     try:
-        _mount()
+        _mount(next(iter(sys.argv[1:]), ""))
         app()
     except UsageError as error:
         say(f"[red]wrong use:[/red] {escape(str(error))}")

@@ -10,7 +10,7 @@ from streams.cli import main
 
 @pytest.mark.parametrize(("error", "code"), [(ConfigError("line [/x] and [red] of a log"), 1), (UsageError("[/y]"), 2)])
 def test_error_that_looks_like_markup_is_printed_as_it_is(monkeypatch, capfd, error, code) -> None:
-    def fails() -> None:
+    def fails(asked: str) -> None:
         raise error
 
     monkeypatch.setattr(main, "_mount", fails)
@@ -19,3 +19,22 @@ def test_error_that_looks_like_markup_is_printed_as_it_is(monkeypatch, capfd, er
     printed = capfd.readouterr()
     assert ended.value.code == code
     assert str(error) in printed.out + printed.err
+
+
+def test_one_verb_is_mounted_alone_and_keeps_its_name(monkeypatch) -> None:
+    mounted: list[str] = []
+    monkeypatch.setattr(main, "_add", lambda verb, module: mounted.append(verb))
+    main._mount("worker")
+    assert mounted == ["worker"]
+    mounted.clear()
+    main._mount("--help")
+    assert mounted == list(main.VERBS)
+
+
+def test_a_verb_whose_libraries_are_missing_says_what_to_install(monkeypatch) -> None:
+    def missing(verb: str, module: str) -> None:
+        raise ModuleNotFoundError("No module named 'faust'", name="faust")
+
+    monkeypatch.setattr(main, "_add", missing)
+    with pytest.raises(UsageError, match=r"pip install 'sealframe\[server\]'"):
+        main._mount("worker")

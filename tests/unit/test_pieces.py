@@ -24,7 +24,9 @@ DECODED = decode(CHUNK)
 REGIONS = regions(PLACES)
 LAYOUT = lay_out(REGIONS, FORMAT, 0.25, 4)
 POLICY = Policy({"faces": frozenset({"face"})})
-FRAMES = tuple(paint(DECODED, LAYOUT, appearances(DECODED, LAYOUT, {}, POLICY), POLICY))
+FRAMES = tuple(
+    paint(DECODED.frames, LAYOUT, DECODED.chunk.format, appearances(DECODED, LAYOUT, {}, POLICY), POLICY)
+)
 PUBLIC = [frame.planes for frame in FRAMES]
 ORIGINAL = [frame.planes for frame in DECODED.frames]
 
