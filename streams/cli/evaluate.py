@@ -13,12 +13,14 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from infra.models import PYRAMID_FACE
+from infra.models import PYRAMID_FACE, face_embedder
 from operators.desensitise.policy import Policy
+from operators.embed import FaceEmbedder
 from operators.plates import WEIGHTS
 from schemas.errors import UsageError
-from streams.cli.output import console, say
-from streams.evaluate import detect, files, identities, kill, latency, leak, memory, plates, stage, tracks
+from streams.authority.faces import Faces
+from streams.cli.output import console, progress, say
+from streams.evaluate import detect, faces, files, identities, kill, latency, leak, memory, plates, stage, tracks
 from streams.evaluate import stack as whole
 from streams.evaluate.report import Figure, report, table, write
 from streams.setup import FACE_MODELS, detector
@@ -28,6 +30,15 @@ Models = Annotated[Path, typer.Option(help="converted models, as `sealframe mode
 MODELS = Path(".sealframe/models")
 DEFAULT = Policy({})
 Out = Annotated[Path | None, typer.Option("--json", help="write the report to this file")]
+FACES = (
+    "The face embedder on labelled photographs: are two of one person, who of a gallery is it, or nobody; time."
+    "\n\nlabels.tsv (tab-separated; columns file, identity) lists pictures relative to its folder. The first of each "
+    "identity is in the gallery, all others are searched as the forensic service searches them; identities with one "
+    "picture are there to be mistaken for somebody. pairs.tsv (file_a, file_b, same: 1 or 0) adds accuracy and eer, "
+    "and may be missing. Pictures in which no face is found are named, and are errors."
+    "\n\nfpir and tpir: how often a search surely names a stranger, and how often it surely names the right person. "
+    "draws_of_20: what still pictures alone allow for `eval identities`. Exit code 1: a target is missed."
+)
 app = typer.Typer(no_args_is_help=True, help="Measure again what the documents claim; see FIGURES.md.")
 
 
@@ -182,6 +193,24 @@ def eval_detect(
     """Every face detector on labelled photographs: average precision, recall, time; our own against the others."""
     makers = {name: partial(detector, name) for name in FACE_MODELS}
     _finish("detect", detect.evaluate(data, PYRAMID_FACE, makers, _tell), out)
+
+
+@app.command("faces", help=FACES)
+def eval_faces(
+    data: Annotated[Path, typer.Option(help="folder with labels.tsv, or with identities/labels.tsv", file_okay=False)],
+    out: Out = None,
+    draws: Annotated[int, typer.Option(help="how often 20 people are drawn", min=1)] = 400,
+    seed: Annotated[int, typer.Option(help="draws people and photographs")] = 0,
+    models: Models = MODELS,
+) -> None:
+    """The face embedder on labelled photographs, each read as a searched picture is."""
+    embedder = FaceEmbedder(face_embedder(models))
+    with progress("pictures", quiet=False) as bar:
+        figures = faces.evaluate(
+            data, Faces(detector(), embedder).probe, embedder.embed, draws, seed, _tell,
+            lambda done, of: bar.update(bar.task_ids[0], completed=done, total=of),
+        )
+    _finish("faces", figures, out)
 
 
 @app.command("plates")
