@@ -37,7 +37,7 @@ _FULL_RANGE, _LIMITED_RANGE = 2, 1
 
 
 def decode(chunk: FrameChunk) -> DecodedChunk:
-    """The pictures of a chunk in presentation order: read-only views of the decoder's buffers.
+    """The pictures of a chunk in presentation order, read-only, each in memory of its own.
 
     Raises:
         ChunkTooLarge: over the limits of a chunk; nothing was decoded.
@@ -83,24 +83,21 @@ def _decode(units: Sequence[CodedUnit], codec: SourceCodec, width: int, height: 
     context.thread_count = 1
     # strict: wait for the full reorder depth where the stream doesn't state it, else late B-frames are dropped.
     context.options = {"strict": "1", "err_detect": "explode", "max_pixels": str((width + 64) * (height + 64))}
-    frames: list[VideoFrame] = []
+    pictures: list[tuple[int | None, Planes]] = []
     try:
         for index, unit in enumerate(units):
             packet = av.Packet(unit.data)
             packet.pts = index
-            frames += context.decode(packet)
-            if len(frames) > len(units):
+            pictures += [(frame.pts, _planes(frame, width, height, where)) for frame in context.decode(packet)]
+            if len(pictures) > len(units):
                 break
-        frames += context.decode(None)
+        pictures += [(frame.pts, _planes(frame, width, height, where)) for frame in context.decode(None)]
     except av.FFmpegError as error:
         raise UndecodableChunk(f"{where}: {type(error).__name__} in the {codec} decoder") from error
-    order = [frame.pts for frame in frames]
+    order = [index for index, _ in pictures]
     if order != sorted(range(len(units)), key=lambda index: units[index].pts):
-        raise UndecodableChunk(f"{where}: {len(frames)} pictures of {len(units)} units, or in another order")
-    for frame in frames:
-        if (frame.width, frame.height) != (width, height) or frame.format.name not in _FORMATS or frame.is_corrupt:
-            raise UndecodableChunk(f"{where}: damaged, or {frame.format.name} {frame.width}x{frame.height}")
-    return [_planes(frame) for frame in frames]
+        raise UndecodableChunk(f"{where}: {len(order)} pictures of {len(units)} units, or in another order")
+    return [planes for _, planes in pictures]
 
 
 def _plane(frame: VideoFrame, index: int) -> Plane:
@@ -110,11 +107,20 @@ def _plane(frame: VideoFrame, index: int) -> Plane:
     return flat.reshape(plane.height, plane.line_size)[:, : plane.width]
 
 
-def _planes(frame: VideoFrame) -> Planes:
-    planes = [_plane(frame, index) for index in range(3)]
-    for plane in planes:
+def _planes(frame: VideoFrame, width: int, height: int, where: str) -> Planes:
+    """A picture in memory of its own: the decoder's pool gives none back before all its pictures are gone."""
+    if (frame.width, frame.height) != (width, height) or frame.format.name not in _FORMATS or frame.is_corrupt:
+        raise UndecodableChunk(f"{where}: damaged, or {frame.format.name} {frame.width}x{frame.height}")
+    samples, luma = np.empty(width * height * 3 // 2, np.uint8), width * height
+    planes = Planes(
+        samples[:luma].reshape(height, width),
+        samples[luma : luma + luma // 4].reshape(height // 2, width // 2),
+        samples[luma + luma // 4 :].reshape(height // 2, width // 2),
+    )
+    for index, plane in enumerate(planes.all()):
+        np.copyto(plane, _plane(frame, index))
         plane.flags.writeable = False
-    return Planes(*planes)
+    return planes
 
 
 def _frame(planes: Planes, width: int, height: int) -> VideoFrame:
