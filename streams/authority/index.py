@@ -1,6 +1,6 @@
-"""The index of faces: the best views of each track, subjects of each video, and the feature library.
+"""The index of faces: the looks of each track, subjects of each video, and the feature library.
 
-A track whose views aren't alike has several looks, each searched: a tracker may go over from one person to another.
+A subject of several tracks is searched by the pool of their looks; one whose track has several looks by each of them.
 
 `FaceIndex.look` reads opened parts (pixels, network); what it returns writes to Postgres in the caller's transaction.
 Subjects are the second mapping: restored video to person. They are merged again with every chunk.
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -22,24 +21,10 @@ from schemas.records import Piece, SealedEvidence, TrackMapping
 from schemas.regions import Array
 from streams.authority import store
 from streams.authority.faces import MIN_WIDTH, Faces, View, best_views, open_all, promising, width_of
+from streams.authority.looks import Looked, keep, pool, vector, vector_text
 from streams.authority.opening import OpenedPart
 
 When = Literal["always", "on_case", "off"]
-State = Literal["indexed", "too-small", "unclear"]
-CLEAR = 0.5
-"""Quality from which a view unlike a track's others is a look of its own, not a poor picture."""
-MAX_LOOKS = 4
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Looked:
-    """What was seen of a track in a chunk; `embedding` only where it is indexed."""
-
-    track: int
-    state: State
-    frame_no: int
-    quality: float
-    embedding: Array | None = field(default=None, repr=False)
 
 
 class FaceIndex:
@@ -65,14 +50,14 @@ class FaceIndex:
         return tuple(self._looked(m, views.get(m.track, ())) for m in mappings if m.regions)
 
     def write(self, db: Any, evidence: SealedEvidence, looked: Sequence[Looked]) -> None:
-        """Keep views that are better than those known, and merge the video's subjects again."""
-        better = {one.track for one in looked if _keep(db, evidence, one)}
-        self.merge(db, evidence.video_id, evidence.camera_id, better)
+        """Keep what the views add to what is known, and merge the video's subjects again."""
+        changed = {one.track for one in looked if keep(db, evidence, one)}
+        self.merge(db, evidence.video_id, evidence.camera_id, changed)
 
     def merge(
-        self, db: Any, video_id: str, camera_id: str, better: AbstractSet[int] = frozenset()
+        self, db: Any, video_id: str, camera_id: str, changed: AbstractSet[int] = frozenset()
     ) -> tuple[Subject, ...]:
-        """Bring a video's subjects up to date with its tracks; `better` are tracks whose best view has changed.
+        """Bring a video's subjects up to date with its tracks; `changed` are tracks whose looks have changed.
 
         A later frame may show two tracks together that were one person till then, so every chunk is a reason to look.
         """
@@ -84,7 +69,7 @@ class FaceIndex:
         wanted = {subject_id(video_id, subject.number): subject for subject in subjects}
         stale = [
             name for name, was in known.items()
-            if name not in wanted or was[:2] != (wanted[name].tracks, wanted[name].best) or wanted[name].best in better
+            if name not in wanted or was[:2] != (wanted[name].tracks, wanted[name].best) or changed & {*was[0]}
         ]
         db.execute("DELETE FROM subjects WHERE subject_id = ANY(%s)", (stale,))
         for name, subject in wanted.items():
@@ -98,11 +83,12 @@ class FaceIndex:
         return subjects
 
     def _looked(self, mapping: TrackMapping, views: Sequence[View]) -> Looked:
-        """Mean direction of the best view and those like it; frame and quality are those of the best."""
+        """The best view and those like it, pooled by quality; frame and quality are those of the best."""
         if views:
-            vectors = self._faces.embed(views)
-            mean = vectors[vectors @ vectors[0] >= SAME].mean(0)
-            return Looked(mapping.track, "indexed", views[0].frame_no, views[0].quality, mean / np.linalg.norm(mean))
+            vectors, worth = self._faces.embed(views), np.array([view.quality for view in views])
+            alike = vectors @ vectors[0] >= SAME
+            pooled, weight = pool(vectors[alike], worth[alike])
+            return Looked(mapping.track, "indexed", views[0].frame_no, views[0].quality, pooled, weight)
         large = any(width_of(region) >= MIN_WIDTH for region in mapping.regions)
         return Looked(mapping.track, "unclear" if large else "too-small", mapping.regions[0].frame_no, 0.0)
 
@@ -119,13 +105,13 @@ def _sightings(db: Any, video_id: str) -> list[TrackSighting]:
         "SELECT track, quality, embedding::text FROM track_features WHERE video_id = %s ORDER BY track, look",
         (video_id,),
     ).fetchall():
-        known.setdefault(track, []).append((quality, _vector(text)))
+        known.setdefault(track, []).append((quality, vector(text)))
     found = []
     for track, (kind, ranges) in store.track_spans(db, video_id).items():
         if kind == "face":
             looks = known.get(track, [(0.0, None)])
-            vector = looks[0][1] if len(looks) == 1 else None
-            found.append(TrackSighting(track, merge_spans(ranges), vector, max(quality for quality, _ in looks)))
+            only = looks[0][1] if len(looks) == 1 else None
+            found.append(TrackSighting(track, merge_spans(ranges), only, max(quality for quality, _ in looks)))
     return found
 
 
@@ -136,67 +122,30 @@ def _add_subject(
         "INSERT INTO subjects VALUES (%s, %s, %s, 'face', %s, %s, %s, %s)",
         (name, video_id, camera_id, list(subject.tracks), subject.best, *times),
     )
-    db.execute(
-        "INSERT INTO subject_features"
-        " (subject_id, video_id, camera_id, from_ms, to_ms, quality, embedding, track, look)"
-        " SELECT %s, video_id, %s, %s, %s, quality, embedding, track, look FROM track_features"
-        " WHERE video_id = %s AND track = %s AND embedding IS NOT NULL",
-        (name, camera_id, *times, video_id, subject.best),
-    )
+    for feature in _features(db, video_id, subject):
+        db.execute(
+            "INSERT INTO subject_features"
+            " (subject_id, video_id, camera_id, from_ms, to_ms, quality, embedding, track, look)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s::vector, %s, %s)",
+            (name, video_id, camera_id, *times, *feature),
+        )
+
+
+def _features(db: Any, video_id: str, subject: Subject) -> list[tuple[float, str, int, int]]:
+    """What a subject is searched by: quality, vector as text, track and look with the best view of each."""
+    rows = db.execute(
+        "SELECT track, look, quality, embedding::text, weight FROM track_features"
+        " WHERE video_id = %s AND track = ANY(%s) AND embedding IS NOT NULL ORDER BY quality DESC, track, look",
+        (video_id, list(subject.tracks)),
+    ).fetchall()
+    if len(subject.tracks) == 1:
+        return [(quality, text, track, look) for track, look, quality, text, _ in rows]
+    found = [found for *_, text, _ in rows if (found := vector(text)) is not None]
+    pooled, _ = pool(found, [row[4] for row in rows])
+    track, look, quality, *_ = rows[0]
+    return [(quality, vector_text(pooled), track, look)]
 
 
 def subject_id(video_id: str, number: int) -> str:
     """Name of a subject: its video and its smallest track."""
     return f"{video_id}/s{number}"
-
-
-def vector_text(vector: Array) -> str:
-    """A vector as pgvector reads it."""
-    return "[" + ",".join(f"{value:.7g}" for value in vector.tolist()) + "]"
-
-
-def _vector(text: str | None) -> Array | None:
-    return None if text is None else np.array(text.strip("[]").split(","), np.float32)
-
-
-def _looks(db: Any, video_id: str, track: int) -> dict[int, tuple[float, Array | None]]:
-    """Quality and vector of each look of a track."""
-    rows = db.execute(
-        "SELECT look, quality, embedding::text FROM track_features WHERE video_id = %s AND track = %s ORDER BY look",
-        (video_id, track),
-    ).fetchall()
-    return {look: (quality, _vector(text)) for look, quality, text in rows}
-
-
-def place_of(looked: Looked, looks: Mapping[int, tuple[float, Array | None]]) -> int | None:
-    """Number under which a view is kept: instead of a worse one that is like it, or beside those that aren't.
-
-    None where it isn't kept. Of views unlike all others only clear ones count, and so many looks at most.
-    """
-    vectors = {look: known for look, (_, known) in looks.items() if known is not None}
-    if looked.embedding is None:
-        return None if looks else 0
-    if not vectors:
-        return 0
-    alike = {look: float(known @ looked.embedding) for look, known in vectors.items()}
-    nearest = max(alike, key=lambda look: alike[look])
-    if alike[nearest] >= SAME:
-        return nearest if looked.quality > looks[nearest][0] else None
-    return len(looks) if looked.quality >= CLEAR and len(looks) < MAX_LOOKS else None
-
-
-def _keep(db: Any, evidence: SealedEvidence, looked: Looked) -> bool:
-    """Keep a view where it has a place; whether it was kept."""
-    look = place_of(looked, _looks(db, evidence.video_id, looked.track))
-    if look is None:
-        return False
-    vector = None if looked.embedding is None else vector_text(looked.embedding)
-    db.execute(
-        "INSERT INTO track_features (video_id, track, state, chunk_seq, frame_no, quality, embedding, look)"
-        " VALUES (%s, %s, %s, %s, %s, %s, %s::vector, %s) ON CONFLICT (video_id, track, look) DO UPDATE SET"
-        " state = excluded.state, chunk_seq = excluded.chunk_seq, frame_no = excluded.frame_no,"
-        " quality = excluded.quality, embedding = excluded.embedding",
-        (evidence.video_id, looked.track, looked.state, evidence.chunk_seq, looked.frame_no, looked.quality, vector,
-         look),
-    )
-    return True

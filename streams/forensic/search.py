@@ -15,7 +15,7 @@ from schemas.errors import UsageError
 from schemas.regions import Array
 from schemas.topics import MINUTE_MS
 from streams.authority import store
-from streams.authority.index import MAX_LOOKS, vector_text
+from streams.authority.looks import MAX_LOOKS, vector_text
 
 APPROXIMATE_FROM = 500_000
 MAX_MATCHES = 100

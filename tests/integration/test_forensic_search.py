@@ -24,6 +24,7 @@ from schemas.state import CameraState
 from streams.authority.erase import erase_subject
 from streams.authority.faces import Faces
 from streams.authority.index import FaceIndex
+from streams.authority.looks import pool, vector
 from streams.forensic.search import Period
 from streams.forensic.service import Forensics, Ground
 from streams.setup import detector
@@ -149,13 +150,12 @@ def test_search_index_holds_no_picture_and_no_box(desk: Desk) -> None:
 
 
 def test_search_tracks_cut_apart_are_one_subject(desk: Desk, faces: Faces, tmp_path: Path) -> None:
-    """The same person in two stretches of one video, under two tracks, seen never together."""
-    path = next(iter(people(1).values()))[0]
+    """One person in two stretches of a video, under two tracks, never seen together: searched by the pool of both."""
+    paths = next(iter(people(1).values()))
     video = VIDEO[:-1] + "9"
-    chunk = filmed([path], video)
-    first, second = chunk, replace(chunk, chunk_seq=1, first_frame=FRAMES, capture_ms=NOW_MS + 240)
-    second = replace(second, units=tuple(replace(u, pts=u.pts + FRAMES) for u in chunk.units), end_pts=2 * FRAMES)
-    first = replace(first, end=False)
+    first, other = replace(filmed(paths[:1], video), end=False), filmed(paths[1:2], video)
+    second = replace(other, chunk_seq=1, first_frame=FRAMES, capture_ms=NOW_MS + 240, end_pts=2 * FRAMES)
+    second = replace(second, units=tuple(replace(u, pts=u.pts + FRAMES) for u in other.units))
     made_tracks = []
     for index, one in enumerate((first, second)):
         pipeline = Pipeline(POLICY, detector(), KEY)
@@ -165,8 +165,16 @@ def test_search_tracks_cut_apart_are_one_subject(desk: Desk, faces: Faces, tmp_p
     desk.take(made)
     with desk.database.connection() as db:
         rows = db.execute("SELECT tracks, to_ms - from_ms FROM subjects WHERE video_id = %s", (video,)).fetchall()
+        kept = db.execute(
+            "SELECT embedding::text, weight FROM track_features WHERE video_id = %s ORDER BY track", (video,)
+        ).fetchall()
+        searched = db.execute("SELECT embedding::text FROM subject_features WHERE video_id = %s", (video,)).fetchall()
         db.execute("DELETE FROM subjects WHERE video_id = %s", (video,))
     assert [(len(tracks), lasted) for tracks, lasted in rows] == [(2, 2 * 40 * FRAMES)]
+    looks = [found for text, _ in kept if (found := vector(text)) is not None]
+    together, _ = pool(looks, [weight for _, weight in kept])
+    assert len(looks) == 2 and [np.allclose(vector(text), together, atol=1e-5) for (text,) in searched] == [True]
+    assert float(looks[0] @ looks[1]) < 0.99
 
 
 def test_search_track_that_goes_over_to_another_person_finds_both(desk: Desk, service: Forensics) -> None:

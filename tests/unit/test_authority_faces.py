@@ -14,9 +14,8 @@ from operators.pieces import cut
 from operators.seal import new_evidence
 from schemas.frames import VideoFormat
 from schemas.records import MappedRegion, TrackMapping
-from schemas.regions import Array
 from streams.authority.faces import best_views, blank_frame, open_all, promising
-from streams.authority.index import Looked, place_of
+from streams.authority.looks import MAX_CHUNKS, Look, Looked, place_of, pool
 from streams.authority.store import captured_ms
 from tests.support.scenes import FACE, FORMAT, chunk, crossing, regions
 
@@ -102,19 +101,22 @@ def test_captured_ms_takes_only_times_that_mean_something(
 
 def looked(cosine: float, quality: float) -> Looked:
     """A view at this cosine to (1, 0)."""
-    return Looked(1, "indexed", 0, quality, np.array([cosine, np.sqrt(1 - cosine**2)], np.float32))
+    return Looked(1, "indexed", 0, quality, np.array([cosine, np.sqrt(1 - cosine**2)], np.float32), quality)
 
 
-KNOWN = {0: (0.7, np.array([1, 0], np.float32))}
+KNOWN = {0: Look(0.7, np.array([1, 0], np.float32), 0.7)}
+FULL = {0: replace(KNOWN[0], chunks=MAX_CHUNKS)}
 
 
 @pytest.mark.parametrize(
     ("view", "looks", "place"),
     [
         (looked(1, 0.6), {}, 0),
-        (looked(1, 0.6), {0: (0.0, None)}, 0),
+        (looked(1, 0.6), {0: Look(0.0)}, 0),
         (looked(0.99, 0.8), KNOWN, 0),
-        (looked(0.99, 0.6), KNOWN, None),
+        (looked(0.99, 0.6), KNOWN, 0),
+        (looked(0.99, 0.8), FULL, 0),
+        (looked(0.99, 0.6), FULL, None),
         (looked(0.8, 0.6), KNOWN, 1),
         (looked(0.8, 0.4), KNOWN, None),
         (looked(-1, 0.9), {look: KNOWN[0] for look in range(4)}, None),
@@ -122,7 +124,22 @@ KNOWN = {0: (0.7, np.array([1, 0], np.float32))}
         (Looked(1, "unclear", 0, 0.0), KNOWN, None),
     ],
 )
-def test_place_of_a_view_is_beside_those_unlike_it(
-    view: Looked, looks: dict[int, tuple[float, Array | None]], place: int | None
-) -> None:
+def test_place_of_a_view_is_beside_those_unlike_it(view: Looked, looks: dict[int, Look], place: int | None) -> None:
     assert place_of(view, looks) == place
+
+
+def test_pool_is_the_direction_of_the_weighted_sum() -> None:
+    across, up = np.array([1, 0], np.float32), np.array([0, 1], np.float32)
+    vector, weight = pool([across, up], [3, 4])
+    assert np.allclose(vector, [0.6, 0.8]) and weight == pytest.approx(5)
+    assert np.allclose(pool([across], [0.5])[0], across)
+
+
+def test_pools_pooled_again_are_one_pool_of_all() -> None:
+    rng = np.random.default_rng(1)
+    vectors = rng.normal(size=(5, 128)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    worth = rng.uniform(0.3, 1, 5)
+    first, second = pool(vectors[:2], worth[:2]), pool(vectors[2:], worth[2:])
+    together, whole = pool([first[0], second[0]], [first[1], second[1]]), pool(vectors, worth)
+    assert np.allclose(together[0], whole[0], atol=1e-6) and together[1] == pytest.approx(whole[1])
