@@ -11,7 +11,7 @@ import tomllib
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 from pydantic_settings.exceptions import SettingsError
 
@@ -19,6 +19,30 @@ from schemas.errors import ConfigError
 
 FILE = "sealframe.toml"
 PREFIX = "SEALFRAME_"
+
+
+class Condition(BaseModel):
+    """Of these kinds, by cameras of these patterns, where a frame shows so many of a kind."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kinds: tuple[str, ...] = Field(min_length=1)
+    cameras: tuple[str, ...] = Field(("*",), min_length=1)
+    at_least: int = Field(0, ge=0)
+    at_most: int | None = Field(None, ge=0)
+
+
+class RouteSetting(Condition):
+    """What of its kinds an authority gets; one without routes gets all."""
+
+    authority: str
+    level: Literal["high", "low"] | None = None
+
+
+class GradingSetting(Condition):
+    """How sensitive a kind is there; the first that holds counts, else low."""
+
+    level: Literal["high", "low"]
 
 
 class Settings(BaseSettings):
@@ -30,6 +54,8 @@ class Settings(BaseSettings):
     bootstrap: str = Field("", description="Kafka, host:port,...; empty: the embedded broker")
     tls: Path | None = Field(None, description="folder with ca.pem and certificates; default: home/tls")
     authorities: dict[str, tuple[str, ...]] = Field({"city-faces": ("face",)}, description="name to the kinds it gets")
+    routes: tuple[RouteSetting, ...] = Field((), description="narrow what authorities get, chunk by chunk")
+    gradings: tuple[GradingSetting, ...] = Field((), description="sensitivity levels that routes may ask for")
     methods: dict[str, Literal["solid", "mosaic", "blur"]] = {"face": "blur"}
     face_detector: Literal["centerface", "pyramid-face"] = Field("centerface", description="name in `sealframe models`")
     quality: Literal["high", "lossless"] = "high"

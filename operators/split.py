@@ -2,6 +2,7 @@
 
 A piece goes to every authority that is entitled to the kinds of all tracks that claim it; one that nobody is entitled
 to goes to the custodian, and so do frames masked whole. A track's first mapping goes to the authorities of its kind.
+Which kinds an authority is entitled to may differ from chunk to chunk (`routes.py`).
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from operators.desensitise.policy import Policy
+from operators.routes import entitled
 from operators.seal import OpenPart
 from schemas.codec import encode
 from schemas.frames import FrameChunk
@@ -21,13 +23,14 @@ def route(
 ) -> dict[str, tuple[OpenPart, ...]]:
     """Parts for each authority, and for the custodian if there is one; who gets none has an empty entry."""
     mappings = first_mappings(chunk, regions)
+    granted = entitled(policy.authorities, policy.routes, policy.gradings, chunk.camera_id, regions)
     parts: dict[str, tuple[OpenPart, ...]] = {}
-    for name, kinds in sorted(policy.authorities.items()):
+    for name, kinds in granted.items():
         mine = [_part("mapping", (m.kind,), m) for m in mappings if m.kind in kinds]
         mine += [_part("piece", p.kinds, p) for p in pieces if kinds.issuperset(p.kinds)]
         parts[name] = tuple(mine)
     if policy.custodian:
-        orphans = [p for p in pieces if not any(k.issuperset(p.kinds) for k in policy.authorities.values())]
+        orphans = [p for p in pieces if not any(k.issuperset(p.kinds) for k in granted.values())]
         parts[CUSTODIAN] = tuple(_part("piece", p.kinds, p) for p in orphans)
     return parts
 

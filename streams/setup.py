@@ -9,10 +9,11 @@ from types import MappingProxyType
 from typing import cast, get_args
 
 from infra.models import CENTERFACE, PYRAMID_FACE, resolve
-from infra.settings import Settings
+from infra.settings import Condition, Settings
 from operators.desensitise.policy import Policy, Preset
 from operators.detect import CenterFace, DetectorSpec, FaceDetector, PyramidFace
-from schemas.errors import UsageError
+from operators.routes import Grading, Route, When
+from schemas.errors import ConfigError, UsageError
 from schemas.records import Quality
 
 
@@ -62,9 +63,26 @@ def file_policy(
 
 
 def stream_policy(settings: Settings) -> Policy:
-    """The policy of worker and edge."""
+    """The policy of worker and edge.
+
+    Raises:
+        ConfigError: a route to an unknown authority, or a number of regions that can't be.
+
+    """
     return Policy(
         authorities={name: frozenset(kinds) for name, kinds in settings.authorities.items()},
         methods=MappingProxyType(dict(settings.methods)), padding=settings.padding, stride=settings.stride,
-        crf=settings.crf, preset=settings.preset, quality=settings.quality,
+        crf=settings.crf, preset=settings.preset, quality=settings.quality, routes=_routes(settings),
+        gradings=tuple(Grading(grading.level, _when(grading)) for grading in settings.gradings),
     )
+
+
+def _routes(settings: Settings) -> tuple[Route, ...]:
+    unknown = {route.authority for route in settings.routes} - set(settings.authorities)
+    if unknown:
+        raise ConfigError(f"a route to {sorted(unknown)[0]!r}, which isn't among the authorities")
+    return tuple(Route(route.authority, _when(route), route.level) for route in settings.routes)
+
+
+def _when(condition: Condition) -> When:
+    return When(condition.kinds, condition.cameras, condition.at_least, condition.at_most)

@@ -9,6 +9,7 @@ from typing import Literal
 
 from operators.desensitise.averages import BLUR, MOSAIC, SOLID
 from operators.desensitise.base import Method
+from operators.routes import Grading, Route
 from schemas.errors import ConfigError
 from schemas.records import Quality
 
@@ -22,7 +23,8 @@ class Policy:
 
     `methods`: object kind to method; `authorities`: name to the kinds it is entitled to; `padding`: share of the
     box's width and height added on every side; `stride`: every so manieth frame is examined; `crf`, `preset`: x264
-    for the public video; `hold`: frames that a mask stays in place while it covers what it must.
+    for the public video; `hold`: frames that a mask stays in place while it covers what it must; `routes`, `gradings`:
+    what of its kinds an authority gets, see `operators/routes.py`.
     """
 
     authorities: Mapping[str, frozenset[str]]
@@ -36,6 +38,8 @@ class Policy:
     hold: int = 8
     detection_side: int = 640
     pass_through: bool = True
+    routes: tuple[Route, ...] = ()
+    gradings: tuple[Grading, ...] = ()
 
     def __post_init__(self) -> None:
         unknown = set(self.methods.values()) - set(METHODS)

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from infra.settings import load
+from operators.routes import Grading, Route, When
 from schemas.errors import ConfigError
+from streams.setup import stream_policy
 
 
 @pytest.fixture(autouse=True)
@@ -53,3 +55,30 @@ def test_load_broken_file_is_an_error_of_ours(tmp_path: Path) -> None:
     (tmp_path / "sealframe.toml").write_text("crf = = 1")
     with pytest.raises(ConfigError, match="TOML"):
         load()
+
+
+def test_routes_and_gradings_become_policy(tmp_path: Path) -> None:
+    (tmp_path / "sealframe.toml").write_text(
+        'authorities = { a = ["face"], b = ["face", "plate"] }\n'
+        '[[routes]]\nauthority = "a"\nkinds = ["face"]\nlevel = "high"\n'
+        '[[routes]]\nauthority = "b"\nkinds = ["plate"]\nat_least = 2\ncameras = ["road-*"]\n'
+        '[[gradings]]\nlevel = "high"\nkinds = ["face"]\ncameras = ["school-*"]\n'
+    )
+    policy = stream_policy(load())
+    assert policy.routes == (
+        Route("a", When(("face",)), "high"), Route("b", When(("plate",), ("road-*",), at_least=2)),
+    )
+    assert policy.gradings == (Grading("high", When(("face",), ("school-*",))),)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['[[routes]]\nauthority = "nobody"\nkinds = ["face"]\n',
+     '[[routes]]\nauthority = "city-faces"\nkinds = ["face"]\nat_least = 3\nat_most = 2\n',
+     '[[routes]]\nauthority = "city-faces"\nkinds = []\n',
+     '[[routes]]\nauthority = "city-faces"\nkinds = ["face"]\ncolour = "red"\n'],
+)
+def test_routes_that_cant_be_stop_the_start(tmp_path: Path, text: str) -> None:
+    (tmp_path / "sealframe.toml").write_text(text)
+    with pytest.raises(ConfigError):
+        stream_policy(load())
