@@ -1,0 +1,209 @@
+"""Reading a plate along its track: glimpses of it frame by frame, joined into one text.
+
+`rectify` and `cut` give a frame's crop; `glimpse` reads crops and keeps what each may say; `join` weighs all of them
+(`operators/evidence.py` for pixels: not here). A glimpse holds texts and probabilities, no pixels, and goes to JSON
+and back in a few kB. Coordinates are pixels, x to the right, y down.
+
+Not done here: finding plates, following them, deciding which crops belong to one track.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from operators.plates import ALPHABET, PlateReader, Reading, Rgb, beam
+from schemas.errors import ConfigError, MalformedRecord
+from schemas.regions import Array
+
+MARGIN = 0.03
+"""Share of width and height that a crop shows beyond the plate on each side."""
+TALLEST, WIDEST = 96, 288
+SMALLEST = 8
+LIKELY = 0.002
+"""A class of a step is kept from this probability on, and at most `RIVALS` of a step."""
+RIVALS = 6
+READABLE_HEIGHT, SHARP = 20.0, 14.0
+_ROUND = 4
+
+Step = tuple[tuple[str, float], ...]
+"""What one of the reader's steps may be: characters, "" for none, with probabilities; likeliest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Glimpse:
+    """What one frame's crop may say, likeliest text first; how good the crop is, 0 to 1; the reader's steps.
+
+    Without steps, `join` takes the readings' characters with their confidences instead.
+    """
+
+    readings: tuple[Reading, ...]
+    quality: float
+    steps: tuple[Step, ...] = ()
+
+
+def rectify(picture: Rgb, corners: npt.ArrayLike) -> Rgb:
+    """The plate seen straight on, with a little margin, at about as many pixels as the picture has of it.
+
+    Corners (4, 2) x y: top-left, top-right, bottom-right, bottom-left as the plate is read; they may lie outside.
+
+    Raises:
+        MalformedRecord: not four finite points that go clockwise round a convex quadrilateral of a pixel or more.
+
+    """
+    points = np.asarray(corners, np.float64)
+    if points.shape != (4, 2) or not np.isfinite(points).all() or np.abs(points).max() > 1e6:
+        raise MalformedRecord(f"a plate has four finite corners (4, 2), not {points.shape}")
+    edges = np.roll(points, -1, 0) - points
+    after = np.roll(edges, -1, 0)
+    if (edges[:, 0] * after[:, 1] - edges[:, 1] * after[:, 0]).min() < 1.0:
+        raise MalformedRecord("a plate's corners go clockwise round a convex quadrilateral")
+    sides = np.hypot(edges[:, 0], edges[:, 1])
+    width, height = max(sides[0], sides[2]), max(sides[1], sides[3])
+    shrink = min(1.0, WIDEST / width, TALLEST / height)
+    size = max(SMALLEST, round(width * (1 + 2 * MARGIN))), max(SMALLEST, round(height * (1 + 2 * MARGIN)))
+    size = min(size[0], 8 * WIDEST), min(size[1], 8 * TALLEST)
+    low, high = MARGIN / (1 + 2 * MARGIN), (1 + MARGIN) / (1 + 2 * MARGIN)
+    target = np.array([[low, low], [high, low], [high, high], [low, high]]) * size
+    matrix = cv2.getPerspectiveTransform(points.astype(np.float32), target.astype(np.float32))
+    flat = cv2.warpPerspective(_rgb(picture), matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    if shrink < 1:
+        least = max(SMALLEST, round(size[0] * shrink)), max(SMALLEST, round(size[1] * shrink))
+        flat = cv2.resize(flat, least, interpolation=cv2.INTER_AREA)
+    return np.asarray(flat, np.uint8)
+
+
+def cut(picture: Rgb, box: Sequence[float]) -> Rgb:
+    """The crop by a box xyxy with a little margin, for plates whose corners aren't known.
+
+    Raises:
+        MalformedRecord: the box is empty, not finite or outside the picture.
+
+    """
+    height, width = _rgb(picture).shape[:2]
+    if len(box) != 4 or not all(math.isfinite(value) for value in box):
+        raise MalformedRecord("a box has four finite numbers")
+    x1, y1, x2, y2 = (float(value) for value in box)
+    aside, above = MARGIN * (x2 - x1), MARGIN * (y2 - y1)
+    left, top = max(0, round(x1 - aside)), max(0, round(y1 - above))
+    right, bottom = min(width, round(x2 + aside)), min(height, round(y2 + above))
+    if x2 <= x1 or y2 <= y1 or right <= left or bottom <= top:
+        raise MalformedRecord("a box is empty or outside its picture")
+    return np.ascontiguousarray(picture[top:bottom, left:right])
+
+
+def glimpse(reader: PlateReader, crops: Sequence[Rgb]) -> list[Glimpse]:
+    """What each crop may say, and how good it is: its height, its sharpness, how sure the reader is.
+
+    Raises:
+        ConfigError: a crop isn't RGB, or the network doesn't run.
+
+    """
+    made = []
+    for crop, probabilities in zip(crops, reader.probabilities(list(crops)), strict=True):
+        readings = tuple(beam(probabilities))
+        sure = max((one.confidence for one in readings), default=0.0)
+        made.append(Glimpse(readings, _quality(crop, sure), _compact(probabilities)))
+    return made
+
+
+def join(glimpses: Sequence[Glimpse]) -> Reading:
+    """The text that all glimpses of one plate say together, with a confidence for every character.
+
+    Raises:
+        MalformedRecord: no glimpse.
+
+    """
+    if not glimpses:
+        raise MalformedRecord("a track without glimpses has no reading")
+    votes: dict[str, float] = {}
+    for one in glimpses:
+        for reading in one.readings:
+            votes[reading.text] = votes.get(reading.text, 0.0) + reading.confidence
+    text = max(votes, key=lambda said: (votes[said], said), default="")
+    best = [reading for one in glimpses for reading in one.readings if reading.text == text]
+    best.sort(key=lambda reading: -reading.confidence)
+    return best[0] if best else Reading("", (), 0.0)
+
+
+def as_json(one: Glimpse) -> dict[str, object]:
+    """A glimpse as JSON carries it, two kB or so; `from_json` reads it."""
+    return {
+        "readings": [
+            [said.text, [round(sure, _ROUND) for sure in said.characters], round(said.confidence, 6)]
+            for said in one.readings
+        ],
+        "quality": round(one.quality, _ROUND),
+        "steps": [["".join(sign or " " for sign, _ in step), *(share for _, share in step)] for step in one.steps],
+    }
+
+
+def from_json(value: object) -> Glimpse:
+    """The glimpse that `as_json` gave.
+
+    Raises:
+        MalformedRecord: anything else.
+
+    """
+    try:
+        if not isinstance(value, dict):
+            raise TypeError("not an object")
+        readings = tuple(
+            Reading(_text(text), tuple(_share(one) for one in characters), _share(sure))
+            for text, characters, sure in value["readings"]
+        )
+        steps = tuple(_step(signs, shares) for signs, *shares in value["steps"])
+        if any(len(one.characters) != len(one.text) for one in readings):
+            raise ValueError("a confidence for every character")
+        return Glimpse(readings, _share(value["quality"]), steps)
+    except (KeyError, TypeError, ValueError) as error:
+        raise MalformedRecord(f"this isn't a glimpse of a plate: {type(error).__name__}") from error
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or any(sign not in ALPHABET for sign in value):
+        raise ValueError("a text of the reader's alphabet")
+    return value
+
+
+def _share(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1.001:
+        raise ValueError("a share of 0 to 1")
+    return min(1.0, float(value))
+
+
+def _step(signs: object, shares: Iterable[object]) -> Step:
+    if not isinstance(signs, str):
+        raise TypeError("a step's characters")
+    return tuple(
+        (_text(sign.strip(" ")), _share(share)) for sign, share in zip(signs, shares, strict=True)
+    )
+
+
+def _compact(probabilities: Array) -> tuple[Step, ...]:
+    """The likeliest classes of every step, others are left out."""
+    made = []
+    for step in probabilities:
+        order = [int(label) for label in np.argsort(-step)[:RIVALS] if step[label] >= LIKELY]
+        made.append(tuple((ALPHABET[n - 1] if n else "", round(float(step[n]), _ROUND)) for n in order))
+    return tuple(made)
+
+
+def _quality(crop: Rgb, sure: float) -> float:
+    """The mean of three shares: height over a readable one, sharpness over a sharp one's, the reader's confidence."""
+    tall = min(1.0, crop.shape[0] / READABLE_HEIGHT)
+    grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    spread = float(grey.std()) + 4.0
+    edges = float(np.abs(cv2.Laplacian(grey, cv2.CV_32F)).mean()) / spread * 32
+    return float((tall + min(1.0, edges / SHARP) + min(1.0, sure)) / 3)
+
+
+def _rgb(picture: Rgb) -> Rgb:
+    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or not picture.size:
+        raise ConfigError(f"a picture is uint8 RGB (h, w, 3), not {picture.dtype} {picture.shape}")
+    return picture
