@@ -19,7 +19,7 @@ from operators.codec import decode, encode
 from operators.cohere import lay_out
 from operators.desensitise.paint import appearances, masks, paint
 from operators.desensitise.policy import Policy
-from operators.detect import FaceDetector, is_cut
+from operators.detect import Finder, is_cut
 from operators.fragment import fragment
 from operators.masks import pack_masks
 from operators.pieces import cut
@@ -40,7 +40,7 @@ from schemas.records import (
     Signed,
     VideoHead,
 )
-from schemas.regions import RegionSet
+from schemas.regions import Detections, RegionSet
 from schemas.state import CameraState, TrackAppearance
 
 HEAD_MS = 10_000
@@ -83,7 +83,7 @@ class Pipeline:
 
     name = "pipeline"
 
-    def __init__(self, policy: Policy, detector: FaceDetector, signer: SigningKey) -> None:
+    def __init__(self, policy: Policy, detector: Finder, signer: SigningKey) -> None:
         cv2.setNumThreads(1)
         self.policy, self._detector, self._signer, self._tracker = policy, detector, signer, Tracker()
         self._examined: dict[str, tuple[_Examined, ...]] = {}
@@ -152,7 +152,7 @@ class Pipeline:
                 return kept
         decoded = decode(chunk)
         looked = plan(decoded, self.policy.stride, is_cut)
-        found: dict[int, object] = {}
+        found: dict[int, Detections | tuple[Detections, ...] | None] = {}
         for index in looked.examine:
             try:
                 found[index] = self._detector.detect_planes(
@@ -160,7 +160,7 @@ class Pipeline:
                 )
             except ConfigError:
                 found[index] = None
-        return _Examined(key, decoded, found, looked.cuts)  # type: ignore[arg-type]
+        return _Examined(key, decoded, found, looked.cuts)
 
     def _taken(self, chunk: FrameChunk) -> DecodedChunk:
         """The pictures of a chunk, for the last time: none is kept longer than the look-ahead and encoding need it."""

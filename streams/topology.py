@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from operators.desensitise.policy import Policy
-from operators.detect import FaceDetector
+from operators.detect import Finder
 from operators.pipeline import EvidenceDraft, Outgoing, Pipeline, seal_draft
 from operators.seal import seal
 from operators.sign import SigningKey, digest
@@ -53,7 +53,7 @@ class Protection:
     """The pipeline under the routes in force, and the sealing of what it makes. Safe to call from several threads."""
 
     def __init__(
-        self, policy: Policy, detector: FaceDetector, signer: SigningKey, addresses: Addresses, custodian: bytes
+        self, policy: Policy, detector: Finder, signer: SigningKey, addresses: Addresses, custodian: bytes
     ) -> None:
         """`custodian`: public key (X25519) for whole frames, shared pieces and quarantine."""
         self._detector, self._signer, self._addresses, self._custodian = detector, signer, addresses, custodian

@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 from infra.kafka import KafkaAccess
 from infra.tls import signer_identity
 from operators.desensitise.policy import Policy
-from operators.detect import FaceDetector
+from operators.detect import Finder
 from operators.seal import Identity
 from operators.sign import SigningKey
 from schemas.errors import PoisonError, ServiceUnavailable
@@ -58,7 +58,7 @@ class WorkerSetup:
     part: Part = "whole"
 
 
-def run_worker(setup: WorkerSetup, detector: FaceDetector, *, loglevel: str = "WARNING") -> None:
+def run_worker(setup: WorkerSetup, detector: Finder, *, loglevel: str = "WARNING") -> None:
     """Run until told to stop.
 
     Raises:

@@ -1,10 +1,11 @@
-"""Find faces in pictures, and the frames where a new scene begins."""
+"""Find faces and plates in pictures, and the frames where a new scene begins."""
 
 from operators.detect.centerface import CenterFace
 from operators.detect.face import FaceDetector, rescale
 from operators.detect.picture import DETECTION_SIDE, crop_rgb, picture_of
 from operators.detect.pyramid import PyramidFace
 from operators.detect.scene import is_cut
+from operators.detect.several import Finder, Several
 from operators.detect.spec import Candidates, DetectorSpec
 
 __all__ = [
@@ -13,7 +14,9 @@ __all__ = [
     "CenterFace",
     "DetectorSpec",
     "FaceDetector",
+    "Finder",
     "PyramidFace",
+    "Several",
     "crop_rgb",
     "is_cut",
     "picture_of",

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from operators.detect import Candidates, CenterFace, FaceDetector, crop_rgb, is_cut, picture_of, rescale
+from operators.detect import Candidates, CenterFace, FaceDetector, Several, crop_rgb, is_cut, picture_of, rescale
 from operators.detect.face import suppress
 from operators.detect.graph import free_shapes
 from schemas.errors import ConfigError
@@ -71,6 +71,14 @@ def test_detect_planes_gives_boxes_in_frame_samples(detector):
     found = detector.detect_planes(planes, video, size=256)
     assert len(found.boxes) == 1
     assert iou(found.boxes[0], np.array(ASTRONAUT_FACE, np.float32)) > 0.8
+
+
+def test_several_detectors_find_what_each_finds_alone(detector):
+    planes, video = planes_of(astronaut())
+    alone = detector.detect_planes(planes, video, size=256)
+    found = Several(detector, detector).detect_planes(planes, video, size=256)
+    assert [len(one.boxes) for one in found] == [1, 1]
+    assert all(np.array_equal(one.boxes, alone.boxes) for one in found)
 
 
 def test_detect_noise_finds_nothing(detector):

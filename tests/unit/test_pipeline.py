@@ -163,6 +163,31 @@ def test_locate_scene_cut_between_two_chunks_ends_tracks_and_stops_back_fill() -
     assert not state.cut and {region.track for frame in third.frames for region in frame} == {2}
 
 
+class FaceAndPlate:
+    """A detector of two kinds, each with one object that stays."""
+
+    def detect_planes(self, planes: object, video: object, size: int) -> tuple[Detections, ...]:
+        boxes, score = np.array([[16, 16, 48, 48]], np.float32), np.array([0.9], np.float32)
+        corners = np.array([[[16, 64], [48, 64], [48, 80], [16, 80]]], np.float32)
+        return (
+            Detections("face", boxes, score, np.empty((1, 0, 2), np.float32)),
+            Detections("plate", np.array([[16, 64, 48, 80]], np.float32), score, corners),
+        )
+
+
+def test_step_tracks_both_kinds_and_seals_each_to_its_authority() -> None:
+    pipeline = Pipeline(POLICY, FaceAndPlate(), KEY)
+    clip = chunk([[]] * 6, 0, end=True)
+    _, regions = pipeline.locate(CameraState(), clip, None)
+    assert {region.kind for frame in regions.frames for region in frame} == {"face", "plate"}
+    assert all(len(frame) == 2 for frame in regions.frames)
+    marks = [r.landmarks for frame in regions.frames for r in frame if r.kind == "plate" and r.source == "detected"]
+    assert marks and set(marks) == {(16.0, 64.0, 48.0, 64.0, 48.0, 80.0, 16.0, 80.0)}
+    _, out = pipeline.step(CameraState(), clip, None)
+    kinds = {draft.authority: {kind for part in draft.parts for kind in part.kinds} for draft in out.evidence}
+    assert kinds["faces"] == {"face"} and kinds["plates"] == {"plate"}
+
+
 class Blind:
     """A detector that fails."""
 
