@@ -82,8 +82,9 @@ def count(truth: Truth, frames: Frames, padding: float) -> Tracks:
             label = owner(region, faces)
             if label is not None:
                 shown[region.track][label] += 1
-    of = {track: {label for label, n in labels.items() if n >= SHOWN} for track, labels in shown.items()}
-    out = Tracks(len(truth.labels), owners=[len(labels) for labels in of.values() if labels])
+    owners = [sum(n >= SHOWN for n in labels.values()) for labels in shown.values()]
+    of, out = {track: {*labels} for track, labels in shown.items()}, Tracks(len(truth.labels))
+    out.owners = [n for n in owners if n]
     for faces, (video, regions) in zip(truth.frames, frames, strict=True):
         for face in faces:
             if face.box[3] - face.box[1] >= MIN_HEIGHT and face.visible >= MIN_VISIBLE:
@@ -109,11 +110,11 @@ def owner(region: Region, faces: Sequence[Face]) -> str | None:
 def _lost(
     face: Face, regions: Sequence[Region], of: dict[int, set[str]], video: VideoFormat, padding: float
 ) -> bool:
-    """Over half of what is in view of a face lies in blocks of other people's tracks, and in none of its own."""
+    """Over half of what is in view lies in blocks of tracks that show others only, and in none that may be its own."""
     own, other = np.zeros(video.blocks, bool), np.zeros(video.blocks, bool)
     for region in regions:
-        rect, labels = needed(region, video, padding), of.get(region.track, set())
-        if rect is not None and labels:
+        rect, labels = needed(region, video, padding), of.get(region.track, {face.label})
+        if rect is not None:
             mask = own if face.label in labels else other
             mask[rect.top : rect.bottom, rect.left : rect.right] = True
     top, left, seen = face.pixels
