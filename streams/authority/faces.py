@@ -1,4 +1,4 @@
-"""Faces out of evidence: blank pictures with the sealed pieces in their places, best views of tracks, their vectors.
+"""Faces out of evidence: best views of tracks, their vectors; and the face of a picture that is searched.
 
 Pixels live in memory only. A view is used only where the track's pieces cover the face and no other face reaches into
 it: blocks that two tracks claim may show somebody else.
@@ -6,33 +6,26 @@ it: blocks that two tracks claim may show somebody else.
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from operators import pixels
 from operators.detect import FaceDetector
-from operators.detect.picture import crop_rgb
 from operators.embed import CHIP, FaceEmbedder, align
-from operators.pieces import block_mask, canvases
 from operators.quality import quality
-from schemas.errors import IntegrityError, MalformedRecord, PoisonError, UsageError
-from schemas.frames import BLOCK, Plane, Planes, VideoFormat
-from schemas.records import MappedRegion, Piece, TrackMapping
+from schemas.errors import MalformedRecord, UsageError
+from schemas.frames import Plane, Planes, VideoFormat
+from schemas.records import MappedRegion, TrackMapping
 from schemas.regions import Array
+from streams.authority.blank import OpenPiece, cropped, reaches_into
 
 MIN_WIDTH = 30.0
 """Box width in pixels from which a face is indexed: below, less than about 85 % are found at rank 1 (LFW)."""
 LARGE = 200.0
 """Width from which a larger face gains nothing: the chip has 150 pixels."""
-MIN_COVERED = 0.9
-MAX_SHARED = 0.1
-"""Share of a face's box that another face may cover: more may be somebody else's features."""
 LOOKS, VIEWS = 6, 3
 """How many promising frames of a chunk are looked at, and how many of them are averaged."""
 MARGIN = 0.6
@@ -41,8 +34,6 @@ ASIDE = 8.0
 """How little a face counts at the side of a picture: in a corner of it 1/5 of its area."""
 
 Rgb = npt.NDArray[np.uint8]
-OpenPiece = tuple[Piece, Sequence[Planes]]
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,54 +92,6 @@ class Faces:
         return Probe(self._embedder.embed(chip[None])[0], float(sizes[best, 0]), len(sizes) - 1)
 
 
-def blank_frame(
-    opened: Sequence[OpenPiece], frame_no: int, video: VideoFormat | None = None
-) -> tuple[Planes, pixels.Mask, VideoFormat] | None:
-    """A blank picture with the blocks of these pieces in their places, which blocks those are, and its format.
-
-    Without `video` the picture ends with the last block and is read as limited range. None where no piece has this
-    frame, or one reaches over the picture's edge.
-    """
-    placed = [
-        (piece, place, planes[at])
-        for piece, planes in opened
-        for at, place in enumerate(piece.frames) if place.frame_no == frame_no
-    ]
-    if not placed:
-        return None
-    if video is None:
-        rows = max(place.row + piece.height // BLOCK for piece, place, _ in placed)
-        columns = max(place.column + piece.width // BLOCK for piece, place, _ in placed)
-        video = VideoFormat(columns * BLOCK, rows * BLOCK, Fraction(1, 25))
-    picture = pixels.blank(video.width, video.height, 0 if video.full_range else 16)
-    shown = pixels.no_blocks(video)
-    for piece, place, canvas in placed:
-        own = block_mask(place, piece)
-        rect = pixels.BlockRect(place.row, place.column, place.row + own.shape[0], place.column + own.shape[1])
-        if rect.bottom > shown.shape[0] or rect.right > shown.shape[1]:
-            return None
-        mask = pixels.no_blocks(video)
-        mask[rect.top : rect.bottom, rect.left : rect.right] = own
-        height, width = video.height - rect.top * BLOCK, video.width - rect.left * BLOCK
-        inside = Planes(
-            canvas.y[:height, :width], canvas.u[: height // 2, : width // 2], canvas.v[: height // 2, : width // 2]
-        )
-        pixels.paste_rect(picture, inside, rect, mask)
-        shown |= mask
-    return picture, shown, video
-
-
-def open_all(pieces: Iterable[Piece]) -> list[OpenPiece]:
-    """Pieces with their canvases; one that doesn't hold is left out."""
-    opened: list[OpenPiece] = []
-    for piece in pieces:
-        try:
-            opened.append((piece, canvases(piece)))
-        except (PoisonError, IntegrityError) as error:
-            log.warning("a piece of tracks %s can't be indexed: %s", list(piece.tracks), type(error).__name__)
-    return opened
-
-
 def best_views(
     mapping: TrackMapping, faces: Sequence[TrackMapping], opened: Sequence[OpenPiece], video: VideoFormat | None = None
 ) -> tuple[View, ...]:
@@ -159,7 +102,7 @@ def best_views(
     """
     own = [(piece, planes) for piece, planes in opened if mapping.track in piece.tracks]
     others = [region for other in faces if other.track != mapping.track for region in other.regions]
-    free = [r for r in promising(mapping) if not any(_reaches_into(other, r) for other in others)]
+    free = [r for r in promising(mapping) if not any(reaches_into(other, r) for other in others)]
     views = [view for region in free[:LOOKS] if (view := _view(mapping.track, region, own, video)) is not None]
     return tuple(sorted(views, key=lambda view: (-view.quality, view.frame_no))[:VIEWS])
 
@@ -181,31 +124,16 @@ def width_of(region: MappedRegion) -> float:
 def _view(
     track: int, region: MappedRegion, opened: Sequence[OpenPiece], video: VideoFormat | None
 ) -> View | None:
-    built = blank_frame(opened, region.frame_no, video)
-    if built is None:
+    seen = cropped(region, opened, video, MARGIN)
+    if seen is None:
         return None
-    picture, shown, video = built
-    wanted = pixels.blocks_of(region.box, 0.0, video)
-    covered = float(shown[wanted].mean()) if wanted.any() else 0.0
-    if covered < MIN_COVERED:
-        return None
-    x1, y1, x2, y2 = region.box
-    rgb, left, top = crop_rgb(picture, video, (x1, y1, x2, y2), MARGIN)
     points = np.array(region.landmarks, np.float64).reshape(5, 2)
     try:
-        chip = align(rgb, points - (left, top))
+        chip = align(seen.rgb, points - (seen.left, seen.top))
     except MalformedRecord:
         return None
-    worth = quality(region.box, points, region.score, _luma(picture, region, video)) * covered
+    worth = quality(region.box, points, region.score, _luma(seen.picture, region, seen.video)) * seen.covered
     return View(track, region.frame_no, worth, chip)
-
-
-def _reaches_into(other: MappedRegion, region: MappedRegion) -> bool:
-    if other.frame_no != region.frame_no or len(other.box) != 4:
-        return False
-    (a1, b1, a2, b2), (x1, y1, x2, y2) = other.box, region.box
-    width, height = min(a2, x2) - max(a1, x1), min(b2, y2) - max(b1, y1)
-    return width > 0 and height > 0 and width * height > MAX_SHARED * (x2 - x1) * (y2 - y1)
 
 
 def _luma(picture: Planes, region: MappedRegion, video: VideoFormat) -> Plane:

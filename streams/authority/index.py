@@ -8,7 +8,7 @@ Subjects are the second mapping: restored video to person. They are merged again
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, Literal
 
@@ -20,9 +20,11 @@ from schemas.frames import VideoFormat
 from schemas.records import Piece, SealedEvidence, TrackMapping
 from schemas.regions import Array
 from streams.authority import store
-from streams.authority.faces import MIN_WIDTH, Faces, View, best_views, open_all, promising, width_of
+from streams.authority.blank import open_all
+from streams.authority.faces import MIN_WIDTH, Faces, View, best_views, promising, width_of
 from streams.authority.looks import Looked, keep, pool, vector, vector_text
 from streams.authority.opening import OpenedPart
+from streams.authority.subjects import bring_up_to_date, subject_id
 
 When = Literal["always", "on_case", "off"]
 
@@ -62,24 +64,12 @@ class FaceIndex:
         A later frame may show two tracks together that were one person till then, so every chunk is a reason to look.
         """
         subjects = merge_tracks(_sightings(db, video_id), self._threshold)
-        times = store.track_times(db, video_id)
-        known = {row[0]: (tuple(row[1]), row[2], (row[3], row[4])) for row in db.execute(
-            "SELECT subject_id, tracks, best_track, from_ms, to_ms FROM subjects WHERE video_id = %s", (video_id,)
-        ).fetchall()}
         wanted = {subject_id(video_id, subject.number): subject for subject in subjects}
-        stale = [
-            name for name, was in known.items()
-            if name not in wanted or was[:2] != (wanted[name].tracks, wanted[name].best) or changed & {*was[0]}
-        ]
-        db.execute("DELETE FROM subjects WHERE subject_id = ANY(%s)", (stale,))
-        for name, subject in wanted.items():
-            seen = _seen(subject, times)
-            if name in stale or name not in known:
-                _add_subject(db, name, subject, video_id, camera_id, seen)
-            elif known[name][2] != seen:
-                for table in ("subjects", "subject_features"):
-                    db.execute(f"UPDATE {table} SET from_ms = %s, to_ms = %s WHERE subject_id = %s",  # noqa: S608
-                               (*seen, name))
+
+        def add(name: str, subject: Subject, times: tuple[int, int]) -> None:
+            _add_features(db, name, subject, video_id, camera_id, times)
+
+        bring_up_to_date(db, (video_id, camera_id), "face", wanted, changed, "subject_features", add)
         return subjects
 
     def _looked(self, mapping: TrackMapping, views: Sequence[View]) -> Looked:
@@ -91,11 +81,6 @@ class FaceIndex:
             return Looked(mapping.track, "indexed", views[0].frame_no, views[0].quality, pooled, weight)
         large = any(width_of(region) >= MIN_WIDTH for region in mapping.regions)
         return Looked(mapping.track, "unclear" if large else "too-small", mapping.regions[0].frame_no, 0.0)
-
-
-def _seen(subject: Subject, times: Mapping[int, tuple[int, int]]) -> tuple[int, int]:
-    """From the first to the last moment of a subject's tracks."""
-    return min(times[track][0] for track in subject.tracks), max(times[track][1] for track in subject.tracks)
 
 
 def _sightings(db: Any, video_id: str) -> list[TrackSighting]:
@@ -115,13 +100,9 @@ def _sightings(db: Any, video_id: str) -> list[TrackSighting]:
     return found
 
 
-def _add_subject(
+def _add_features(
     db: Any, name: str, subject: Subject, video_id: str, camera_id: str, times: tuple[int, int]
 ) -> None:
-    db.execute(
-        "INSERT INTO subjects VALUES (%s, %s, %s, 'face', %s, %s, %s, %s)",
-        (name, video_id, camera_id, list(subject.tracks), subject.best, *times),
-    )
     for feature in _features(db, video_id, subject):
         db.execute(
             "INSERT INTO subject_features"
@@ -144,8 +125,3 @@ def _features(db: Any, video_id: str, subject: Subject) -> list[tuple[float, str
     pooled, _ = pool(found, [row[4] for row in rows])
     track, look, quality, *_ = rows[0]
     return [(quality, vector_text(pooled), track, look)]
-
-
-def subject_id(video_id: str, number: int) -> str:
-    """Name of a subject: its video and its smallest track."""
-    return f"{video_id}/s{number}"

@@ -14,7 +14,8 @@ from operators.pieces import cut
 from operators.seal import new_evidence
 from schemas.frames import VideoFormat
 from schemas.records import MappedRegion, TrackMapping
-from streams.authority.faces import best_views, blank_frame, open_all, promising
+from streams.authority.blank import blank_frame, open_all
+from streams.authority.faces import best_views, promising
 from streams.authority.looks import MAX_CHUNKS, Look, Looked, place_of, pool
 from streams.authority.store import captured_ms
 from tests.support.scenes import FACE, FORMAT, chunk, crossing, regions
