@@ -4,8 +4,7 @@ From the meeting until they part, both tracks are in doubt. Who parts gets a new
 precision before recall, for one authority's request must not bring another person's picture. Only whose colours tell it
 from all others keeps its id. An authority joins the parts again by what the faces look like.
 
-Measured on 12 generated videos of five crossing people each: of 146 tracks 20 went over from one person to another;
-with this rule 3 of 239, and 17 of 6,664 faces are less than 80 % covered instead of 44.
+Measured by `sealframe eval tracks`: 1 of 170 tracks of 12 generated videos of five crossing people shows two of them.
 """
 
 from __future__ import annotations
