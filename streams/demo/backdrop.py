@@ -34,7 +34,7 @@ class Backdrop:
 
 def backdrop(rng: np.random.Generator, width: int, height: int) -> Backdrop:
     """A lobby or a street, by chance."""
-    return _lobby(rng, width, height) if rng.random() < 0.5 else _street(rng, width, height)
+    return _lobby(rng, width, height) if rng.random() < 0.5 else street(rng, width, height)
 
 
 def noise(rng: np.random.Generator, width: int, height: int) -> npt.NDArray[np.int16]:
@@ -60,7 +60,8 @@ def _lobby(rng: np.random.Generator, width: int, height: int) -> Backdrop:
     return Backdrop(still, (_clouds(window, rng), _screen(rng, width, height), _shadow(rng, width, floor)))
 
 
-def _street(rng: np.random.Generator, width: int, height: int) -> Backdrop:
+def street(rng: np.random.Generator, width: int, height: int) -> Backdrop:
+    """Houses, a pavement and a road; clouds, a tree and a far car move."""
     road = int(height * rng.uniform(0.7, 0.78))
     still = _gradient((150, 180, 215), (205, 215, 225), width, height)
     x = -20

@@ -126,7 +126,7 @@ def compose(
     ]
     truth: list[tuple[Face, ...]] = []
     drawn = _pictures(rng, scene, grain, actors, frames, fps, truth)
-    _write(out, map(treat, drawn, range(frames)), width, height, fps, crf)
+    write_video(out, map(treat, drawn, range(frames)), width, height, fps, crf)
     return Truth(width, height, fps, labels, tuple(truth))
 
 
@@ -211,7 +211,7 @@ def _whole(box: Box) -> tuple[int, int, int, int]:
     return int(box[0]), int(box[1]), int(np.ceil(box[2])), int(np.ceil(box[3]))
 
 
-def _write(out: Path, pictures: Iterator[Rgb], width: int, height: int, fps: int, crf: int) -> None:
+def write_video(out: Path, pictures: Iterator[Rgb], width: int, height: int, fps: int, crf: int) -> None:
     """H.264, 4:2:0, BT.709, closed GOPs of one second.
 
     Equal pictures give equal bytes: one thread, and no mbtree, whose result varies from call to call.
