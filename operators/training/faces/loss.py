@@ -29,7 +29,7 @@ TINY = 1e-7
 class Faces:
     """What one picture holds: boxes (n, 4) xyxy in pixels, those to find, and those that count neither way.
 
-    `points` (n, 5, 2) belong to the boxes to find; NaN where they aren't known.
+    `points` (n, 5, 2), or as many as the network says, belong to the boxes to find; NaN where they aren't known.
     """
 
     boxes: Tensor
@@ -120,8 +120,8 @@ def _points_loss(
     if not bool(known.any()):
         return values.sum() * 0
     cell = cell[known]
-    said = values[known, 5:].reshape(-1, 5, 2) * strides[cell, None, None] + centres[cell, None]
+    said = values[known, 5:].reshape(-1, *points.shape[1:]) * strides[cell, None, None] + centres[cell, None]
     size = (faces[known, 2:] - faces[known, :2]).mean(1).clamp(min=1)[:, None, None]
     wrong = (said - points[known]) / size
     total = functional.smooth_l1_loss(wrong, torch.zeros_like(wrong), beta=POINTS_KNEE, reduction="sum")
-    return total / (10 * len(cell))
+    return total / wrong.numel()

@@ -179,7 +179,7 @@ def _faces(
     seen = (cut[:, 2:] - cut[:, :2]).prod(1) / np.maximum((boxes[:, 2:] - boxes[:, :2]).prod(1), 1e-6)
     good = wanted & (seen >= LEAST_SEEN) & ((cut[:, 3] - cut[:, 1]) >= LOWEST_FACE) & (cut[:, 2] - cut[:, 0] >= 4)
     rest = ~good & (seen > 0.02)
-    shown = _discoloured(_hidden(shown, cut[good], rng), rng)
+    shown = discoloured(_hidden(shown, cut[good], rng), rng)
     return Crop(shown, cut[good], points[good], cut[rest])
 
 
@@ -199,7 +199,7 @@ def _hidden(picture: Rgb, boxes: Floats, rng: np.random.Generator) -> Rgb:
     return picture
 
 
-def _discoloured(picture: Rgb, rng: np.random.Generator) -> Rgb:
+def discoloured(picture: Rgb, rng: np.random.Generator) -> Rgb:
     """Light, colour, blur, noise and compression as cameras have them."""
     if rng.random() < 0.7:
         picture = _lit(picture, rng)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ import numpy.typing as npt
 from schemas.errors import UsageError
 
 Rgb = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float32]
 MARGIN = 0.3
 
 
@@ -29,6 +31,16 @@ class Plate:
     picture: Rgb
     box: tuple[float, float, float, float]
     text: str
+    part: str
+
+
+@dataclass(frozen=True, slots=True)
+class Photograph:
+    """A picture file with the plates labelled in it: boxes (n, 4) xyxy in its pixels, a text (or none) for each."""
+
+    path: Path
+    boxes: Floats
+    texts: tuple[str, ...]
     part: str
 
 
@@ -53,6 +65,31 @@ def load(folder: Path, test: bool | None, without: Collection[str] = ()) -> list
     except (OSError, KeyError, ValueError) as error:
         raise UsageError(f"{folder / 'labels.tsv'}: {error}") from error
     return plates
+
+
+def photographs(folder: Path, test: bool | None, without: Collection[str] = ()) -> list[Photograph]:
+    """The pictures with labelled boxes of one half (None: of both), but the parts `without`.
+
+    A picture is kept back if one of its plates is; plates without text count as one text, which is kept back.
+
+    Raises:
+        UsageError: no table.
+
+    """
+    rows: dict[tuple[str, str], list[tuple[list[float], str]]] = defaultdict(list)
+    try:
+        with (folder / "labels.tsv").open(encoding="utf-8", newline="") as table:
+            for row in csv.DictReader(table, delimiter="\t"):
+                if row["w"] and row["part"] not in without:
+                    x, y, w, h = (float(row[key]) for key in "xywh")
+                    rows[row["part"], row["file"]].append(([x, y, x + w, y + h], row["text"]))
+    except (OSError, KeyError, ValueError) as error:
+        raise UsageError(f"{folder / 'labels.tsv'}: {error}") from error
+    return [
+        Photograph(folder / file, np.array([box for box, _ in plates], np.float32), tuple(t for _, t in plates), part)
+        for (part, file), plates in sorted(rows.items())
+        if test in (None, any(kept_back(text) for _, text in plates))
+    ]
 
 
 def _read(folder: Path, row: dict[str, str]) -> Plate:
