@@ -61,6 +61,13 @@ def _text(rng: np.random.Generator) -> str:
     return "".join(str(one) for one in rng.choice(list(SMALL), int(rng.integers(4, 16))))
 
 
+def _clock(rng: np.random.Generator) -> str:
+    """The time as cameras write it into their pictures."""
+    day = f"{rng.integers(2008, 2030)}-{rng.integers(1, 13):02d}-{rng.integers(1, 29):02d}"
+    hour = f"{rng.integers(24):02d}:{rng.integers(60):02d}:{rng.integers(60):02d}"
+    return f"{day} {hour}" if rng.random() < 0.6 else day if rng.random() < 0.5 else hour
+
+
 def _sign(glyphs: Glyphs, rng: np.random.Generator) -> Made:
     """A board with two to six lines."""
     height, width = 90, int(rng.uniform(50, 320))
@@ -84,7 +91,9 @@ def _sign(glyphs: Glyphs, rng: np.random.Generator) -> Made:
 
 def _lettering(glyphs: Glyphs, rng: np.random.Generator) -> Made:
     """Letters without a ground of their own, as on vans, shops and boots."""
-    mask = words(glyphs, _text(rng) if rng.random() < 0.6 else _text(rng).upper(), rng)
+    kind = rng.random()
+    text = _text(rng) if kind < 0.4 else _text(rng).upper() if kind < 0.75 else _clock(rng)
+    mask = words(glyphs, text, rng)
     flat: Rgb = np.empty((*mask.shape, 3), np.uint8)
     flat[:] = _tone(rng)
     return flat, np.asarray(mask / 255, np.float32)
