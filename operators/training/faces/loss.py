@@ -89,7 +89,9 @@ def ignored_cells(centres: Tensor, strides: Tensor, boxes: Tensor) -> Tensor:
     return ((centres[:, None] - middle[None]).abs() <= reach).all(-1).any(1)
 
 
-def loss(values: Tensor, centres: Tensor, strides: Tensor, batch: list[Faces]) -> tuple[Tensor, dict[str, float]]:
+def loss(
+    values: Tensor, centres: Tensor, strides: Tensor, batch: list[Faces], points_weight: float = POINTS_WEIGHT
+) -> tuple[Tensor, dict[str, float]]:
     """The loss of a batch, (b, cells, 15), and its parts for the log."""
     boxes = boxes_of(values, centres, strides)
     target, weight = torch.zeros(values.shape[:2]), torch.ones(values.shape[:2])
@@ -108,7 +110,7 @@ def loss(values: Tensor, centres: Tensor, strides: Tensor, batch: list[Faces]) -
     of_score = (quality_focal(values[..., 0], target) * weight).sum() / count
     of_box = eiou(boxes[taken[:, 0], taken[:, 1]], face_boxes).sum() / count
     of_points = _points_loss(values[taken[:, 0], taken[:, 1]], centres, strides, taken[:, 1], face_boxes, face_points)
-    total = of_score + BOX_WEIGHT * of_box + POINTS_WEIGHT * of_points
+    total = of_score + BOX_WEIGHT * of_box + points_weight * of_points
     parts = {"score": of_score, "box": of_box, "points": of_points}
     return total, {name: float(part.detach()) for name, part in parts.items()}
 

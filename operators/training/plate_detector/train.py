@@ -30,6 +30,7 @@ BATCH = 8
 RATE = 2e-3
 WARM_STEPS = 300
 DECAY = 0.02
+CORNERS_WEIGHT = 8.0
 AVERAGE = 0.998
 HALF = True
 SAVE_EVERY_S = 60.0
@@ -112,7 +113,7 @@ def train(
         network.train()
         with torch.autocast("cpu", torch.bfloat16, enabled=HALF):
             outputs = network(pictures.float().contiguous(memory_format=torch.channels_last))
-        total, said = loss(flat(outputs), centres, strides, plates)
+        total, said = loss(flat(outputs), centres, strides, plates, CORNERS_WEIGHT)
         optimiser.zero_grad(set_to_none=True)
         total.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 10.0)
