@@ -32,7 +32,7 @@ TWIN, OTHER, EXTRA, MISSING = 0.5, 0.35 / 35, 0.05, 0.02
 """Of a wrong sign's probability: its twin's share, that of each other sign, of one read too many; and a sign's
 probability of not being read at all."""
 _FOLD = str.maketrans({twin[0]: twin[1] for twin in TWINS})
-_GAPS = re.compile(r"[\s\-‐‑‒–—―−.·・•_]+")
+_GAPS = re.compile(r"[\s\-‐‑‒–—―−.·・•]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +141,8 @@ def likeness(asked: str, read: str, characters: Sequence[float]) -> Likeness:
     A sign is right if who asks and the reader are; a sure reader's difference is less probable than a doubtful one's.
     """
     right = [(1 - SLIP) * min(1.0, max(0.0, sure)) for sure in characters]
+    if asked == read:
+        return Likeness(0, math.prod(right))
     rows, columns = len(asked) + 1, len(read) + 1
     cost = [[math.inf] * columns for _ in range(rows)]
     came: list[list[tuple[int, int]]] = [[(0, 0)] * columns for _ in range(rows)]

@@ -9,6 +9,7 @@ from typing import Any
 from infra.keys import KeyStore
 from infra.postgres import Database
 from schemas.errors import UsageError
+from streams.authority.plate_index import cover_again
 from streams.forensic.log import AccessLog
 
 
@@ -51,6 +52,7 @@ def forget_tracks(db: Any, video_id: str, tracks: tuple[int, ...], now_ms: int) 
     named = (video_id, list(tracks))
     db.execute("DELETE FROM subjects WHERE video_id = %s AND tracks && %s::bigint[]", named)
     db.execute("DELETE FROM track_features WHERE video_id = %s AND track = ANY(%s)", named)
+    db.execute("DELETE FROM track_plates WHERE video_id = %s AND track = ANY(%s)", named)
     db.execute("DELETE FROM spans WHERE video_id = %s AND track = ANY(%s)", named)
     db.execute(
         "UPDATE parts SET state = 'erased', nonce = NULL, wrapped = NULL"
@@ -59,6 +61,7 @@ def forget_tracks(db: Any, video_id: str, tracks: tuple[int, ...], now_ms: int) 
     )
     for track in tracks:
         db.execute("INSERT INTO erasures VALUES (%s, %s, %s) ON CONFLICT DO NOTHING", (video_id, track, now_ms))
+    cover_again(db, video_id)
 
 
 def erased_tracks(db: Any) -> dict[str, tuple[int, ...]]:

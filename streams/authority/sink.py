@@ -37,6 +37,23 @@ class Indexing(Protocol):
         ...
 
 
+class AllIndexes:
+    """Several indexes as one: all look at a chunk, all write in one transaction."""
+
+    def __init__(self, *indexes: Indexing) -> None:
+        self._indexes = indexes
+
+    def look(self, evidence: SealedEvidence, parts: tuple[OpenedPart, ...]) -> Callable[[Any], None]:
+        """Read the parts, by every index in turn."""
+        writes = [index.look(evidence, parts) for index in self._indexes]
+
+        def write(db: Any) -> None:
+            for one in writes:
+                one(db)
+
+        return write
+
+
 @dataclass(frozen=True, slots=True)
 class Taken:
     """What became of a record: how many of its parts can't be opened, and what a person must look at."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Annotated
@@ -14,11 +15,14 @@ from infra.keys import KeyStore, create_secret
 from infra.models import FACE_EMBEDDER, resolve
 from infra.postgres import Database, DatabaseAccess
 from operators.embed import FaceEmbedder
+from operators.plates import WEIGHTS, PlateReader
 from schemas.errors import UsageError
 from streams.authority.erase import erase_subject
 from streams.authority.faces import Faces
 from streams.authority.index import FaceIndex, When
+from streams.authority.plate_index import PlateIndex
 from streams.authority.service import AuthorityService, AuthoritySetup
+from streams.authority.sink import AllIndexes, Indexing
 from streams.cli.output import give, say
 from streams.ending import Ending
 from streams.forensic.log import AccessLog
@@ -51,7 +55,7 @@ def authority(
     port: Annotated[int, typer.Option(help="HTTPS port; 0 takes any free one")] = 8444,
     as_json: Annotated[bool, typer.Option("--json", help="print the address as JSON")] = False,
 ) -> None:
-    """Take in sealed evidence: open it in memory, keep it as received, index faces, publish the day's key.
+    """Take in sealed evidence: open it in memory, keep it as received, index faces and plates, publish the day's key.
 
     Whoever destroys a subject's keys (`sealframe erase`) closes its evidence for ever, in every copy. Stop it with
     Ctrl-C.
@@ -64,10 +68,17 @@ def authority(
         tls.load_signer(tls_folder, principal), DatabaseAccess(database, password_file), folder, keys,
         create_secret(secret), host=host, port=port,
     )
-    serve(setup, FaceIndex(faces(models), WHEN[index_faces]), as_json)
+    serve(setup, indexing(setup.kinds, models, WHEN[index_faces]), as_json)
 
 
-def serve(setup: AuthoritySetup, index: FaceIndex, as_json: bool = False) -> None:
+def indexing(kinds: Sequence[str], models: Path, faces_when: When) -> Indexing:
+    """What learns from evidence of these kinds: faces, plates."""
+    found: list[Indexing] = [FaceIndex(faces(models), faces_when)] if "face" in kinds else []
+    found += [PlateIndex(PlateReader(WEIGHTS))] if "plate" in kinds else []
+    return AllIndexes(*found)
+
+
+def serve(setup: AuthoritySetup, index: Indexing, as_json: bool = False) -> None:
     """Run the platform until a signal tells it to end; see `Ending`."""
     with Ending(f"authority platform {setup.name}") as ending, AuthorityService(setup, index) as service:
         if as_json:

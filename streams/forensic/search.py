@@ -204,17 +204,22 @@ def _long(ms: int) -> str:
     return f"{ms / HOUR_MS:.1f} hours" if ms >= HOUR_MS else f"{ms / MINUTE_MS:.1f} minutes"
 
 
-def said(matches: Sequence[Match], covered: Coverage) -> str:
-    """The answer in one sentence that can't be read as more than it is."""
-    where = f"{covered.subjects} searchable subjects in {covered.videos} videos of {len(covered.cameras)} cameras"
+def scope(covered: Coverage, searched: str, objects: str) -> str:
+    """What was searched and what couldn't be, in words."""
+    where = f"{covered.subjects} {searched} in {covered.videos} videos of {len(covered.cameras)} cameras"
     where += f" ({_long(covered.searched_ms)}" + (", some unknown)" if covered.untimed else ")")
     left = covered.too_small + covered.unclear + covered.unindexed
-    unseen = f"; {left} faces could not be searched" if left else ""
-    unseen += f"; evidence is missing at {len(covered.gaps)} places" if covered.gaps else ""
+    unseen = f"; {left} {objects} could not be searched" if left else ""
+    return where + unseen + (f"; evidence is missing at {len(covered.gaps)} places" if covered.gaps else "")
+
+
+def said(matches: Sequence[Match], covered: Coverage) -> str:
+    """The answer in one sentence that can't be read as more than it is."""
+    where = scope(covered, "searchable subjects", "faces")
     if not covered.subjects:
-        return f"Nothing could be searched: {where}{unseen}. This says nothing about who was there."
+        return f"Nothing could be searched: {where}. This says nothing about who was there."
     if not matches:
-        return f"No match among {where}{unseen}. This does not say that the person was not there."
+        return f"No match among {where}. This does not say that the person was not there."
     sure = sum(match.sure for match in matches)
     found = f"{sure} sure and {len(matches) - sure} possible matches"
-    return f"{found} among {where}{unseen}. A likeness is a lead to be checked, not an identification."
+    return f"{found} among {where}. A likeness is a lead to be checked, not an identification."

@@ -1,4 +1,4 @@
-"""The forensic service as a library: search by face picture, restoration of the found subject, status.
+"""The forensic service as a library: search by face picture or plate text, restoration of the found subject, status.
 
 Who asks, for which case and why is part of every call. The log entry is on the disk before an answer leaves; refusals
 and failures are logged too.
@@ -17,7 +17,7 @@ from infra.postgres import Database
 from operators.embed import SAME
 from schemas.errors import SealframeError, UsageError
 from streams.authority.faces import Faces
-from streams.forensic import search
+from streams.forensic import plate_search, search
 from streams.forensic.log import AccessLog, Entry
 from streams.forensic.restore import Restored, Restorer
 
@@ -85,6 +85,30 @@ class Forensics:
             entry.seq, tuple(matches), threshold, rate, rate * covered.vectors, exact, covered,
             search.said(matches, covered),
         )
+
+    def search_plate(
+        self, text: str, ground: Ground, *, cameras: Sequence[str] | None = None,
+        period: search.Period | None = None, exact: bool = False,
+    ) -> plate_search.PlateAnswer:
+        """Subjects whose plate reads like the text, which may have wildcards: `?` one sign, `*` any.
+
+        Raises:
+            UsageError: not a plate's text, or filters that mean nothing.
+
+        """
+        typed = text[:MAX_WORDS].encode("utf-8", "replace").decode()
+        detail = {"text": typed, "exact": exact, "cameras": None if cameras is None else list(cameras),
+                  "period": None if period is None else [period.from_ms, period.to_ms]}
+        with self._logged("search-plate", ground, detail):
+            chosen = search.filters(cameras, period)
+            asked, mode = plate_search.read_query(text, exact)
+            with self._database.connection() as db:
+                covered = plate_search.coverage(db, chosen)
+                matches, more = plate_search.find(db, asked, mode, chosen)
+        found = [[match.subject_id, match.text] for match in matches]
+        entry = self._log("search-plate", ground, {**detail, "matches": found, "searched": covered.subjects})
+        words = plate_search.said(matches, mode, more, covered)
+        return plate_search.PlateAnswer(entry.seq, asked, mode, tuple(matches), more, covered, words)
 
     def restore(
         self, subject_id: str, ground: Ground, out: Path, *, everyone: bool = False, with_gaps: bool = False,

@@ -1,0 +1,186 @@
+"""Search the plate library for a text: exact, with wildcards, or tolerant; every answer says what it covers.
+
+Tolerant: twins (O and 0, I and 1, B and 8, S and 5) are one sign, and up to two edits are allowed. Texts are found by
+indexes alone, and then weighed: the exact text first, others by how probable their differences are where the reader
+doubted. A pattern without plain signs at either end is the one search that reads the whole library.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from operators.plate_text import (
+    Difference,
+    edits_allowed,
+    edits_between,
+    has_wildcards,
+    keys,
+    likeness,
+    normalised,
+    pattern,
+)
+from streams.authority import store
+from streams.authority.plate_index import counts
+from streams.forensic.search import MAX_MATCHES, Coverage, Filters, scope
+
+Mode = Literal["exact", "wildcard", "tolerant"]
+MAX_TEXTS, MAX_WEIGHED = 20_000, 300
+"""How many different texts of the library are compared, and how many of its lines are weighed."""
+SECONDS = 10
+_COLUMNS = "subject_id, video_id, camera_id, text, characters, confidence, quality, from_ms, to_ms, frame_no"
+_CHOSEN = "(%(all)s OR camera_id = ANY(%(cameras)s)) AND from_ms <= %(to)s AND to_ms >= %(from)s"
+
+
+@dataclass(frozen=True, slots=True)
+class PlateMatch:
+    """A subject whose plate reads like the text; `image_id` names the frame of its best view.
+
+    `edits` don't count twins. `probability`: that this plate has the text asked for and was read like this, by the
+    confidence of each character; of a pattern, that it was read right.
+    """
+
+    subject_id: str
+    video_id: str
+    camera_id: str
+    text: str
+    exact: bool
+    edits: int
+    probability: float
+    differences: tuple[Difference, ...]
+    characters: tuple[float, ...]
+    confidence: float
+    quality: float
+    from_ms: int
+    to_ms: int
+    image_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlateAnswer:
+    """Matches, best first, of the text as it was searched. `entry`: number in the access log.
+
+    `more`: there are more than the answer lists. Of `coverage`, `subjects` and `vectors` count plates that were read.
+    """
+
+    entry: int
+    text: str
+    mode: Mode
+    matches: tuple[PlateMatch, ...]
+    more: bool
+    coverage: Coverage
+    said: str
+
+
+def read_query(typed: str, exact: bool = False) -> tuple[str, Mode]:
+    """The text as it is searched, and how.
+
+    Raises:
+        UsageError: not the text of a plate, too long, or hardly more than wildcards.
+
+    """
+    text = normalised(typed)
+    return text, "wildcard" if has_wildcards(text) else "exact" if exact else "tolerant"
+
+
+def find(db: Any, text: str, mode: Mode, chosen: Filters) -> tuple[list[PlateMatch], bool]:
+    """The plates that fit, best first, and whether there are more."""
+    _, values = chosen.sql()
+    db.execute(f"SET LOCAL statement_timeout = '{SECONDS}s'")
+    if mode == "tolerant":
+        rows = _tolerant(db, text, values)
+    elif mode == "exact":
+        rows = _rows(db, "text = %(text)s", "confidence DESC, subject_id", {**values, "text": text}, MAX_MATCHES + 1)
+    else:
+        rows = _pattern(db, text, values)
+    matches = [_match(row, text, mode) for row in rows]
+    matches.sort(key=lambda match: (not match.exact, -match.probability, match.subject_id))
+    return matches[:MAX_MATCHES], len(matches) > MAX_MATCHES
+
+
+def coverage(db: Any, chosen: Filters) -> Coverage:
+    """What the index knows of the chosen videos, and what it misses; plates are counted by whole videos."""
+    condition, values = chosen.sql()
+    row = db.execute(
+        "SELECT count(*), array_agg(DISTINCT camera_id), min(start_ms), max(coalesce(end_ms, start_ms)),"  # noqa: S608
+        " sum(greatest(0, end_ms - start_ms)), count(*) FILTER (WHERE end_ms IS NULL),"
+        " array_agg(video_id) FILTER (WHERE p.chunks IS NULL), array_agg(video_id) FILTER (WHERE p.gaps > 0),"
+        " sum(p.chunks), sum(plates), sum(too_small), sum(unclear), sum(unindexed), sum(unopened), sum(erased)"
+        f" FROM videos LEFT JOIN plate_videos p USING (video_id) WHERE {condition}", values,
+    ).fetchone()
+    videos, cameras, first, last, lasted, untimed, uncounted, broken = row[:8]
+    summed = [int(value or 0) for value in row[8:]]
+    broken = list(broken or ())
+    for line in counts(db, uncounted) if uncounted else ():
+        summed = [a + b for a, b in zip(summed, line[1:8], strict=True)]
+        broken += [line[0]] if line[8] else []
+    chunks, plates, too_small, unclear, unindexed, unopened, erased = summed
+    return Coverage(
+        cameras=tuple(sorted(cameras or ())), videos=videos, chunks=chunks, subjects=plates, vectors=plates,
+        from_ms=first, to_ms=last, searched_ms=int(lasted or 0), untimed=untimed, too_small=too_small, unclear=unclear,
+        unindexed=unindexed, unopened=unopened, erased=erased, gaps=tuple(store.gaps(db, broken)) if broken else (),
+    )
+
+
+def said(matches: list[PlateMatch], mode: Mode, more: bool, covered: Coverage) -> str:
+    """The answer in one sentence that can't be read as more than it is."""
+    where = scope(covered, "plates that were read", "plates")
+    if not covered.subjects:
+        return f"Nothing could be searched: {where}. This says nothing about which cars were there."
+    if not matches:
+        return f"No match among {where}. This does not say that the car was not there."
+    exact = sum(match.exact for match in matches)
+    found = f"{exact} plates of this text and {len(matches) - exact} like it"
+    if mode != "tolerant":
+        found = f"{len(matches)} plates that fit"
+    found += ", and more that aren't listed," if more else ""
+    return f"{found} among {where}. A reading is a lead to be checked, not an identification."
+
+
+def _tolerant(db: Any, text: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    """Lines whose texts are alike, nearest texts first: first the texts, for one may stand in thousands of lines."""
+    allowed = edits_allowed(text)
+    _use_index(db)
+    found = db.execute(
+        f"SELECT DISTINCT text FROM plates WHERE keys && %(keys)s::integer[] AND {_CHOSEN} LIMIT {MAX_TEXTS}",  # noqa: S608
+        {**values, "keys": keys(text, allowed)}, prepare=False,
+    ).fetchall()
+    near = sorted((other != text, edits_between(text, other), other) for (other,) in found)
+    texts = [other for _, edits, other in near if edits <= allowed]
+    return _rows(
+        db, "text = ANY(%(texts)s)", "array_position(%(texts)s, text), confidence DESC, subject_id",
+        {**values, "texts": texts}, MAX_WEIGHED,
+    ) if texts else []
+
+
+def _pattern(db: Any, text: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    """Lines that fit a pattern, by its plain beginning or end, whichever is longer."""
+    wanted = pattern(text)
+    if wanted.head or wanted.tail:
+        _use_index(db)
+    backwards = len(wanted.tail) > len(wanted.head)
+    condition = "reverse(text) LIKE %(like)s" if backwards else "text LIKE %(like)s"
+    like = wanted.like[::-1] if backwards else wanted.like
+    return _rows(db, condition, "confidence DESC, subject_id", {**values, "like": like}, MAX_MATCHES + 1)
+
+
+def _rows(db: Any, condition: str, order: str, values: Mapping[str, Any], limit: int) -> list[tuple[Any, ...]]:
+    return list(db.execute(
+        f"SELECT {_COLUMNS} FROM plates WHERE {condition} AND {_CHOSEN} ORDER BY {order} LIMIT {limit}",  # noqa: S608
+        values, prepare=False,  # planned for this very text, so that LIKE finds its index
+    ).fetchall())
+
+
+def _use_index(db: Any) -> None:
+    """Statistics of texts and keys are poor: a planner that trusts them reads the whole table."""
+    db.execute("SET LOCAL enable_seqscan = off")
+
+
+def _match(row: tuple[Any, ...], asked: str, mode: Mode) -> PlateMatch:
+    subject, video, camera, text, characters, confidence, quality, first, last, frame = row
+    like = likeness(text if mode == "wildcard" else asked, text, characters)
+    return PlateMatch(
+        subject, video, camera, text, mode != "wildcard" and text == asked, like.edits, like.probability,
+        like.differences, tuple(characters), confidence, quality, first, last, f"{video}/{frame}",
+    )
