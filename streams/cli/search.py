@@ -1,4 +1,4 @@
-"""`sealframe search face`: who in the recordings looks like the face of a picture."""
+"""`sealframe search face` and `plate`: who in the recordings looks like a face, or which car has a plate's text."""
 
 from __future__ import annotations
 
@@ -14,14 +14,17 @@ from infra import tls
 from streams.cli.output import console, give, say
 from streams.forensic.client import ForensicClient
 
-app = typer.Typer(no_args_is_help=True, help="Search the feature library for a legal ground; every search is logged.")
+app = typer.Typer(no_args_is_help=True, help="Search faces and plates for a legal ground; every search is logged.")
 
 Case = Annotated[str, typer.Option(help="number of the approved case")]
 Purpose = Annotated[str, typer.Option(help="what the answer is needed for")]
 Url = Annotated[str | None, typer.Option(help="address of the forensic service; default: the stack's own")]
 Tls = Annotated[Path, typer.Option("--tls", help="folder with ca.pem and your certificate")]
+Cameras = Annotated[list[str] | None, typer.Option("--camera", help="only this camera; may be repeated")]
 As = Annotated[str, typer.Option("--as", help="your principal, such as investigator-anna")]
 TIMES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
+Begin = Annotated[datetime | None, typer.Option("--from", formats=TIMES, help="UTC; only who was there then")]
+End = Annotated[datetime | None, typer.Option("--to", formats=TIMES, help="UTC")]
 AsJson = Annotated[bool, typer.Option("--json", help="print the answer as JSON")]
 
 SUBJECT_WIDTH = 34
@@ -47,9 +50,9 @@ def face(
     case: Case,
     purpose: Purpose,
     principal: As,
-    camera: Annotated[list[str] | None, typer.Option(help="only this camera; may be repeated")] = None,
-    begin: Annotated[datetime | None, typer.Option("--from", formats=TIMES, help="UTC; only who was there")] = None,
-    end: Annotated[datetime | None, typer.Option("--to", formats=TIMES, help="UTC")] = None,
+    camera: Cameras = None,
+    begin: Begin = None,
+    end: End = None,
     threshold: Annotated[float | None, typer.Option(help="similarity to list from: 0.91, 0.928 or 0.942")] = None,
     url: Url = None,
     tls_folder: Tls = DEFAULT_TLS,
@@ -70,6 +73,35 @@ def face(
         _show(answer)
 
 
+@app.command("plate")
+def plate(
+    text: Annotated[str, typer.Argument(help="the plate's text; ? stands for one sign, * for any: 'AB?12*'")],
+    case: Case,
+    purpose: Purpose,
+    principal: As,
+    camera: Cameras = None,
+    begin: Begin = None,
+    end: End = None,
+    exact: Annotated[bool, typer.Option("--exact", help="this text alone, not those that are like it")] = False,
+    url: Url = None,
+    tls_folder: Tls = DEFAULT_TLS,
+    as_json: AsJson = False,
+) -> None:
+    """Subjects whose plate reads like the text: O/0, I/1, B/8, S/5 taken for one another, up to two signs different.
+
+    Spaces and hyphens don't count. The answer says what was searched and what couldn't be read.
+    """
+    with client_of(url, tls_folder, principal) as client:
+        answer = client.search_plate(
+            text, case, purpose, cameras=camera or (), from_ms=_milliseconds(begin), to_ms=_milliseconds(end),
+            exact=exact,
+        )
+    if as_json:
+        give(answer)
+    else:
+        _show_plates(answer)
+
+
 def _milliseconds(time: datetime | None) -> int | None:
     return None if time is None else round(time.replace(tzinfo=UTC).timestamp() * 1000)
 
@@ -87,3 +119,23 @@ def _show(answer: dict[str, Any]) -> None:
         if any(match["looks"] > 1 for match in answer["matches"]):
             say("a subject of several looks may be more than one person: a restoration of it may show both")
     say(f"threshold {answer['threshold']}: {answer['false_accepts']:.2g} strangers expected; log {answer['entry']}")
+
+
+def _show_plates(answer: dict[str, Any]) -> None:
+    say(answer["said"])
+    if answer["matches"]:
+        table = Table(Column("subject", overflow="fold", min_width=SUBJECT_WIDTH), "camera", "text", "differences",
+                      "confidence", "best frame")
+        for match in answer["matches"]:
+            frame, differs = str(match["image_id"]).rpartition("/")[2], ", ".join(map(_named, match["differences"]))
+            table.add_row(match["subject_id"], match["camera_id"], match["text"], differs,
+                          f"{match['confidence']:.2f}", frame)
+        console.print(table)
+    say(f"searched {answer['text']} ({answer['mode']}); log {answer['entry']}")
+
+
+def _named(difference: dict[str, Any]) -> str:
+    """One difference: `3: 0 for O`, `6: D missing`, `6: E added`."""
+    asked, read = difference["asked"], difference["read"]
+    what = f"{read} for {asked}" if asked and read else f"{asked} missing" if asked else f"{read} added"
+    return f"{difference['at']}: {what}"

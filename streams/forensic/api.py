@@ -21,6 +21,7 @@ from operators.embed import SAME
 from schemas.errors import AccessDenied, IntegrityError, SealframeError, TransientError, UsageError
 from streams.authority.service import health_app
 from streams.forensic.log import AccessLog, Entry, Proof
+from streams.forensic.plate_search import PlateAnswer
 from streams.forensic.search import Period, SearchAnswer
 from streams.forensic.service import Forensics, Ground
 
@@ -42,7 +43,7 @@ def create_app(service: Forensics, registry: CollectorRegistry, failing: Callabl
     return app
 
 
-def answer_json(answer: SearchAnswer) -> dict[str, Any]:
+def answer_json(answer: SearchAnswer | PlateAnswer) -> dict[str, Any]:
     """An answer as machines read it."""
     return {**asdict(answer), "coverage": {**asdict(answer.coverage), "complete": answer.coverage.complete}}
 
@@ -58,10 +59,26 @@ def _add_search(app: FastAPI, service: Forensics) -> None:
         data = picture.file.read(MAX_PICTURE_BYTES + 1)
         if len(data) > MAX_PICTURE_BYTES:
             raise UsageError(f"pictures may have {MAX_PICTURE_BYTES} bytes")
-        period = None if from_ms is None and to_ms is None else Period(from_ms or 0, 2**53 if to_ms is None else to_ms)
-        ground = Ground(caller(request.scope), case, purpose)
+        ground, period = Ground(caller(request.scope), case, purpose), _period(from_ms, to_ms)
         answer = service.search_face(data, ground, cameras=camera or None, period=period, threshold=threshold)
         return JSONResponse(answer_json(answer), headers=HEADERS)
+
+    @app.post("/search/plate")
+    def search_plate(
+        request: Request,
+        text: Annotated[str, Form(description="the plate's text; ? stands for one sign, * for any number")],
+        case: Case, purpose: Purpose, camera: Annotated[list[str] | None, Form()] = None,
+        from_ms: Annotated[int | None, Form()] = None, to_ms: Annotated[int | None, Form()] = None,
+        exact: Annotated[bool, Form(description="this text alone, not those that are like it")] = False,
+    ) -> Response:
+        """Subjects whose plate reads like the text, how each differs, and what was searched."""
+        ground, period = Ground(caller(request.scope), case, purpose), _period(from_ms, to_ms)
+        answer = service.search_plate(text, ground, cameras=camera or None, period=period, exact=exact)
+        return JSONResponse(answer_json(answer), headers=HEADERS)
+
+
+def _period(from_ms: int | None, to_ms: int | None) -> Period | None:
+    return None if from_ms is None and to_ms is None else Period(from_ms or 0, 2**53 if to_ms is None else to_ms)
 
 
 def _add_restore(app: FastAPI, service: Forensics) -> None:

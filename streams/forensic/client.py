@@ -31,6 +31,15 @@ class ForensicClient:
                                   "to_ms": to_ms, "threshold": threshold}
         return dict(self._post("/search/face", fields, {"picture": ("picture", picture)}).json())
 
+    def search_plate(
+        self, text: str, case: str, purpose: str, *, cameras: Sequence[str] = (), from_ms: int | None = None,
+        to_ms: int | None = None, exact: bool = False,
+    ) -> dict[str, Any]:
+        """The answer of a search for a plate's text: matches, how each differs, coverage."""
+        fields: dict[str, Any] = {"text": text, "case": case, "purpose": purpose, "camera": list(cameras),
+                                  "from_ms": from_ms, "to_ms": to_ms, "exact": exact}
+        return dict(self._post("/search/plate", fields, {}).json())
+
     def restore(
         self, subject: str, case: str, purpose: str, out: Path, *, everyone: bool = False, with_gaps: bool = False,
         lossless: bool = True,

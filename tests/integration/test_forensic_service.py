@@ -28,11 +28,13 @@ from streams.authority.faces import Faces
 from streams.authority.service import AuthorityService, AuthoritySetup
 from streams.cli import log as log_cli
 from streams.cli import restore as restore_cli
+from streams.cli import search as search_cli
 from streams.forensic.client import ForensicClient
 from streams.forensic.server import ForensicServer, ForensicSetup
 from streams.operating.service import OperatorService, OperatorSetup
 from tests.support.authority import NAME, NOW_MS, POLICY, Recording, record
 from tests.support.operating import by_ca, certified_key
+from tests.support.plates import saying, seen
 from tests.support.scenes import chunk, crossing, regions
 from tests.support.services import Broker, Postgres, unique
 
@@ -164,8 +166,33 @@ def test_restore_over_the_whole_stack_and_in_the_log(stack: Stack, tmp_path: Pat
 
 @pytest.mark.parametrize("principal", ["operator", "camera-1", "pipeline"])
 def test_forensic_service_refuses_other_principals(stack: Stack, principal: str) -> None:
-    with ForensicClient(stack.url, stack.broker.identity(principal)) as client, pytest.raises(AccessDenied):
-        client.get("/log")
+    with ForensicClient(stack.url, stack.broker.identity(principal)) as client:
+        with pytest.raises(AccessDenied):
+            client.get("/log")
+        with pytest.raises(AccessDenied):
+            client.search_plate("AB12CDE", "case-1", "test")
+
+
+def test_search_plate_over_https_and_cli(stack: Stack, ca: Path) -> None:
+    video = f"{unique('gate')}-{NOW_MS}-0000000d"
+    with Database(stack.database) as database, database.connection() as db:
+        seen(db, video, 0, [(1, saying("AB12CDE")), (2, saying("A812CD"))], "gate")
+    with ForensicClient(stack.url, stack.broker.identity("investigator-anna")) as client:
+        answer = client.search_plate("ab 12 cde", "case-1", "test", cameras=["gate"], from_ms=NOW_MS, to_ms=NOW_MS + 1)
+        assert [(m["text"], m["edits"]) for m in answer["matches"]] == [("AB12CDE", 0), ("A812CD", 1)]
+        assert answer["coverage"]["complete"] and answer["matches"][0]["subject_id"] == f"{video}/p1"
+        entry = client.get("/log?count=1")[0]
+        assert (entry["action"], entry["actor"], entry["seq"]) == ("search-plate", "investigator-anna", answer["entry"])
+        for text, case in (("*", "case-1"), ("AB'--", "case-1"), ("A" * 5000, "case-1"), ("AB12CDE", "")):
+            with pytest.raises(UsageError):
+                client.search_plate(text, case, "test")
+    who = ["--as", "investigator-anna", "--url", stack.url, "--tls", str(ca), "--case", "case-1", "--purpose", "test"]
+    runner = CliRunner()
+    shown = runner.invoke(search_cli.app, ["plate", "AB?2*", "--json", *who])
+    assert shown.exit_code == 0 and [m["text"] for m in json.loads(shown.stdout)["matches"]] == ["AB12CDE"]
+    shown = runner.invoke(search_cli.app, ["plate", "AB12CDE", "--camera", "gate", "--from", "2023-11-14", *who])
+    assert shown.exit_code == 0 and "1 plates of this text and 1 like it" in shown.stderr
+    assert all(word in shown.stderr for word in ("A812CD", "2: 8", "missing", "0.95")), shown.stderr
 
 
 def test_log_proof_over_the_cli_verifies(stack: Stack, tmp_path: Path, ca: Path) -> None:
