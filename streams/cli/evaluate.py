@@ -20,7 +20,20 @@ from operators.plates import WEIGHTS
 from schemas.errors import UsageError
 from streams.authority.faces import Faces
 from streams.cli.output import console, progress, say
-from streams.evaluate import detect, faces, files, identities, kill, latency, leak, memory, plates, stage, tracks
+from streams.evaluate import (
+    detect,
+    faces,
+    files,
+    identities,
+    kill,
+    latency,
+    leak,
+    memory,
+    plate_search,
+    plates,
+    stage,
+    tracks,
+)
 from streams.evaluate import stack as whole
 from streams.evaluate.report import Figure, report, table, write
 from streams.setup import FACE_MODELS, detector
@@ -222,6 +235,17 @@ def eval_plates(
 ) -> None:
     """The plate reader on labelled crops kept back from training: exact match, character errors, time."""
     _finish("plates", plates.evaluate(data, model or WEIGHTS, whole, _tell), out)
+
+
+@app.command("plate-search")
+def eval_plate_search(
+    out: Out = None,
+    plates: Annotated[int, typer.Option(help="lines of the library, at least 1,000", min=1000)] = 1_000_000,
+    queries: Annotated[int, typer.Option(help="of each sort", min=20)] = 300,
+    seed: Annotated[int, typer.Option(help="draws plates and queries")] = 0,
+) -> None:
+    """Search of a plate library in a database of its own: how long each sort takes, and whether the plate is found."""
+    _finish("plate-search", plate_search.evaluate(plates, queries, seed, _tell), out)
 
 
 def _tell(what: str) -> None:
