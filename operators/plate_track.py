@@ -10,14 +10,16 @@ Not done here: finding plates, following them, deciding which crops belong to on
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from operators.plates import ALPHABET, PlateReader, Reading, Rgb, beam
+from operators.plate_evidence import GUESSES, Evidence, Step
+from operators.plates import ALPHABET, PlateReader, Reading, Rgb, beam, chosen, plausible, settled
 from schemas.errors import ConfigError, MalformedRecord
 from schemas.regions import Array
 
@@ -31,8 +33,16 @@ RIVALS = 6
 READABLE_HEIGHT, SHARP = 20.0, 14.0
 _ROUND = 4
 
-Step = tuple[tuple[str, float], ...]
-"""What one of the reader's steps may be: characters, "" for none, with probabilities; likeliest first."""
+MOST_FRAMES = 48
+"""Of a longer track, so many glimpses are joined: those of which the reader is surest."""
+LONGEST = 11
+_LEAST_WEIGHT, _TRUST = 0.05, 0.5
+"""A frame weighs this much, and the reader's confidence to this power."""
+_SAID, _UNSAID, _ODD = 0.5, 0.3, 6.0
+"""What a frame that reads just this text by itself, and a text that no country has, count."""
+_CALM = 0.25
+"""Frames of a track are alike: so much of a difference counts as confidence (fitted to generated tracks)."""
+_MOST_TEXTS, _PAIRED, _SIGNS, _ROUNDS = 120, 16, 12, 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +122,17 @@ def glimpse(reader: PlateReader, crops: Sequence[Rgb]) -> list[Glimpse]:
     return made
 
 
+def alone(one: Glimpse) -> Reading:
+    """What one frame says by itself, as `PlateReader.read` has it: the likeliest plausible text, settled."""
+    return chosen(list(one.readings)) if one.readings else Reading("", (), 0.0)
+
+
 def join(glimpses: Sequence[Glimpse]) -> Reading:
     """The text that all glimpses of one plate say together, with a confidence for every character.
+
+    Texts that frames read, and those put together from parts of them, are weighed by `Evidence` over all frames, by
+    whether a country has such a text, and by the surest frame that reads just this; the best ones are changed by a
+    character at a time until nothing is better. `confidence` is that of the text among all those weighed.
 
     Raises:
         MalformedRecord: no glimpse.
@@ -121,14 +140,113 @@ def join(glimpses: Sequence[Glimpse]) -> Reading:
     """
     if not glimpses:
         raise MalformedRecord("a track without glimpses has no reading")
-    votes: dict[str, float] = {}
-    for one in glimpses:
-        for reading in one.readings:
-            votes[reading.text] = votes.get(reading.text, 0.0) + reading.confidence
-    text = max(votes, key=lambda said: (votes[said], said), default="")
-    best = [reading for one in glimpses for reading in one.readings if reading.text == text]
-    best.sort(key=lambda reading: -reading.confidence)
-    return best[0] if best else Reading("", (), 0.0)
+    kept = sorted((one for one in glimpses if one.readings), key=lambda one: -_sure(one))[:MOST_FRAMES]
+    return _Search(kept).best() if kept else Reading("", (), 0.0)
+
+
+class _Search:
+    """Texts of a track and how good each is: log of a probability, but for a constant."""
+
+    def __init__(self, glimpses: Sequence[Glimpse]) -> None:
+        self.weights = [_LEAST_WEIGHT + _sure(one) ** _TRUST for one in glimpses]
+        self.frames = [one.steps or _spelt(one.readings) for one in glimpses]
+        self.evidence = Evidence(self.frames, self.weights)
+        self.known: dict[str, float] = {}
+        self.surest: dict[str, float] = {}
+        for one in glimpses:
+            said = alone(one)
+            self.surest[said.text] = max(self.surest.get(said.text, 0.0), said.confidence)
+        read: Counter[str] = Counter()
+        for one, weight in zip(glimpses, self.weights, strict=True):
+            for reading in one.readings:
+                read[reading.text] += weight * reading.confidence
+        texts = [text for text, _ in read.most_common(_MOST_TEXTS)]
+        self.weigh([*texts, *sorted(_overlapping(texts[:_PAIRED])), *sorted(self._halves())])
+
+    def best(self) -> Reading:
+        signs = self.evidence.likeliest(_SIGNS)
+        looked: set[str] = set()
+        for _ in range(_ROUNDS):
+            leading = [text for text in sorted(self.known, key=self._rank)[:2] if text not in looked]
+            if not leading:
+                break
+            looked.update(leading)
+            self.weigh([near for text in leading for near in _near(text, signs)])
+        text = min(self.known, key=self._rank)
+        top = self.known[text]
+        shares = {one: math.exp((value - top) * _CALM) for one, value in self.known.items()}
+        total = sum(shares.values())
+        alike = [(one, share) for one, share in shares.items() if len(one) == len(text)]
+        characters = tuple(
+            sum(share for one, share in alike if one[at] == sign) / total for at, sign in enumerate(text)
+        )
+        return Reading(settled(text), characters, shares[text] / total)
+
+    def weigh(self, texts: Iterable[str]) -> None:
+        new = [text for text in dict.fromkeys(texts) if text not in self.known and len(text) <= LONGEST]
+        lightly, said = max(self.weights) * math.log(GUESSES), _SAID * sum(self.weights)
+        for text, value in zip(new, self.evidence.score(new), strict=True):
+            alone_too = said * math.log(self.surest.get(settled(text), 0.0) + _UNSAID)
+            self.known[text] = float(value) - len(text) * lightly + alone_too - (0.0 if plausible(text) else _ODD)
+
+    def _rank(self, text: str) -> tuple[float, str]:
+        return -self.known[text], text
+
+    def _halves(self) -> set[str]:
+        """What one frame says left of a step, and another right of it."""
+        made = set()
+        parts = [_greedy(frame) for frame in self.frames]
+        for step in range(1, max(len(frame) for frame in self.frames)):
+            left: Counter[str] = Counter()
+            right: Counter[str] = Counter()
+            for part, weight in zip(parts, self.weights, strict=True):
+                left["".join(sign for at, sign in part if at < step)] += weight
+                right["".join(sign for at, sign in part if at >= step)] += weight
+            made |= {a + b for a, _ in left.most_common(3) for b, _ in right.most_common(3)}
+        return made
+
+
+def _sure(one: Glimpse) -> float:
+    return min(1.0, max(reading.confidence for reading in one.readings))
+
+
+def _spelt(readings: Sequence[Reading]) -> tuple[Step, ...]:
+    """Steps for a glimpse that has none: a place a step, blanks between them."""
+    first, *others = readings
+    steps: list[Step] = []
+    for at, sign in enumerate(first.text):
+        shares = {sign: min(1.0, first.characters[at])}
+        for other in others:
+            if len(other.text) == len(first.text) and other.text[at] not in shares:
+                shares[other.text[at]] = min(other.confidence, 1 - sum(shares.values()))
+        steps += [(("", 1.0),), tuple(shares.items())]
+    return (*steps, (("", 1.0),))
+
+
+def _greedy(frame: Sequence[Step]) -> list[tuple[int, str]]:
+    """The likeliest character of every step that has one, where it begins."""
+    tops = [step[0][0] if step else "" for step in frame]
+    return [(at, sign) for at, sign in enumerate(tops) if sign and (at == 0 or tops[at - 1] != sign)]
+
+
+def _overlapping(texts: Sequence[str]) -> set[str]:
+    """Texts that end as others begin, put together."""
+    made = set()
+    for one in texts:
+        for other in texts:
+            most = min(len(one), len(other))
+            made |= {one + other[shared:] for shared in range(2, most) if one.endswith(other[:shared])}
+    return made
+
+
+def _near(text: str, signs: Sequence[str]) -> Iterator[str]:
+    """Every text with one character less, another one, or one more."""
+    for at in range(len(text) + 1):
+        before, after = text[:at], text[at + 1 :]
+        if at < len(text):
+            yield before + after
+            yield from (before + sign + after for sign in signs)
+        yield from (before + sign + text[at:] for sign in signs)
 
 
 def as_json(one: Glimpse) -> dict[str, object]:

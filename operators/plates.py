@@ -4,7 +4,8 @@ The network (`operators/training/plates/network.py`) gives a probability of ever
 steps across the crop. Texts are those of Connectionist Temporal Classification (Graves et al., 2006): equal steps
 that follow one another are one character, blanks are none. Latin letters, digits, Chinese provinces, Hangul.
 
-Not done here: finding plates, their corners, joining the readings of a track. Plates of two lines aren't read.
+Not done here: finding plates, their corners; reading along a track (`operators/plate_track.py`). Plates of two
+lines aren't read.
 """
 
 from __future__ import annotations
@@ -163,7 +164,8 @@ def _shape(text: str) -> str:
     return "".join("0" if one in DIGITS else "A" if one in LETTERS else " " for one in text)
 
 
-def _chosen(readings: list[Reading]) -> Reading:
+def chosen(readings: list[Reading]) -> Reading:
+    """Of the texts of `beam`, the likeliest plausible one, else the likeliest; `settled`."""
     best = next((one for one in readings if plausible(one.text)), readings[0])
     return replace(best, text=settled(best.text))
 
@@ -193,7 +195,7 @@ class PlateReader:
 
     def read(self, crops: list[Rgb]) -> list[Reading]:
         """The likeliest plausible text of each crop, or the likeliest; then `settled`. Errors as `probabilities`."""
-        return [_chosen(beam(one)) for one in self.probabilities(crops)]
+        return [chosen(beam(one)) for one in self.probabilities(crops)]
 
     def _run(self, crops: list[Rgb]) -> Array:
         batch = np.stack([fit(crop) for crop in crops])

@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from operators.plate_track import Glimpse, as_json, cut, from_json, glimpse, join, rectify
+from operators.plate_evidence import Evidence
+from operators.plate_track import Glimpse, alone, as_json, cut, from_json, glimpse, join, rectify
 from operators.plates import WEIGHTS, PlateReader, Reading
 from schemas.errors import ConfigError, MalformedRecord
 
@@ -107,5 +108,63 @@ def test_join_nothing_is_refused():
         join([])
 
 
-def test_join_one_confident_wrong_frame_does_not_win_against_many():
-    assert join([_said("AB123", 0.4)] * 5 + [_said("AB128", 0.99)]).text == "AB123"
+@pytest.mark.parametrize(
+    ("glimpses", "text"),
+    [
+        ([_said("AB123", 0.4)] * 5 + [_said("AB128", 0.99)], "AB123"),
+        ([_said("AB123", 0.9), _said("AB128", 0.3)], "AB123"),
+        ([_said("KLM4"), _said("KLM47"), _said("M4726"), _said("4726")], "KLM4726"),
+        ([_said("KLM47")] * 4 + [_said("LM4726")] * 4 + [_said("XLM4726", 0.02)], "KLM4726"),
+        ([_said("KLM4726", 0.8)] * 4 + [_said("KLM47261", 0.9), _said("LM4726", 0.9)], "KLM4726"),
+        ([_said("KXM4726", 0.6), _said("KLM4X26", 0.6), _said("KLX4726", 0.6)], "KLM4726"),
+        ([_said("BALL", 0.7)] * 3 + [_said("BAL", 0.7)], "BALL"),
+        ([_said("京A12345", 0.6)] * 3 + [_said("A12345", 0.7)] * 2, "京A12345"),
+        ([_said("AB123"), Glimpse((), 0.0)], "AB123"),
+        ([Glimpse((), 0.0)], ""),
+        ([_said("")], ""),
+    ],
+)
+def test_join_glimpses_worked_out_by_hand_give_the_text(glimpses, text):
+    reading = join(glimpses)
+    assert reading.text == text and len(reading.characters) == len(text)
+    assert join(list(reversed(glimpses))).text == text
+
+
+def test_join_character_that_frames_dispute_is_less_sure_than_the_others():
+    reading = join([_said("KLM4726", 0.8), _said("KLM4726", 0.8), _said("KLM4526", 0.8)])
+    assert reading.text == "KLM4726"
+    assert min(range(7), key=lambda at: reading.characters[at]) == 4
+    assert 0 < reading.confidence <= reading.characters[4] < 1
+
+
+def test_join_more_frames_that_agree_make_it_surer():
+    assert join([_said("KLM4726", 0.5)] * 4).confidence > join([_said("KLM4726", 0.5)]).confidence
+
+
+def test_join_after_json_is_the_same_and_long_tracks_end():
+    glimpses = [_said("KLM4726", 0.7), _said("KLM4126", 0.4)] * 100
+    assert join([from_json(as_json(one)) for one in glimpses]) == join(glimpses)
+    assert join(glimpses).text == "KLM4726"
+
+
+@needs_weights
+def test_join_plate_half_covered_in_every_frame_is_completed():
+    left, right = _plate(), _plate()
+    left[:, 118:] = 40
+    right[:, :76] = 40
+    glimpses = glimpse(PlateReader(WEIGHTS), [left, right, left, right])
+    assert all(alone(one).text != "HX8352" for one in glimpses)
+    assert join(glimpses).text == "HX8352"
+
+
+def test_likelihoods_of_steps_worked_out_by_hand():
+    evidence = Evidence([[(("A", 1.0),), (("", 1.0),), (("B", 1.0),)]], [1.0])
+    said, less, other = evidence.likelihoods(["AB", "A", "BA"])[0]
+    assert said == pytest.approx(2 * np.log(36), abs=0.3)
+    assert said > less > other
+    assert evidence.likeliest(5) == ["A", "B"]
+
+
+def test_score_one_frame_costs_a_text_no_more_than_a_bound():
+    evidence = Evidence([[(("A", 1.0),)] * 24], [1.0])
+    assert evidence.score(["Z" * 8])[0] == pytest.approx(np.log(0.02), abs=0.1)
