@@ -13,6 +13,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from os.path import commonprefix
 
 import cv2
 import numpy as np
@@ -40,8 +41,8 @@ _LEAST_WEIGHT, _TRUST = 0.05, 0.5
 """A frame weighs this much, and the reader's confidence to this power."""
 _SAID, _UNSAID, _ODD = 0.5, 0.3, 6.0
 """What a frame that reads just this text by itself, and a text that no country has, count."""
-_CALM = 0.25
-"""Frames of a track are alike: so much of a difference counts as confidence (fitted to generated tracks)."""
+_CALM = 2.5
+"""Frames of a track are alike: for confidences they count as so many (fitted to generated tracks)."""
 _MOST_TEXTS, _PAIRED, _SIGNS, _ROUNDS = 120, 16, 12, 8
 
 
@@ -173,14 +174,14 @@ class _Search:
             looked.update(leading)
             self.weigh([near for text in leading for near in _near(text, signs)])
         text = min(self.known, key=self._rank)
-        top = self.known[text]
-        shares = {one: math.exp((value - top) * _CALM) for one, value in self.known.items()}
+        calm = min(1.0, _CALM / sum(self.weights))
+        shares = {one: math.exp((value - self.known[text]) * calm) for one, value in self.known.items()}
         total = sum(shares.values())
-        alike = [(one, share) for one, share in shares.items() if len(one) == len(text)]
-        characters = tuple(
-            sum(share for one, share in alike if one[at] == sign) / total for at, sign in enumerate(text)
-        )
-        return Reading(settled(text), characters, shares[text] / total)
+        characters = [0.0] * len(text)
+        for one, share in shares.items():
+            for at in _common(text, one):
+                characters[at] += share / total
+        return Reading(settled(text), tuple(characters), shares[text] / total)
 
     def weigh(self, texts: Iterable[str]) -> None:
         new = [text for text in dict.fromkeys(texts) if text not in self.known and len(text) <= LONGEST]
@@ -227,6 +228,18 @@ def _greedy(frame: Sequence[Step]) -> list[tuple[int, str]]:
     """The likeliest character of every step that has one, where it begins."""
     tops = [step[0][0] if step else "" for step in frame]
     return [(at, sign) for at, sign in enumerate(tops) if sign and (at == 0 or tops[at - 1] != sign)]
+
+
+def _common(text: str, other: str) -> list[int]:
+    """Places of the text at which the other has the same: in the same place, or beside the one it has more or less."""
+    places = range(len(text))
+    if len(other) == len(text):
+        return [at for at in places if text[at] == other[at]]
+    before = len(commonprefix([text, other]))
+    after = len(commonprefix([text[::-1], other[::-1]]))
+    if before + after < min(len(text), len(other)):
+        return []
+    return [at for at in places if at < before or at >= len(text) - after]
 
 
 def _overlapping(texts: Sequence[str]) -> set[str]:
