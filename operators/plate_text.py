@@ -28,7 +28,7 @@ EDITS = 2
 TWINS = ("O0", "I1", "B8", "S5")
 SLIP = 0.01
 """How often who asks is wrong about a sign, or the plate was dirty just there."""
-TWIN, OTHER, EXTRA, MISSING = 0.5, 0.35 / 35, 0.05, 0.02
+TWIN, OTHER, EXTRA, MISSING = 0.5, 0.35 / 35, 0.05, 0.005
 """Of a wrong sign's probability: its twin's share, that of each other sign, of one read too many; and a sign's
 probability of not being read at all."""
 _FOLD = str.maketrans({twin[0]: twin[1] for twin in TWINS})

@@ -27,7 +27,7 @@ from streams.authority.subjects import bring_up_to_date, subject_id
 
 KEPT = 8
 """Glimpses kept of a track, two kB each."""
-LEGIBLE = 0.4
+LEGIBLE = 0.7
 """Mean confidence of its characters from which a text is one; below it is a guess, and the track counts as unclear."""
 SURE = 0.8
 """Confidence of every character from which equal texts make two tracks one subject."""

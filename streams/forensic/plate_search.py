@@ -102,24 +102,26 @@ def find(db: Any, text: str, mode: Mode, chosen: Filters) -> tuple[list[PlateMat
 def coverage(db: Any, chosen: Filters) -> Coverage:
     """What the index knows of the chosen videos, and what it misses; plates are counted by whole videos."""
     condition, values = chosen.sql()
-    row = db.execute(
-        "SELECT count(*), array_agg(DISTINCT camera_id), min(start_ms), max(coalesce(end_ms, start_ms)),"  # noqa: S608
-        " sum(greatest(0, end_ms - start_ms)), count(*) FILTER (WHERE end_ms IS NULL),"
-        " array_agg(video_id) FILTER (WHERE p.chunks IS NULL), array_agg(video_id) FILTER (WHERE p.gaps > 0),"
-        " sum(p.chunks), sum(plates), sum(too_small), sum(unclear), sum(unindexed), sum(unopened), sum(erased)"
-        f" FROM videos LEFT JOIN plate_videos p USING (video_id) WHERE {condition}", values,
-    ).fetchone()
-    videos, cameras, first, last, lasted, untimed, uncounted, broken = row[:8]
-    summed = [int(value or 0) for value in row[8:]]
-    broken = list(broken or ())
+    rows = db.execute(
+        "SELECT camera_id, min(start_ms), max(coalesce(end_ms, start_ms)), count(*),"  # noqa: S608
+        " sum(greatest(0, end_ms - start_ms)::float8), count(*) FILTER (WHERE end_ms IS NULL), sum(p.chunks::int),"
+        " sum(plates::int), sum(too_small::int), sum(unclear::int), sum(unindexed::int), sum(unopened::int),"
+        " sum(erased::int), count(p.chunks), sum(p.gaps::int)"  # of bigint, sums are slow numerics
+        f" FROM videos LEFT JOIN plate_videos p USING (video_id) WHERE {condition} GROUP BY camera_id", values,
+    ).fetchall()
+    sums = [int(sum(row[at] or 0 for row in rows)) for at in range(3, 15)]
+    videos, lasted, untimed, *counted, known, gaps = sums
+    broken = _ids(db, f"p.gaps > 0 AND {condition}", values) if gaps else []
+    uncounted = _ids(db, f"p.chunks IS NULL AND {condition}", values) if known < videos else []
     for line in counts(db, uncounted) if uncounted else ():
-        summed = [a + b for a, b in zip(summed, line[1:8], strict=True)]
+        counted = [a + b for a, b in zip(counted, line[1:8], strict=True)]
         broken += [line[0]] if line[8] else []
-    chunks, plates, too_small, unclear, unindexed, unopened, erased = summed
+    chunks, plates, too_small, unclear, unindexed, unopened, erased = counted
     return Coverage(
-        cameras=tuple(sorted(cameras or ())), videos=videos, chunks=chunks, subjects=plates, vectors=plates,
-        from_ms=first, to_ms=last, searched_ms=int(lasted or 0), untimed=untimed, too_small=too_small, unclear=unclear,
-        unindexed=unindexed, unopened=unopened, erased=erased, gaps=tuple(store.gaps(db, broken)) if broken else (),
+        cameras=tuple(sorted(row[0] for row in rows)), videos=videos, chunks=chunks, subjects=plates, vectors=plates,
+        from_ms=min((row[1] for row in rows), default=None), to_ms=max((row[2] for row in rows), default=None),
+        searched_ms=lasted, untimed=untimed, too_small=too_small, unclear=unclear, unindexed=unindexed,
+        unopened=unopened, erased=erased, gaps=tuple(store.gaps(db, broken)) if broken else (),
     )
 
 
@@ -161,8 +163,13 @@ def _pattern(db: Any, text: str, values: Mapping[str, Any]) -> list[tuple[Any, .
         _use_index(db)
     backwards = len(wanted.tail) > len(wanted.head)
     condition = "reverse(text) LIKE %(like)s" if backwards else "text LIKE %(like)s"
-    like = wanted.like[::-1] if backwards else wanted.like
-    return _rows(db, condition, "confidence DESC, subject_id", {**values, "like": like}, MAX_MATCHES + 1)
+    values = {**values, "like": wanted.like[::-1] if backwards else wanted.like}
+    best = db.execute(
+        f"SELECT subject_id FROM plates WHERE {condition} AND {_CHOSEN}"  # noqa: S608
+        f" ORDER BY confidence DESC, subject_id LIMIT {MAX_MATCHES + 1}", values, prepare=False,
+    ).fetchall()  # from the index alone; the lines themselves lie each on another page
+    named = {"subjects": [subject for (subject,) in best]}
+    return _rows(db, "subject_id = ANY(%(subjects)s)", "subject_id", {**values, **named}, MAX_MATCHES + 1)
 
 
 def _rows(db: Any, condition: str, order: str, values: Mapping[str, Any], limit: int) -> list[tuple[Any, ...]]:
@@ -170,6 +177,11 @@ def _rows(db: Any, condition: str, order: str, values: Mapping[str, Any], limit:
         f"SELECT {_COLUMNS} FROM plates WHERE {condition} AND {_CHOSEN} ORDER BY {order} LIMIT {limit}",  # noqa: S608
         values, prepare=False,  # planned for this very text, so that LIKE finds its index
     ).fetchall())
+
+
+def _ids(db: Any, condition: str, values: Mapping[str, Any]) -> list[str]:
+    query = f"SELECT video_id FROM videos LEFT JOIN plate_videos p USING (video_id) WHERE {condition}"  # noqa: S608
+    return [video for (video,) in db.execute(query, values).fetchall()]
 
 
 def _use_index(db: Any) -> None:

@@ -11,14 +11,11 @@ import cv2
 import numpy as np
 
 from operators.codec import encode
-from operators.plate_track import Glimpse
 from operators.plates import Reading, Rgb
 from schemas.frames import FrameChunk, VideoFormat
-from schemas.records import SealedEvidence
 from schemas.regions import Region, RegionSet
 from streams.authority import plate_index
-from streams.authority.plates import Glimpsed
-from tests.support.authority import NAME, NOW_MS
+from tests.support.authority import NOW_MS
 from tests.support.pictures import planes_of
 
 FRAMES = 6
@@ -67,26 +64,28 @@ def filmed(
     return chunk, RegionSet("cam", video, seq, tuple(frames))
 
 
-def saying(text: str, sure: float | Sequence[float] = 0.95, quality: float = 0.8) -> Glimpse:
-    """A glimpse that says one text."""
+def saying(text: str, sure: float | Sequence[float] = 0.95) -> Reading:
+    """A reading of this text."""
     characters = (sure,) * len(text) if isinstance(sure, float) else tuple(sure)
-    return Glimpse((Reading(text, characters, min(characters)),), quality)
+    return Reading(text, characters, min(characters))
 
 
 def seen(
-    db: Any, video: str, seq: int, plates: Sequence[tuple[int, Glimpse | None]], camera: str = "cam",
+    db: Any, video: str, seq: int, plates: Sequence[tuple[int, Reading | None]], camera: str = "cam",
     span: tuple[int, int] = (0, 5), start_ms: int = NOW_MS,
 ) -> None:
-    """A chunk's evidence of these tracks as the sink takes it in, without its file; one not glimpsed is too small."""
+    """A chunk's evidence of these tracks as it is indexed, without its file; one without a reading is too small."""
     db.execute("INSERT INTO videos VALUES (%s, %s, %s, 0, %s) ON CONFLICT DO NOTHING",
                (video, camera, start_ms, start_ms + 60_000))
     db.execute("INSERT INTO evidence VALUES (%s, %s, '', '', %s, 1, 'day', 'high', 0, 0, 0, %s, %s)",
                (video, seq, seq, start_ms + 1000 * seq, start_ms + 1000 * seq + 1000))
-    for track, _ in plates:
+    for track, reading in plates:
         db.execute("INSERT INTO spans VALUES (%s, %s, %s, 'plate', %s, %s, 6)", (video, track, seq, *span))
-    evidence = SealedEvidence(NAME, camera, video, seq, b"", seq, "day", "high", ())
-    found = [
-        Glimpsed(track, "glimpsed" if one else "too-small", span[0], ((span[0], one),) if one else ())
-        for track, one in plates
-    ]
-    plate_index.write(db, evidence, found)
+        said = (reading.text, list(reading.characters), reading.confidence) if reading else (None, None, 0.0)
+        db.execute(
+            "INSERT INTO track_plates (video_id, track, state, chunk_seq, frame_no, quality, text, characters,"
+            " confidence) VALUES (%s, %s, %s, %s, %s, 0.8, %s, %s, %s)",
+            (video, track, "read" if reading else "too-small", seq, span[0], *said),
+        )
+    plate_index.merge(db, video, camera)
+    plate_index.cover(db, [video])
