@@ -12,7 +12,7 @@ from rich.table import Table
 
 from schemas.errors import UsageError
 from streams.cli.output import console, give, say
-from streams.cli.search import DEFAULT_TLS, As, AsJson, Tls, Url, client_of
+from streams.cli.search import DEFAULT_TLS, As, AsJson, Authority, Tls, Url, client_of
 from streams.forensic.api import read_proof
 from streams.forensic.log import verify_proof
 
@@ -22,10 +22,10 @@ app = typer.Typer(no_args_is_help=True, help="Who asked for what, when and why; 
 @app.command("list")
 def show(
     principal: As, count: Annotated[int, typer.Option(help="how many, newest first", min=1, max=1000)] = 20,
-    url: Url = None, tls_folder: Tls = DEFAULT_TLS, as_json: AsJson = False,
+    url: Url = None, authority: Authority = None, tls_folder: Tls = DEFAULT_TLS, as_json: AsJson = False,
 ) -> None:
     """The newest entries."""
-    with client_of(url, tls_folder, principal) as client:
+    with client_of(url, tls_folder, principal, authority) as client:
         entries = client.get(f"/log?count={count}")
     if as_json:
         give({"entries": entries})
@@ -38,19 +38,19 @@ def show(
 
 
 @app.command("info")
-def info(principal: As, url: Url = None, tls_folder: Tls = DEFAULT_TLS) -> None:
+def info(principal: As, url: Url = None, authority: Authority = None, tls_folder: Tls = DEFAULT_TLS) -> None:
     """Size and root of the log as JSON: keep it elsewhere, to check the log against later."""
-    with client_of(url, tls_folder, principal) as client:
+    with client_of(url, tls_folder, principal, authority) as client:
         give(client.get("/log/info"))
 
 
 @app.command("prove")
 def prove(
     seq: Annotated[int, typer.Argument(help="number of the entry")], principal: As,
-    url: Url = None, tls_folder: Tls = DEFAULT_TLS,
+    url: Url = None, authority: Authority = None, tls_folder: Tls = DEFAULT_TLS,
 ) -> None:
     """A proof as JSON that an entry is in the log."""
-    with client_of(url, tls_folder, principal) as client:
+    with client_of(url, tls_folder, principal, authority) as client:
         give(client.get(f"/log/{seq}/proof"))
 
 

@@ -9,7 +9,7 @@ import typer
 
 from schemas.errors import IntegrityError
 from streams.cli.output import give, say
-from streams.cli.search import DEFAULT_TLS, As, AsJson, Case, Purpose, Tls, Url, client_of
+from streams.cli.search import DEFAULT_TLS, As, AsJson, Authority, Case, Purpose, Tls, Url, client_of
 
 
 def restore(
@@ -22,6 +22,7 @@ def restore(
     with_gaps: Annotated[bool, typer.Option(help="write the video although frames are missing")] = False,
     playable: Annotated[bool, typer.Option(help="crf 12 instead of lossless, so that browsers play it")] = False,
     url: Url = None,
+    authority: Authority = None,
     tls_folder: Tls = DEFAULT_TLS,
     as_json: AsJson = False,
 ) -> None:
@@ -29,7 +30,8 @@ def restore(
 
     Written only when every frame of the subject could be restored; else the gaps are listed (--with-gaps writes it).
     """
-    with client_of(url, tls_folder, principal) as client:
+    kind = "plate" if subject.rpartition("/")[2].startswith("p") else "face"
+    with client_of(url, tls_folder, principal, authority, kind) as client:
         done = client.restore(
             subject, case, purpose, out, everyone=everyone, with_gaps=with_gaps, lossless=not playable
         )

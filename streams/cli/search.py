@@ -11,6 +11,8 @@ import typer
 from rich.table import Column, Table
 
 from infra import tls
+from infra.settings import load
+from schemas.errors import UsageError
 from streams.cli.output import console, give, say
 from streams.forensic.client import ForensicClient
 
@@ -19,6 +21,7 @@ app = typer.Typer(no_args_is_help=True, help="Search faces and plates for a lega
 Case = Annotated[str, typer.Option(help="number of the approved case")]
 Purpose = Annotated[str, typer.Option(help="what the answer is needed for")]
 Url = Annotated[str | None, typer.Option(help="address of the forensic service; default: the stack's own")]
+Authority = Annotated[str | None, typer.Option(help="whose service, of a stack; default: the first that fits")]
 Tls = Annotated[Path, typer.Option("--tls", help="folder with ca.pem and your certificate")]
 Cameras = Annotated[list[str] | None, typer.Option("--camera", help="only this camera; may be repeated")]
 As = Annotated[str, typer.Option("--as", help="your principal, such as investigator-anna")]
@@ -28,20 +31,32 @@ End = Annotated[datetime | None, typer.Option("--to", formats=TIMES, help="UTC")
 AsJson = Annotated[bool, typer.Option("--json", help="print the answer as JSON")]
 
 SUBJECT_WIDTH = 34
+SERVICE = "forensic-"
 DEFAULT_URL = "https://localhost:8445"
 DEFAULT_TLS = Path(".sealframe/tls")
 
 
-def client_of(url: str | None, tls_folder: Path, principal: str) -> ForensicClient:
-    """A client of the service at this address, or of the stack that the certificates belong to."""
-    return ForensicClient(url or _address(tls_folder.parent / "ports.json"), tls.load(tls_folder, principal))
+def client_of(
+    url: str | None, tls_folder: Path, principal: str, authority: str | None = None, kind: str | None = None
+) -> ForensicClient:
+    """A client of the service at this address, or of the stack that the certificates belong to.
+
+    Of a stack's services that of `authority`, else of the first one that gets objects of this kind.
+    """
+    return ForensicClient(url or _address(tls_folder.parent, authority, kind), tls.load(tls_folder, principal))
 
 
-def _address(ports: Path) -> str:
-    """Of the first forensic service of a stack here, else where such a service listens by default."""
-    known = json.loads(ports.read_text()) if ports.exists() else {}
-    port = next((port for name, port in known.items() if name.startswith("forensic-")), None)
-    return DEFAULT_URL if port is None else f"https://localhost:{port}"
+def _address(home: Path, authority: str | None, kind: str | None) -> str:
+    """Of a forensic service of the stack in `home`; without a stack, where such a service listens by default."""
+    ports = home / "ports.json"
+    known: dict[str, int] = json.loads(ports.read_text()) if ports.exists() else {}
+    services = {name.removeprefix(SERVICE): port for name, port in known.items() if name.startswith(SERVICE)}
+    if authority is not None and authority not in services:
+        raise UsageError(f"no forensic service of {authority!r} here; there are {', '.join(services) or 'none'}")
+    entitled = load(home=home).authorities if kind and len(services) > 1 else {}
+    fitting = [name for name in services if kind in entitled.get(name, ())]
+    chosen = authority or next(iter(fitting or services), None)
+    return DEFAULT_URL if chosen is None else f"https://localhost:{services[chosen]}"
 
 
 @app.command("face")
@@ -55,6 +70,7 @@ def face(
     end: End = None,
     threshold: Annotated[float | None, typer.Option(help="similarity to list from: 0.91, 0.928 or 0.942")] = None,
     url: Url = None,
+    authority: Authority = None,
     tls_folder: Tls = DEFAULT_TLS,
     as_json: AsJson = False,
 ) -> None:
@@ -62,7 +78,7 @@ def face(
 
     The answer says what was searched and what couldn't be; "no match" never says that somebody wasn't there.
     """
-    with client_of(url, tls_folder, principal) as client:
+    with client_of(url, tls_folder, principal, authority, "face") as client:
         answer = client.search_face(
             picture.read_bytes(), case, purpose, cameras=camera or (), threshold=threshold,
             from_ms=_milliseconds(begin), to_ms=_milliseconds(end),
@@ -84,6 +100,7 @@ def plate(
     end: End = None,
     exact: Annotated[bool, typer.Option("--exact", help="this text alone, not those that are like it")] = False,
     url: Url = None,
+    authority: Authority = None,
     tls_folder: Tls = DEFAULT_TLS,
     as_json: AsJson = False,
 ) -> None:
@@ -91,7 +108,7 @@ def plate(
 
     Spaces and hyphens don't count. The answer says what was searched and what couldn't be read.
     """
-    with client_of(url, tls_folder, principal) as client:
+    with client_of(url, tls_folder, principal, authority, "plate") as client:
         answer = client.search_plate(
             text, case, purpose, cameras=camera or (), from_ms=_milliseconds(begin), to_ms=_milliseconds(end),
             exact=exact,
