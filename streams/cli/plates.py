@@ -1,0 +1,83 @@
+"""`sealframe plates read`: licence plates in pictures, one line a plate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from operators.detect.face import FaceDetector
+from operators.plates import WEIGHTS, PlateReader
+from schemas.errors import ConfigError, SourceError, UsageError
+from streams import setup
+from streams.cli.output import give, say
+from streams.plate_pictures import Found, load_picture, read_picture
+
+app = typer.Typer(no_args_is_help=True, help="Licence plates in pictures: found and read on this machine, not kept.")
+READ = (
+    "Find and read the licence plates of pictures; one line a plate.\n\n"
+    "With --json each line is an object on standard output: file, text, confidence (of the whole text, 0 to 1), "
+    "characters (the confidence of each), box (x1, y1, x2, y2 in pixels), corners (four x, y from the top left, "
+    "clockwise as the plate is read; null where only the box is known) and score (the detector's; null where the "
+    "picture was read whole).\n\n"
+    "A picture that is itself the crop of a plate is read whole. Latin letters, digits, Chinese provinces, Hangul; "
+    "plates of two lines aren't read. Text has no spaces or hyphens.\n\n"
+    "A file that can't be read is named, the others are read all the same. Exit code 0: all files were read, also "
+    "where they show no plate; 1: some were not; 2: wrong use.\n\n"
+    "Example: sealframe plates read car.jpg crops/*.png --json"
+)
+
+
+@app.callback()
+def _group() -> None:
+    """Keeps the sub-command's name."""
+
+
+@app.command("read", help=READ)
+def read(
+    pictures: Annotated[list[Path], typer.Argument(metavar="IMG...", help="JPEG, PNG and what OpenCV reads else")],
+    as_json: Annotated[bool, typer.Option("--json", help="print each plate as a line of JSON")] = False,
+) -> None:
+    """Parse and call."""
+    reader, detector = PlateReader(WEIGHTS), _detector()
+    failed = 0
+    for path in pictures:
+        try:
+            found = read_picture(load_picture(path), reader, detector)
+        except SourceError as error:
+            failed += 1
+            say(f"[red]{escape(str(path))}:[/red] {escape(str(error))}")
+            continue
+        if not found:
+            say(f"{escape(str(path))}: no plate")
+        for one in found:
+            if as_json:
+                give(line(path, one))
+            else:
+                box = " ".join(f"{value:.0f}" for value in one.box)
+                text = escape(one.reading.text) or "not readable"
+                say(f"{escape(str(path))}: [bold]{text}[/bold]  confidence {one.reading.confidence:.2f}  box {box}")
+    if failed:
+        raise typer.Exit(1)
+
+
+def _detector() -> FaceDetector | None:
+    """The plate detector; None as long as none is shipped: then pictures are taken for crops."""
+    make = getattr(setup, "plate_detector", None)
+    try:
+        return None if make is None else make()
+    except (ConfigError, UsageError):
+        return None
+
+
+def line(path: Path, one: Found) -> dict[str, object]:
+    """A plate as `--json` prints it."""
+    return {
+        "file": str(path), "text": one.reading.text, "confidence": round(one.reading.confidence, 4),
+        "characters": [round(sure, 4) for sure in one.reading.characters],
+        "box": [round(value, 1) for value in one.box],
+        "corners": [[round(x, 1), round(y, 1)] for x, y in one.corners] or None,
+        "score": None if one.score is None else round(one.score, 4),
+    }
