@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from operators.plate_text import (
     Difference,
+    Pattern,
     edits_allowed,
     edits_between,
     has_wildcards,
@@ -28,7 +29,9 @@ from streams.forensic.search import MAX_MATCHES, Coverage, Filters, scope
 Mode = Literal["exact", "wildcard", "tolerant"]
 MAX_TEXTS, MAX_WEIGHED = 20_000, 300
 """How many different texts of the library are compared, and how many of its lines are weighed."""
-SECONDS = 10
+_BOUND = "SET LOCAL statement_timeout = '10s'"
+_BY_INDEX = "; SET LOCAL enable_seqscan = off"
+"""Statistics of texts and keys are poor: a planner that trusts them reads the whole table."""
 _COLUMNS = "subject_id, video_id, camera_id, text, characters, confidence, quality, from_ms, to_ms, frame_no"
 _CHOSEN = "(%(all)s OR camera_id = ANY(%(cameras)s)) AND from_ms <= %(to)s AND to_ms >= %(from)s"
 
@@ -87,13 +90,14 @@ def read_query(typed: str, exact: bool = False) -> tuple[str, Mode]:
 def find(db: Any, text: str, mode: Mode, chosen: Filters) -> tuple[list[PlateMatch], bool]:
     """The plates that fit, best first, and whether there are more."""
     _, values = chosen.sql()
-    db.execute(f"SET LOCAL statement_timeout = '{SECONDS}s'")
+    wanted = pattern(text)
+    db.execute(_BOUND + (_BY_INDEX if wanted.head or wanted.tail else ""))
     if mode == "tolerant":
         rows = _tolerant(db, text, values)
     elif mode == "exact":
         rows = _rows(db, "text = %(text)s", "confidence DESC, subject_id", {**values, "text": text}, MAX_MATCHES + 1)
     else:
-        rows = _pattern(db, text, values)
+        rows = _fitting(db, wanted, values)
     matches = [_match(row, text, mode) for row in rows]
     matches.sort(key=lambda match: (not match.exact, -match.probability, match.subject_id))
     return matches[:MAX_MATCHES], len(matches) > MAX_MATCHES
@@ -143,7 +147,6 @@ def said(matches: list[PlateMatch], mode: Mode, more: bool, covered: Coverage) -
 def _tolerant(db: Any, text: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     """Lines whose texts are alike, nearest texts first: first the texts, for one may stand in thousands of lines."""
     allowed = edits_allowed(text)
-    _use_index(db)
     found = db.execute(
         f"SELECT DISTINCT text FROM plates WHERE keys && %(keys)s::integer[] AND {_CHOSEN} LIMIT {MAX_TEXTS}",  # noqa: S608
         {**values, "keys": keys(text, allowed)}, prepare=False,
@@ -156,20 +159,22 @@ def _tolerant(db: Any, text: str, values: Mapping[str, Any]) -> list[tuple[Any, 
     ) if texts else []
 
 
-def _pattern(db: Any, text: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-    """Lines that fit a pattern, by its plain beginning or end, whichever is longer."""
-    wanted = pattern(text)
-    if wanted.head or wanted.tail:
-        _use_index(db)
+def _fitting(db: Any, wanted: Pattern, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    """Lines that fit a pattern, by its plain beginning or end, whichever is longer.
+
+    They are chosen from the index alone; the lines themselves lie each on another page.
+    """
     backwards = len(wanted.tail) > len(wanted.head)
-    condition = "reverse(text) LIKE %(like)s" if backwards else "text LIKE %(like)s"
-    values = {**values, "like": wanted.like[::-1] if backwards else wanted.like}
-    best = db.execute(
-        f"SELECT subject_id FROM plates WHERE {condition} AND {_CHOSEN}"  # noqa: S608
-        f" ORDER BY confidence DESC, subject_id LIMIT {MAX_MATCHES + 1}", values, prepare=False,
-    ).fetchall()  # from the index alone; the lines themselves lie each on another page
-    named = {"subjects": [subject for (subject,) in best]}
-    return _rows(db, "subject_id = ANY(%(subjects)s)", "subject_id", {**values, **named}, MAX_MATCHES + 1)
+    fits = "reverse(text) LIKE %(like)s" if backwards else "text LIKE %(like)s"
+    chosen = (
+        f"SELECT subject_id FROM plates WHERE {fits} AND {_CHOSEN}"  # noqa: S608
+        f" ORDER BY confidence DESC, subject_id LIMIT {MAX_MATCHES + 1}"
+    )
+    like = wanted.like[::-1] if backwards else wanted.like
+    return list(db.execute(
+        f"SELECT {_COLUMNS} FROM plates JOIN ({chosen}) AS best USING (subject_id)",  # noqa: S608
+        {**values, "like": like}, prepare=False,
+    ).fetchall())
 
 
 def _rows(db: Any, condition: str, order: str, values: Mapping[str, Any], limit: int) -> list[tuple[Any, ...]]:
@@ -182,11 +187,6 @@ def _rows(db: Any, condition: str, order: str, values: Mapping[str, Any], limit:
 def _ids(db: Any, condition: str, values: Mapping[str, Any]) -> list[str]:
     query = f"SELECT video_id FROM videos LEFT JOIN plate_videos p USING (video_id) WHERE {condition}"  # noqa: S608
     return [video for (video,) in db.execute(query, values).fetchall()]
-
-
-def _use_index(db: Any) -> None:
-    """Statistics of texts and keys are poor: a planner that trusts them reads the whole table."""
-    db.execute("SET LOCAL enable_seqscan = off")
 
 
 def _match(row: tuple[Any, ...], asked: str, mode: Mode) -> PlateMatch:

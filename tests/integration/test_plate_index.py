@@ -13,6 +13,7 @@ from operators.plates import WEIGHTS, PlateReader
 from streams.authority.index import FaceIndex
 from streams.authority.plate_index import PlateIndex
 from streams.authority.sink import AllIndexes
+from streams.cli.authority import indexing
 from streams.forensic.service import Forensics, Ground
 from tests.support.authority import NAME, VIDEO, Desk, Recording, open_desk, record
 from tests.support.plates import FRAMES, filmed
@@ -110,3 +111,11 @@ def test_plate_index_keeps_no_pixels_and_no_boxes(desk: Desk) -> None:
     with desk.database.connection() as db:
         size, kept = db.execute("SELECT pg_column_size(glimpses), glimpses FROM track_plates").fetchone()  # type: ignore
     assert size < 20_000 and all({*one} == {"frame", "readings", "quality", "steps"} for one in kept)
+
+
+def test_authority_of_plates_needs_no_face_models(tmp_path: Path, desk: Desk) -> None:
+    index = indexing(("plate",), tmp_path / "no models", "always")
+    made = record(*zip(filmed(["AB12CDE"], VIDEO), strict=True), desk.epoch, policy=POLICY)
+    desk.sink._indexing = index
+    desk.take(made)
+    assert [text for _, text, _, _ in library(desk.database)] == ["AB12CDE"]
