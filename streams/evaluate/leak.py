@@ -21,7 +21,7 @@ from operators.codec import encode
 from operators.cohere import Claim, lay_out
 from operators.desensitise.paint import masks
 from operators.desensitise.policy import Policy
-from operators.detect import FaceDetector
+from operators.detect import FaceDetector, Finder
 from operators.pipeline import Pipeline
 from operators.sign import SigningKey
 from operators.track.geometry import area, shared
@@ -120,9 +120,9 @@ def measure(
     return total
 
 
-def located(path: Path, faces: FaceDetector, policy: Policy) -> Iterator[tuple[FrameChunk, RegionSet]]:
+def located(path: Path, finder: Finder, policy: Policy) -> Iterator[tuple[FrameChunk, RegionSet]]:
     """Chunks of a clip with what is found in them, as the worker would find it."""
-    pipeline = Pipeline(policy, faces, _KEY)
+    pipeline = Pipeline(policy, finder, _KEY)
     chunks: list[FrameChunk | None] = [*open_source(str(path), encode=encode, camera_id="leak"), None]
     state = pipeline.initial("leak")
     for chunk, following in zip(chunks, chunks[1:], strict=False):
@@ -132,9 +132,9 @@ def located(path: Path, faces: FaceDetector, policy: Policy) -> Iterator[tuple[F
             yield chunk, regions
 
 
-def masked(path: Path, faces: FaceDetector, policy: Policy) -> list[tuple[tuple[Claim, ...], Flags]]:
+def masked(path: Path, finder: Finder, policy: Policy) -> list[tuple[tuple[Claim, ...], Flags]]:
     """Claims and masked blocks of every frame of a clip, as the worker would lay them out."""
-    return [frame for chunk, regions in located(path, faces, policy) for frame in _laid_out(regions, chunk, policy)]
+    return [frame for chunk, regions in located(path, finder, policy) for frame in _laid_out(regions, chunk, policy)]
 
 
 def _laid_out(regions: RegionSet, chunk: FrameChunk, policy: Policy) -> list[tuple[tuple[Claim, ...], Flags]]:
@@ -142,17 +142,17 @@ def _laid_out(regions: RegionSet, chunk: FrameChunk, policy: Policy) -> list[tup
     return list(zip(layout, masks(layout, chunk.format), strict=True))
 
 
-def count(truth: Truth, shown: Sequence[tuple[tuple[Claim, ...], Flags]]) -> Leaks:
-    """Counts of one clip."""
+def count(truth: Truth, shown: Sequence[tuple[tuple[Claim, ...], Flags]], least: float = MIN_HEIGHT) -> Leaks:
+    """Counts of one clip, over faces (or what else the truth names) at least so many pixels high."""
     out, open_shares = Leaks(), defaultdict[str, dict[int, float]](dict)
     for number, (faces, (claims, mask)) in enumerate(zip(truth.frames, shown, strict=True)):
         mine = _assigned(claims, faces, mask.shape, out)
         for i, face in enumerate(faces):
             height = face.box[3] - face.box[1]
-            if height < MIN_HEIGHT or face.visible < MIN_VISIBLE:
+            if height < least or face.visible < MIN_VISIBLE:
                 continue
             open_shares[face.label][number] = bare_share(face, mask)
-            size = next(k for k, (low, high) in enumerate(CLASSES) if low <= height < high)
+            size = next((k for k, (low, high) in enumerate(CLASSES) if low <= height < high), -1)
             out.masked[size] += int(mine[i].sum()) * BLOCK * BLOCK if i in mine else 0
             out.true[size] += round((face.box[2] - face.box[0]) * height)
             out.sizes[size] += 1
