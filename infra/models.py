@@ -20,6 +20,7 @@ CATALOGUE = Path(__file__).with_name("models.toml")
 CENTERFACE = "centerface"
 PYRAMID_FACE = "pyramid-face"
 FACE_EMBEDDER = "face-embedder"
+PLATE_DETECTOR = "plate-detector"
 
 Converter = Callable[[bytes], bytes]
 

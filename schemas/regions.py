@@ -34,7 +34,8 @@ class Detections:
     """What a detector found in one picture: boxes (n, 4), scores (n,), landmarks (n, 5, 2) x y in pixels.
 
     Landmark order: eye, eye, nose, mouth corner, mouth corner, each pair left to right in the picture; NaN where
-    the detector gives none.
+    the detector gives none. Plates have four, (n, 4, 2): their corners as they are read, top left, top right, bottom
+    right, bottom left; a corner may lie outside box and picture.
     """
 
     kind: ObjectKind
@@ -50,7 +51,7 @@ class Detections:
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """One object in one frame. `box` xyxy in pixels, before padding; `landmarks` ten floats or empty."""
+    """One object in one frame. `box` xyxy in pixels, before padding; `landmarks` ten floats, eight (plates) or none."""
 
     track: int
     kind: ObjectKind

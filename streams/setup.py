@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import cast, get_args
 
-from infra.models import CENTERFACE, PYRAMID_FACE, resolve
+from infra.models import CENTERFACE, PLATE_DETECTOR, PYRAMID_FACE, resolve
 from infra.settings import Condition, Settings
 from operators.desensitise.policy import Policy, Preset
-from operators.detect import CenterFace, DetectorSpec, FaceDetector, PyramidFace
+from operators.detect import (
+    PLATE_SCORE,
+    CenterFace,
+    DetectorSpec,
+    FaceDetector,
+    Finder,
+    PlateDetector,
+    PyramidFace,
+    Several,
+)
 from operators.routes import Grading, Route, When
 from schemas.errors import ConfigError, UsageError
 from schemas.records import Quality
+
+KINDS = ("face", "plate")
+"""What can be found, and is hidden by default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +54,25 @@ def detector(name: str = CENTERFACE, score: float | None = None) -> FaceDetector
         raise UsageError(f"no face detector {name!r}; there are {', '.join(FACE_MODELS)}")
     model = FACE_MODELS[name]
     return FaceDetector(resolve(name, Path()), model.spec, model.score if score is None else score)
+
+
+def plate_detector(score: float | None = None) -> PlateDetector:
+    """The plate detector, keeping boxes from its own score on or from the one given; errors as `resolve`."""
+    return PlateDetector(resolve(PLATE_DETECTOR, Path()), PLATE_SCORE if score is None else score)
+
+
+def finder(kinds: Collection[str], faces: str = CENTERFACE) -> Finder:
+    """What looks for these kinds in a frame, faces by the detector of this name.
+
+    Raises:
+        UsageError: a kind that nothing finds, or no kind.
+
+    """
+    makers = dict[str, Callable[[], FaceDetector]](zip(KINDS, (lambda: detector(faces), plate_detector), strict=True))
+    unknown = sorted(set(kinds) - set(makers))
+    if unknown or not kinds:
+        raise UsageError(f"nothing finds {unknown[0]!r}; there are {', '.join(makers)}" if unknown else "no kind")
+    return Several(*(make() for kind, make in makers.items() if kind in kinds))
 
 
 def file_policy(

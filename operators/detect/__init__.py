@@ -3,6 +3,7 @@
 from operators.detect.centerface import CenterFace
 from operators.detect.face import FaceDetector, rescale
 from operators.detect.picture import DETECTION_SIDE, crop_rgb, picture_of
+from operators.detect.plate import PLATE_SCORE, PlateDetector, PyramidPlate
 from operators.detect.pyramid import PyramidFace
 from operators.detect.scene import is_cut
 from operators.detect.several import Finder, Several
@@ -10,12 +11,15 @@ from operators.detect.spec import Candidates, DetectorSpec
 
 __all__ = [
     "DETECTION_SIDE",
+    "PLATE_SCORE",
     "Candidates",
     "CenterFace",
     "DetectorSpec",
     "FaceDetector",
     "Finder",
+    "PlateDetector",
     "PyramidFace",
+    "PyramidPlate",
     "Several",
     "crop_rgb",
     "is_cut",

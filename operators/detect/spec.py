@@ -17,7 +17,7 @@ from schemas.regions import Array, ObjectKind
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Candidates:
-    """Boxes before suppression, in pixels of the padded picture: boxes (n, 4), scores (n,), landmarks (n, 5, 2)."""
+    """Boxes before suppression, in pixels of the padded picture: boxes (n, 4), scores (n,), landmarks (n, k, 2)."""
 
     boxes: Array
     scores: Array
