@@ -15,8 +15,9 @@ from rich.table import Table
 
 from infra.models import PYRAMID_FACE, face_embedder
 from operators.desensitise.policy import Policy
+from operators.detect import PLATE_SCORE, PlateDetector
 from operators.embed import FaceEmbedder
-from operators.plates import WEIGHTS
+from operators.plates import WEIGHTS, PlateReader
 from schemas.errors import UsageError
 from streams.authority.faces import Faces
 from streams.cli.output import console, progress, say
@@ -29,6 +30,7 @@ from streams.evaluate import (
     latency,
     leak,
     memory,
+    plate_detection,
     plate_search,
     plates,
     stage,
@@ -36,7 +38,7 @@ from streams.evaluate import (
 )
 from streams.evaluate import stack as whole
 from streams.evaluate.report import Figure, report, table, write
-from streams.setup import FACE_MODELS, detector
+from streams.setup import FACE_MODELS, detector, plate_detector
 
 PICTURES = Path(".sealframe/pictures")
 Models = Annotated[Path, typer.Option(help="converted models, as `sealframe models setup` makes them")]
@@ -231,10 +233,22 @@ def eval_plates(
     data: Annotated[Path, typer.Option(help="folder with labels.tsv, or with plates/labels.tsv", file_okay=False)],
     out: Out = None,
     model: Annotated[Path | None, typer.Option(help="another reader's ONNX file", dir_okay=False)] = None,
+    finder: Annotated[Path | None, typer.Option(help="another detector's ONNX file", dir_okay=False)] = None,
     whole: Annotated[bool, typer.Option("--all", help="also the half that training may have seen")] = False,
 ) -> None:
-    """The plate reader on labelled crops kept back from training: exact match, character errors, time."""
-    _finish("plates", plates.evaluate(data, model or WEIGHTS, whole, _tell), out)
+    """Plates kept back from training: read from labelled crops; found in pictures, covered, and read end to end.
+
+    labels.tsv (tab-separated; columns file, x, y, w, h, text, part) lists pictures relative to its folder. Without a
+    box the picture is the plate; without a text it is only looked for. A part gives exact_, cer_ (labelled crops),
+    recall_, ap50_, covered_ (whole pictures) and end_to_end_. Exit code 1: a target is missed.
+    """
+
+    def make(score: float | None) -> PlateDetector:
+        return PlateDetector(finder, PLATE_SCORE if score is None else score) if finder else plate_detector(score)
+
+    figures = plates.evaluate(data, model or WEIGHTS, whole, _tell)
+    figures += plate_detection.evaluate(data, make, PlateReader(model or WEIGHTS), whole, _tell)
+    _finish("plates", figures, out)
 
 
 @app.command("plate-search")
