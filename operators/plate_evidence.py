@@ -18,8 +18,8 @@ Floats = npt.NDArray[np.float64]
 Step = tuple[tuple[str, float], ...]
 """What one of the reader's steps may be: characters, "" for none, with probabilities; likeliest first."""
 
-GUESSES = 36.0
-"""A reader that guesses has one chance in so many for a character."""
+GUESSES = 20.0
+"""A reader that guesses has one chance in so many for a character: fewer than there are, for guesses repeat."""
 SLIP = 0.05
 """Probability that a step says something other than the network believes: half of that, no character."""
 HIDDEN, MORE = 0.05, 0.7
