@@ -32,6 +32,7 @@ from streams.evaluate import (
     memory,
     plate_detection,
     plate_search,
+    plate_tracks,
     plates,
     stage,
     tracks,
@@ -249,6 +250,16 @@ def eval_plates(
     figures = plates.evaluate(data, model or WEIGHTS, whole, _tell)
     figures += plate_detection.evaluate(data, make, PlateReader(model or WEIGHTS), whole, _tell)
     _finish("plates", figures, out)
+
+
+@app.command("plate-tracks")
+def eval_plate_tracks(
+    out: Out = None,
+    n: Annotated[int, typer.Option(help="tracks that count, at least; as many of every layout", min=1)] = 70,
+    seed: Annotated[int, typer.Option(help="draws plates and their ways")] = 1,
+) -> None:
+    """Plates read along generated tracks: joined, beside the surest frame and the majority of frames."""
+    _finish("plate-tracks", plate_tracks.evaluate(n, seed, _tell), out)
 
 
 @app.command("plate-search")

@@ -56,16 +56,19 @@ class Glyphs:
     words: tuple[ImageFont.FreeTypeFont, ...]
 
 
-def load(folder: Path = FONTS) -> Glyphs:
-    """All masks, from the fonts below `folder`; about two seconds.
+def load(
+    folder: Path = FONTS, latin_fonts: Sequence[str] = LATIN, chinese_fonts: Sequence[str] = CHINESE,
+    korean_fonts: Sequence[str] = KOREAN,
+) -> Glyphs:
+    """All masks, from the fonts of these names below `folder`; about two seconds.
 
     Raises:
         ConfigError: too few of the fonts are installed.
 
     """
-    latin = _faces(folder, LATIN, DIGITS + LETTERS + UMLAUTS)
-    chinese = _faces(folder, CHINESE, PROVINCES + CHINESE_MARKS)
-    korean = _faces(folder, KOREAN, HANGUL)
+    latin = _faces(folder, latin_fonts, DIGITS + LETTERS + UMLAUTS)
+    chinese = _faces(folder, chinese_fonts, PROVINCES + CHINESE_MARKS)
+    korean = _faces(folder, korean_fonts, HANGUL)
     if len(latin) < LEAST_FONTS or not chinese or not korean:
         raise ConfigError("fonts are missing; operators/training/plates/glyphs.py names the Debian packages")
     paths = _paths(folder, ("DejaVuSans.ttf", "LiberationSans-Bold.ttf", "Lato-Bold.ttf", "C059-BdIta.otf",
