@@ -30,6 +30,7 @@ from streams.evaluate import (
     latency,
     leak,
     memory,
+    plate_clips,
     plate_detection,
     plate_search,
     plate_tracks,
@@ -257,9 +258,16 @@ def eval_plate_tracks(
     out: Out = None,
     n: Annotated[int, typer.Option(help="tracks that count, at least; as many of every layout", min=1)] = 70,
     seed: Annotated[int, typer.Option(help="draws plates and their ways")] = 1,
+    data: Annotated[Path | None, typer.Option(help="folder that holds clips/clips.tsv", file_okay=False)] = None,
 ) -> None:
-    """Plates read along generated tracks: joined, beside the surest frame and the majority of frames."""
-    _finish("plate-tracks", plate_tracks.evaluate(n, seed, _tell), out)
+    """Plates read along generated tracks: joined, beside the surest frame and the majority of frames.
+
+    With --data also clips whose plate is known: the column `plates` of clips.tsv says "readable: TEXT".
+    """
+    figures = plate_tracks.evaluate(n, seed, _tell)
+    if data:
+        figures += plate_clips.evaluate(data, plate_detector(), PlateReader(WEIGHTS), _tell)
+    _finish("plate-tracks", figures, out)
 
 
 @app.command("plate-search")

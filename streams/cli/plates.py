@@ -8,12 +8,11 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from operators.detect.face import FaceDetector
 from operators.plates import WEIGHTS, PlateReader
-from schemas.errors import ConfigError, SourceError, UsageError
-from streams import setup
+from schemas.errors import SourceError
 from streams.cli.output import give, say
 from streams.plate_pictures import Found, load_picture, read_picture
+from streams.setup import plate_detector
 
 app = typer.Typer(no_args_is_help=True, help="Licence plates in pictures: found and read on this machine, not kept.")
 READ = (
@@ -41,7 +40,7 @@ def read(
     as_json: Annotated[bool, typer.Option("--json", help="print each plate as a line of JSON")] = False,
 ) -> None:
     """Parse and call."""
-    reader, detector = PlateReader(WEIGHTS), _detector()
+    reader, detector = PlateReader(WEIGHTS), plate_detector()
     failed = 0
     for path in pictures:
         try:
@@ -61,15 +60,6 @@ def read(
                 say(f"{escape(str(path))}: [bold]{text}[/bold]  confidence {one.reading.confidence:.2f}  box {box}")
     if failed:
         raise typer.Exit(1)
-
-
-def _detector() -> FaceDetector | None:
-    """The plate detector; None as long as none is shipped: then pictures are taken for crops."""
-    make = getattr(setup, "plate_detector", None)
-    try:
-        return None if make is None else make()
-    except (ConfigError, UsageError):
-        return None
 
 
 def line(path: Path, one: Found) -> dict[str, object]:

@@ -7,11 +7,14 @@ import importlib.util
 import numpy as np
 import pytest
 
-from operators.plate_track import Glimpse
+from operators.plate_track import Glimpse, join
 from operators.plates import WEIGHTS, PlateReader, Reading
 from operators.training.plates.moving import LEAST, MOST, film, misplaced
-from schemas.errors import ConfigError, SourceError
+from schemas.errors import ConfigError, SourceError, UsageError
+from streams.evaluate.plate_clips import follow, known_plates
 from streams.evaluate.plate_tracks import LAYOUTS, drive, figures, tracked
+from streams.setup import plate_detector
+from tests.support.shared import shared_data
 
 needs_reader = pytest.mark.skipif(
     not WEIGHTS.is_file() or importlib.util.find_spec("PIL") is None, reason="the reader or Pillow is missing"
@@ -74,3 +77,21 @@ def test_drive_same_seed_gives_the_same_track():
     first, again = (drive(reader, glyphs, LAYOUTS[0], np.random.default_rng([1, 2])) for _ in range(2))
     assert (first.text, first.alone, first.joined) == (again.text, again.alone, again.joined)
     assert LEAST <= len(first.alone) <= MOST
+
+
+def test_known_plates_are_those_that_the_table_calls_readable(tmp_path):
+    (tmp_path / "clips.tsv").write_text(
+        "file\tplates\na.mp4\tnone\nb.mp4\t1 readable: LS15EBC (UK); far cars too\nc.mp4\tsmall, not readable\n"
+        "d.mp4\treadable, first: 34A36837 (Vietnam)\n"
+    )
+    assert known_plates(tmp_path) == {tmp_path / "b.mp4": "LS15EBC", tmp_path / "d.mp4": "34A36837"}
+    with pytest.raises(UsageError):
+        known_plates(tmp_path / "none")
+
+
+@needs_reader
+def test_clip_with_a_readable_plate_is_read_along_its_track():
+    data = shared_data()
+    [path] = [path for path, text in known_plates(data).items() if text == "LS15EBC"]
+    tracks = follow(path, plate_detector(), PlateReader(WEIGHTS))
+    assert join(max(tracks, key=lambda one: len(one.glimpses)).glimpses).text == "LS15EBC"
