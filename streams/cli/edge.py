@@ -21,7 +21,7 @@ from streams.cli.output import give, progress, say
 from streams.cli.stack import HOME, Home
 from streams.edge import run_edge
 from streams.readiness import Doorkeeper, wall_ms
-from streams.setup import detector, stream_policy
+from streams.setup import finder, stream_policy
 from streams.stack import Stack, signing_key
 from streams.topology import Protection
 
@@ -45,7 +45,8 @@ def edge(
     entitled = {name: frozenset(kinds) for name, kinds in settings.authorities.items()}
     book = AddressBook(entitled, lambda der: signer_identity(der, access.identity.ca), wall_ms)
     protection = Protection(
-        stream_policy(settings), detector(settings.face_detector), signer, book, read_recipient(stack.custodian())
+        stream_policy(settings), finder(settings.detect, settings.face_detector), signer, book,
+        read_recipient(stack.custodian()),
     )
     chunks: Iterator[FrameChunk] = open_source(
         source, encode=encode, camera_id=camera, chunk_ms=500 if low_latency else settings.chunk_ms, loop=loop,

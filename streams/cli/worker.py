@@ -11,7 +11,7 @@ from infra.recipients import read_recipient
 from infra.settings import load
 from schemas.errors import UsageError
 from streams.cli.stack import HOME, Home
-from streams.setup import detector, stream_policy
+from streams.setup import finder, stream_policy
 from streams.stack import Stack, signing_key
 from streams.worker import Part, WorkerSetup, run_worker
 
@@ -42,4 +42,4 @@ def worker(
         stream_policy(settings), stack.home / "worker" / member, member=member, threads=threads,
         health_port=health_port, part=PARTS[part],
     )
-    run_worker(setup, detector(settings.face_detector), loglevel=log_level)
+    run_worker(setup, finder(settings.detect, settings.face_detector), loglevel=log_level)
