@@ -32,6 +32,7 @@ from streams.evaluate import (
     memory,
     plate_clips,
     plate_detection,
+    plate_leak,
     plate_search,
     plate_tracks,
     plates,
@@ -188,6 +189,17 @@ def eval_leak(
     with tempfile.TemporaryDirectory() as scratch:
         figures = leak.evaluate(data / "identities", Path(scratch), seeds, variants, policy, _tell)
     _finish("leak", figures, out)
+
+
+@app.command("plate-leak")
+def eval_plate_leak(
+    out: Out = None,
+    clips: Annotated[int, typer.Option(help="road clips of 9 s, six cars each", min=1)] = 30,
+) -> None:
+    """Plates that stay bare, frame by frame, on generated roads whose truth is known for every pixel."""
+    with tempfile.TemporaryDirectory() as scratch:
+        figures = plate_leak.evaluate(Path(scratch), clips, plate_detector(), DEFAULT, _tell)
+    _finish("plate-leak", figures, out)
 
 
 @app.command("tracks")
