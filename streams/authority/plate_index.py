@@ -25,8 +25,8 @@ from streams.authority.opening import OpenedPart
 from streams.authority.plates import Glimpsed, read_plates
 from streams.authority.subjects import bring_up_to_date, subject_id
 
-KEPT = 8
-"""Glimpses kept of a track, two kB each."""
+KEPT = 16
+"""Glimpses kept of a track, one or two kB each: where parts are hidden, frames say different parts."""
 LEGIBLE = 0.7
 """Mean confidence of its characters from which a text is one; below it is a guess, and the track counts as unclear."""
 SURE = 0.8

@@ -25,7 +25,7 @@ from streams.authority.opening import OpenedPart
 
 MIN_HEIGHT = 8.0
 """Height in pixels from which a plate is read: below, no character has more than five lines."""
-LOOKS = 6
+LOOKS = 8
 """How many frames of a chunk are read, of each track."""
 MARGIN = 0.25
 
