@@ -77,6 +77,7 @@ def evaluate(count: int, seed: int, tell: Callable[[str], None], reader: PlateRe
     glyphs = load(latin_fonts=UNSEEN_LATIN, chinese_fonts=UNSEEN_CHINESE, korean_fonts=UNSEEN_KOREAN)
     each = -(-count // len(LAYOUTS))
     kept: list[Track] = []
+    faint: list[Track] = []
     drawn = 0
     for number, layout in enumerate(LAYOUTS):
         found: list[Track] = []
@@ -85,6 +86,8 @@ def evaluate(count: int, seed: int, tell: Callable[[str], None], reader: PlateRe
             drawn += 1
             if READABLE[0] <= track.readable <= READABLE[1]:
                 found.append(track)
+            elif 0 < track.readable < READABLE[0]:
+                faint.append(track)
             if len(found) == each:
                 break
         kept += found
@@ -94,7 +97,7 @@ def evaluate(count: int, seed: int, tell: Callable[[str], None], reader: PlateRe
         for number, layout in enumerate(LAYOUTS) for attempt in range(max(1, each // 2))
     ]
     tell(f"no frame shows the whole plate: {_line(half)}")
-    return figures(kept, drawn, [track for track in half if not track.readable], seed)
+    return figures(kept, drawn, [track for track in half if not track.readable], seed, faint)
 
 
 def drive(
@@ -115,7 +118,9 @@ def tracked(text: str, layout: str, glimpses: Sequence[Glimpse]) -> Track:
     return Track(text, layout, tuple(alone(one) for one in glimpses), joined, spent)
 
 
-def figures(kept: Sequence[Track], drawn: int, hidden: Sequence[Track], seed: int) -> list[Figure]:
+def figures(
+    kept: Sequence[Track], drawn: int, hidden: Sequence[Track], seed: int, faint: Sequence[Track] = ()
+) -> list[Figure]:
     """Of tracks that count, and of those whose plate no frame shows whole; raises SourceError without any."""
     if not kept:
         raise SourceError("no generated track is readable in 30 to 70 % of its frames")
@@ -138,6 +143,12 @@ def figures(kept: Sequence[Track], drawn: int, hidden: Sequence[Track], seed: in
     if hidden:
         exact = sum(track.joined.text == track.text for track in hidden) / len(hidden)
         made.append(Figure("halves_exact", exact, "", ">=", None, len(hidden), "no frame shows or reads all of it"))
+    if faint:
+        right = [track.joined.text == track.text for track in faint]
+        beside = sum(track.best_frame == track.text for track in faint) / len(faint)
+        voted = sum(track.voted == track.text for track in faint) / len(faint)
+        note = f"readable in fewer than 30 % of frames, but in one; surest frame {beside:.3f}, majority {voted:.3f}"
+        made.append(Figure("faint_exact", sum(right) / len(faint), "", ">=", None, len(faint), note))
     return made
 
 

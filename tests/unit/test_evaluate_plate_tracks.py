@@ -58,9 +58,10 @@ def test_track_tells_what_frames_say_alone_together_and_by_majority():
 def test_figures_count_tracks_right_worse_and_by_vote():
     right = tracked("AB123", "eu", [_said("AB123", 0.9), _said("AB124", 0.3)])
     wrong = tracked("AB123", "eu", [_said("KL777", 0.9)] * 3 + [_said("AB123", 0.99)])
-    values = {one.id: one.value for one in figures([right, wrong], 5, [right], 1)}
+    values = {one.id: one.value for one in figures([right, wrong], 5, [right], 1, [wrong])}
     assert values["track_exact"] == 0.5 and values["best_frame_exact"] == 1.0 and values["voting_exact"] == 0.5
     assert values["worse_than_best_frame"] == 1 and values["halves_exact"] == 1.0
+    assert values["faint_exact"] == 0.0
     with pytest.raises(SourceError):
         figures([], 5, [], 1)
 
