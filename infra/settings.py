@@ -53,10 +53,8 @@ class Settings(BaseSettings):
     home: Path = Path(".sealframe")
     bootstrap: str = Field("", description="Kafka, host:port,...; empty: the embedded broker")
     tls: Path | None = Field(None, description="folder with ca.pem and certificates; default: home/tls")
-    detect: tuple[Literal["face", "plate"], ...] = Field(("face", "plate"), min_length=1, description="what is hidden")
-    authorities: dict[str, tuple[str, ...]] = Field(
-        {"city-faces": ("face",), "road-plates": ("plate",)}, description="name to the kinds it gets"
-    )
+    detect: tuple[Literal["face", "plate"], ...] = Field(("face",), min_length=1, description="what is hidden")
+    authorities: dict[str, tuple[str, ...]] = Field({"city-faces": ("face",)}, description="name to the kinds it gets")
     routes: tuple[RouteSetting, ...] = Field((), description="narrow what authorities get, chunk by chunk")
     gradings: tuple[GradingSetting, ...] = Field((), description="sensitivity levels that routes may ask for")
     methods: dict[str, Literal["solid", "mosaic", "blur"]] = {"face": "blur"}

@@ -26,7 +26,7 @@ from schemas.errors import ConfigError, UsageError
 from schemas.records import Quality
 
 KINDS = ("face", "plate")
-"""What can be found, and is hidden by default."""
+"""What can be found, and so be hidden."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from schemas.errors import UsageError
 from streams.anonymize import FileTotals, fresh_signer
 from streams.anonymize import anonymize as run
 from streams.cli.output import give, progress, say
-from streams.setup import KINDS, file_policy, finder
+from streams.setup import file_policy, finder
 
 
 def anonymize(
@@ -31,11 +31,11 @@ def anonymize(
     crf: Annotated[int, typer.Option(help="x264 quality of the public video: lower is better")] = 23,
     preset: Annotated[str, typer.Option(help="x264 preset of the public video")] = "veryfast",
     chunk_ms: Annotated[int, typer.Option(help="length of a chunk in ms; longer ones compress better")] = 2000,
-    hide: Annotated[list[str] | None, typer.Option(help="face, plate; may be repeated; default: both")] = None,
+    hide: Annotated[list[str] | None, typer.Option(help="face or plate; may be repeated; default: face")] = None,
     faces: Annotated[str, typer.Option("--detector", help="finds faces: see `sealframe models list`")] = CENTERFACE,
     as_json: Annotated[bool, typer.Option("--json", help="print totals as JSON")] = False,
 ) -> None:
-    """Hide every face and every licence plate of a video; keep the way back only for the holder of a key.
+    """Hide every face of a video, and plates with `--hide plate`; keep the way back only for the holder of a key.
 
     Make a key with `sealframe keys create me.key`, which prints its recipient, then
     `sealframe anonymize in.mp4 out.mp4 --evidence out.sealed --recipient sealframe-recipient-1:...`.
@@ -46,7 +46,7 @@ def anonymize(
     policy = file_policy(method=method, quality=quality, stride=stride, crf=crf, preset=preset,
                          keep_evidence=evidence is not None)
     signer = fresh_signer()
-    pipeline = Pipeline(policy, finder(hide or KINDS, faces), signer)
+    pipeline = Pipeline(policy, finder(hide or ["face"], faces), signer)
     began = time.monotonic()
     with progress("frames", quiet=as_json) as bar:
         chunks = open_source(source, encode=encode, chunk_ms=chunk_ms, camera_id="file")

@@ -17,7 +17,7 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_load_without_a_file_gives_the_defaults() -> None:
     settings = load()
-    assert settings.authorities == {"city-faces": ("face",), "road-plates": ("plate",)} and settings.tls_folder == Path(".sealframe/tls")
+    assert settings.authorities == {"city-faces": ("face",)} and settings.tls_folder == Path(".sealframe/tls")
 
 
 def test_load_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
