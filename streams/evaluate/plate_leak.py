@@ -38,22 +38,24 @@ def evaluate(folder: Path, clips: int, finder: Finder, policy: Policy, tell: Tel
 
     """
     paint: Draw = partial(_draw, load())
-    total = Leaks()
+    total, shares = Leaks(), list[float]()
     for seed in range(clips):
         path = folder / f"road-{seed}.mp4"
         truth = compose_road(paint, path, seed=seed, seconds=SECONDS, plate_width=WIDTHS[seed % len(WIDTHS)])
-        total.add(count(truth, masked(path, finder, policy), MIN_HEIGHT))
+        shown = masked(path, finder, policy)
+        total.add(count(truth, shown, MIN_HEIGHT))
+        shares += [float(mask.mean()) for _, mask in shown]
         path.unlink()
         tell(f"road {seed}: {total.leaking} of {total.faces} plates leak")
-    return figures(total)
+    return figures(total, float(np.mean(shares)))
 
 
 def _draw(glyphs: Glyphs, rng: np.random.Generator) -> tuple[np.ndarray[tuple[int, ...], np.dtype[np.uint8]], str]:
     return draw(glyphs, rng)
 
 
-def figures(total: Leaks) -> list[Figure]:
-    """Leak rate with its target, fully bare plates, passages with any leak, and the longest leak."""
+def figures(total: Leaks, share: float) -> list[Figure]:
+    """Leak rate with its target, bare plates, passages with any leak, the longest leak, and the `share` masked."""
     plates, runs = total.faces, total.runs
     return [
         Figure("plate_leak_rate", total.rate, "", "<=", MAX_LEAK, plates,
@@ -62,4 +64,6 @@ def figures(total: Leaks) -> list[Figure]:
         Figure("leaking_passages", total.leaking_runs / max(runs, 1), "", "<=", None, runs,
                f"{total.leaking_runs} of {runs} passages of a car"),
         Figure("longest_plate_leak_ms", total.longest_ms, "ms", "<=", None, runs),
+        Figure("masked_share", share, "", "<=", None, 1,
+               "of the picture, false plates too: who masks all leaks nothing"),
     ]

@@ -39,7 +39,7 @@ def test_leak_rate_of_a_road(finder: Finder, rate: float, tmp_path: Path, monkey
     monkeypatch.setattr(plate_leak, "SECONDS", 4.0)
     found = {one.id: one for one in plate_leak.evaluate(tmp_path, 1, finder, Policy({}))}
     assert found["plate_leak_rate"].n > 50 and found["plate_leak_rate"].value == rate
-    assert found["plate_leak_rate"].holds is (rate == 0)
+    assert found["plate_leak_rate"].holds is (rate == 0) and found["masked_share"].value == 1 - rate
     assert not list(tmp_path.iterdir())
 
 
@@ -53,6 +53,7 @@ def test_figures_of_plates_without_fonts_say_what_is_missing(tmp_path: Path, mon
 
 
 def test_figures_count_plate_frames_and_passages() -> None:
-    found = {one.id: one for one in plate_leak.figures(Leaks(faces=1000, leaking=3, bare=1, runs=10, leaking_runs=2))}
+    total = Leaks(faces=1000, leaking=3, bare=1, runs=10, leaking_runs=2)
+    found = {one.id: one for one in plate_leak.figures(total, 0.25)}
     assert found["plate_leak_rate"].value == 0.003 and found["plate_leak_rate"].holds is False
     assert found["plate_bare_rate"].value == 0.001 and found["leaking_passages"].value == 0.2
