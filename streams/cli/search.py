@@ -55,6 +55,8 @@ def _address(home: Path, authority: str | None, kind: str | None) -> str:
         raise UsageError(f"no forensic service of {authority!r} here; there are {', '.join(services) or 'none'}")
     entitled = load(home=home).authorities if kind and len(services) > 1 else {}
     fitting = [name for name in services if kind in entitled.get(name, ())]
+    if authority is None and kind is None and len(services) > 1:
+        raise UsageError(f"several services here, each with a log of its own: --authority {' | '.join(services)}")
     chosen = authority or next(iter(fitting or services), None)
     return DEFAULT_URL if chosen is None else f"https://localhost:{services[chosen]}"
 

@@ -22,12 +22,20 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize(("authority", "kind", "port"), [
-    (None, "face", 8445), (None, "plate", 8447), (None, None, 8445), ("road-plates", "face", 8447),
+    (None, "face", 8445), (None, "plate", 8447), ("road-plates", "face", 8447),
     ("city-faces", "plate", 8445), (None, "head", 8445),
 ])
 def test_search_asks_the_service_that_gets_the_kind(home: Path, authority: str | None, kind: str | None, port: int
                                                     ) -> None:
     assert _address(home, authority, kind) == f"https://localhost:{port}"
+
+
+def test_log_of_one_of_several_services_wants_its_name(home: Path) -> None:
+    with pytest.raises(UsageError, match=r"--authority city-faces \| road-plates"):
+        _address(home, None, None)
+    assert _address(home, "road-plates", None) == "https://localhost:8447"
+    (home / "ports.json").write_text(json.dumps({"forensic-city-faces": 8445}))
+    assert _address(home, None, None) == "https://localhost:8445"
 
 
 def test_search_of_an_unknown_authority_is_wrong_use(home: Path, tmp_path: Path) -> None:
