@@ -142,3 +142,40 @@ def test_network_outputs_have_the_shapes_that_the_detector_reads():
         outputs = network(torch.zeros(1, 3, 96, 64))
     assert [tuple(o.shape) for o in outputs] == [(1, 15, 12, 8), (1, 15, 6, 4), (1, 15, 3, 2)]
     assert sum(p.numel() for p in network.parameters()) < 600_000
+
+
+@needs_torch
+def test_teacher_in_torch_says_what_it_says_in_onnx_runtime():
+    import onnxruntime
+    import torch
+
+    from infra.models import centerface
+    from operators.detect.graph import free_shapes
+    from operators.training.faces.mimic import Teacher
+
+    model = centerface()
+    picture = np.random.default_rng(1).uniform(0, 255, (1, 3, 96, 64)).astype(np.float32)
+    session = onnxruntime.InferenceSession(free_shapes(model.read_bytes()), providers=["CPUExecutionProvider"])
+    heat = session.run(None, {session.get_inputs()[0].name: picture})[0]
+    levels, score = Teacher(model)(torch.from_numpy(picture))
+    assert [tuple(level.shape[1:]) for level in levels] == [(96, 12, 8), (24, 6, 4), (24, 3, 2)]
+    coarse = heat.reshape(1, 1, 12, 2, 8, 2).max((3, 5))
+    assert np.abs(score.numpy() - coarse).max() < 0.02
+
+
+@needs_torch
+def test_mimic_right_features_cost_nothing_and_random_ones_about_two():
+    import torch
+
+    from operators.training.faces.mimic import Mimic, standard
+
+    torch.manual_seed(1)
+    mimic = Mimic()
+    levels = [torch.randn(2, 64, side, side) for side in (16, 8, 4)]
+    with torch.no_grad():
+        said = [read(level) for read, level in zip(mimic.read, levels, strict=True)]
+        score = torch.rand(2, 1, 16, 16)
+        assert float(mimic(levels, said, score)) == pytest.approx(0, abs=1e-6)
+        strange = float(mimic(levels, [torch.randn_like(one) for one in said], score))
+    assert strange == pytest.approx(2, abs=0.3)
+    assert float(standard(said[0]).std(correction=1)) == pytest.approx(1, abs=0.01)

@@ -60,6 +60,24 @@ def scenes(tmp_path_factory):
 
 
 @needs_pillow
+@pytest.mark.parametrize("number", range(20))
+def test_hidden_covers_one_end_and_keeps_the_corners_of_the_other(number):
+    from operators.training.plate_detector.scenes import _hidden
+
+    corners = np.array([[100, 80], [200, 90], [200, 115], [100, 105]], np.float32)
+    picture = np.zeros((192, 384, 3), np.uint8)
+    put(picture, np.full((32, 100, 3), 255, np.uint8), corners)
+    kept = _hidden(picture, corners, np.random.default_rng([2, number]))
+    share = np.ptp(kept[:, 0]) / np.ptp(corners[:, 0])
+    assert 0.27 < share < 0.81
+    assert sum((corners == corner).all(1).any() for corner in kept) == 2
+    inside = np.zeros((192, 384), np.uint8)
+    cv2.fillPoly(inside, [kept.astype(np.int32)], 1)
+    white = (picture > 230).all(2)
+    assert (white & (inside > 0)).sum() / inside.sum() > 0.85
+
+
+@needs_pillow
 def test_scenes_same_number_is_the_same_scene(scenes):
     for number in range(6):
         one, two = scenes[number], scenes[number]
@@ -74,7 +92,7 @@ def test_scenes_boxes_are_the_hulls_of_known_corners_and_inside(scenes):
         assert scene.picture.shape == (192, 384, 3) and scene.picture.dtype == np.uint8
         assert scene.corners.shape == (len(scene.boxes), 4, 2)
         assert (scene.boxes >= 0).all() and (scene.boxes <= (384, 192, 384, 192)).all()
-        assert (scene.boxes[:, 3] - scene.boxes[:, 1] >= 6).all()
+        assert (scene.boxes[:, 3] - scene.boxes[:, 1] >= 5).all()
         for box, corners in zip(scene.boxes, scene.corners, strict=True):
             if np.isfinite(corners).all():
                 known += 1

@@ -19,6 +19,7 @@ def main() -> None:
     train.add_argument("--data", type=Path, required=True, help="folder with labels.tsv and pictures")
     train.add_argument("--out", type=Path, required=True, help="checkpoint to write; the log goes beside it")
     train.add_argument("--teacher", type=Path, help="file that `teach` wrote")
+    train.add_argument("--mimic", type=Path, help="CenterFace's ONNX file: learn from its inner features too")
     train.add_argument("--minutes", type=float, required=True, help="in all, those before a resume counted in")
     train.add_argument("--seed", type=int, default=1)
     train.add_argument("--resume", type=Path, help="checkpoint to go on from")
@@ -54,7 +55,7 @@ def _train(args: argparse.Namespace) -> None:
     photographs = load(args.data, args.teacher, held_out=False)
     held_out = load(args.data, None, held_out=True)
     _tell(f"{len(photographs)} photographs to train on, {len(held_out)} kept back")
-    run = Run(args.seed, args.minutes, args.processes)
+    run = Run(args.seed, args.minutes, args.processes, args.mimic)
     train(run, photographs, held_out, args.out, _tell, args.resume)
 
 

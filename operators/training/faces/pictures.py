@@ -97,9 +97,13 @@ def _joined(
 
 @dataclass(frozen=True, slots=True)
 class Crop:
-    """A training picture (256, 256, 3) with the faces to find, their points, and the boxes that count neither way."""
+    """A training picture (256, 256, 3) with the faces to find, their points, and the boxes that count neither way.
+
+    `clean` is the picture before it was discoloured.
+    """
 
     picture: Rgb
+    clean: Rgb
     boxes: Floats
     points: Floats
     ignored: Floats
@@ -179,8 +183,8 @@ def _faces(
     seen = (cut[:, 2:] - cut[:, :2]).prod(1) / np.maximum((boxes[:, 2:] - boxes[:, :2]).prod(1), 1e-6)
     good = wanted & (seen >= LEAST_SEEN) & ((cut[:, 3] - cut[:, 1]) >= LOWEST_FACE) & (cut[:, 2] - cut[:, 0] >= 4)
     rest = ~good & (seen > 0.02)
-    shown = discoloured(_hidden(shown, cut[good], rng), rng)
-    return Crop(shown, cut[good], points[good], cut[rest])
+    clean = _hidden(shown, cut[good], rng)
+    return Crop(discoloured(clean, rng), clean, cut[good], points[good], cut[rest])
 
 
 def _hidden(picture: Rgb, boxes: Floats, rng: np.random.Generator) -> Rgb:

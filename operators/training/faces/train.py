@@ -3,6 +3,7 @@
 AdamW with warm-up and a cosine schedule over the time given; the weights kept are a moving average. Convolutions run
 in bfloat16 where that is faster, the loss in float32. Each process works on one core with crops of its own, and
 gradients are averaged at every step: on shared cores, threads inside an operation wait for one another far longer.
+With a teacher's network to mimic, half of the crops are shown to it too.
 """
 
 from __future__ import annotations
@@ -18,12 +19,14 @@ from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, distributed, nn
 
 from operators.detect.face import suppress
 from operators.detect.measure import Matched, average_precision, gather, recall_at, score_at
 from operators.training.faces.loss import Faces, loss
+from operators.training.faces.mimic import Mimic, Teacher
 from operators.training.faces.network import FaceNetwork, boxes_of, cells, flat
 from operators.training.faces.pictures import CROP, Crop, Photograph, crop
 from operators.training.loop import follow, save, set_rate
@@ -32,7 +35,9 @@ BATCH = 8
 RATE = 2e-3
 WARM_STEPS = 300
 DECAY = 0.02
-AVERAGE = 0.998
+AVERAGE = 0.999
+MIMICKED = BATCH // 2
+MIMIC_WEIGHT = 2.0
 HALF = True
 SAVE_EVERY_S = 60.0
 MEASURE_EVERY_S = 400.0
@@ -41,11 +46,12 @@ MEASURED_SIZE = 640
 
 @dataclass(frozen=True)
 class Run:
-    """What a run is: its seed, how long it trains in all, and on how many cores."""
+    """What a run is: its seed, how long it trains in all, on how many cores, and CenterFace's file to mimic."""
 
     seed: int
     minutes: float
     processes: int = 2
+    mimicked: Path | None = None
 
 
 class Crops:
@@ -60,10 +66,29 @@ class Crops:
         return crop(self.photographs[int(rng.integers(len(self.photographs)))], rng)
 
 
+class Mimicry:
+    """What learns from the teacher's features, with an optimiser of its own."""
+
+    def __init__(self, model: Path) -> None:
+        self.teacher, self.mimic = Teacher(model), Mimic()
+        self.optimiser = torch.optim.AdamW(self.mimic.parameters(), lr=RATE)
+
+    def loss(self, levels: Sequence[Tensor], crops: Sequence[Crop]) -> Tensor:
+        """For the first `MIMICKED` crops."""
+        return self.mimic([level[:MIMICKED] for level in levels], *self.teacher(tensor(
+            [one.clean for one in crops[:MIMICKED]]
+        )))  # fmt: skip
+
+
+def tensor(pictures: Sequence[npt.NDArray[np.uint8]]) -> Tensor:
+    """(h, w, 3) each -> (b, 3, h, w) float32, channels last."""
+    joined = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
+    return joined.float().contiguous(memory_format=torch.channels_last)
+
+
 def collate(crops: Sequence[Crop]) -> tuple[Tensor, list[Faces]]:
-    """Pictures (b, 3, 256, 256) uint8, and their faces."""
-    pictures = torch.from_numpy(np.stack([one.picture for one in crops])).permute(0, 3, 1, 2)
-    return pictures, [
+    """Pictures (b, 3, 256, 256), and their faces."""
+    return tensor([one.picture for one in crops]), [
         Faces(*(torch.from_numpy(np.ascontiguousarray(part)) for part in (one.boxes, one.points, one.ignored)))
         for one in crops
     ]
@@ -100,6 +125,9 @@ def _work(
     average = FaceNetwork()
     average.load_state_dict(network.state_dict())
     optimiser = torch.optim.AdamW(_groups(network), lr=RATE)
+    mimicry = Mimicry(run.mimicked) if run.mimicked else None
+    optimisers = [optimiser, mimicry.optimiser] if mimicry else [optimiser]
+    parameters = [p for one in optimisers for group in one.param_groups for p in group["params"]]
     step, spent = 0, 0.0
     if resume:
         state = torch.load(resume, weights_only=True)
@@ -115,18 +143,25 @@ def _work(
     while True:
         share = torch.tensor([(time.monotonic() - began) / (60 * run.minutes)])
         distributed.broadcast(share, 0)
-        set_rate(optimiser, step, float(share), RATE, WARM_STEPS)
+        for one in optimisers:
+            set_rate(one, step, float(share), RATE, WARM_STEPS)
+            one.zero_grad(set_to_none=True)
         first = (step * run.processes + rank) * BATCH
-        pictures, faces = collate([crops[number] for number in range(first, first + BATCH)])
+        shown = [crops[number] for number in range(first, first + BATCH)]
+        pictures, faces = collate(shown)
         network.train()
         with torch.autocast("cpu", torch.bfloat16, enabled=HALF):
-            outputs = network(pictures.float().contiguous(memory_format=torch.channels_last))
+            levels = network.levels(pictures)
+            outputs = network.says(levels)
         total, said = loss(flat(outputs), centres, strides, faces)
-        optimiser.zero_grad(set_to_none=True)
+        if mimicry:
+            unlike = mimicry.loss(levels, shown)
+            total, said = total + MIMIC_WEIGHT * unlike, said | {"mimic": float(unlike.detach())}
         total.backward()
-        _share_gradients(network, run.processes)
-        nn.utils.clip_grad_norm_(network.parameters(), 10.0)
-        optimiser.step()
+        _share_gradients(parameters, run.processes)
+        nn.utils.clip_grad_norm_(parameters, 10.0)
+        for one in optimisers:
+            one.step()
         step += 1
         over = float(share) >= 1
         if rank == 0:
@@ -148,9 +183,9 @@ def _work(
     distributed.destroy_process_group()
 
 
-def _share_gradients(network: nn.Module, processes: int) -> None:
+def _share_gradients(parameters: Sequence[Tensor], processes: int) -> None:
     """Every gradient becomes the mean over all processes."""
-    gradients = [p.grad for p in network.parameters() if p.grad is not None]
+    gradients = [p.grad for p in parameters if p.grad is not None]
     joined = torch.cat([gradient.flatten() for gradient in gradients])
     distributed.all_reduce(joined)
     at = 0

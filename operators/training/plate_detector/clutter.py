@@ -1,4 +1,4 @@
-"""What looks like a plate and is none: signs, lettering, windows, grilles, stickers, blank panels.
+"""What looks like a plate and is none: house fronts, signs, lettering, windows, grilles, stickers, blank panels.
 
 One line of capitals and digits on a ground of a plate's shape is a plate, whatever it hangs on; so signs here have
 several lines, small letters, or a shape that no plate has.
@@ -21,11 +21,17 @@ WORDS = (
     "www. .com info@ Tel. 24h Free Delivery Driving Fire Truck Move Power Turbo Diesel Hybrid quattro GTI"
 ).split()
 
+HOUSES = 0.35
 SMALL = "abcdefghijklmnoprstuvwxyz0123456789 -/"
 
 
 def clutter(picture: Rgb, glyphs: Glyphs, rng: np.random.Generator) -> None:
-    """Paint up to four such things into the picture."""
+    """Paint a house front now and then, and up to four smaller things into the picture."""
+    if rng.random() < HOUSES:
+        house, (height, width) = _house(rng), picture.shape[:2]
+        corners = turned(house.shape[1] / house.shape[0], rng)
+        corners = corners * np.float32(width * rng.uniform(0.4, 1.6) / np.ptp(corners[:, 0]))
+        put(picture, house, corners + (rng.uniform(0, 1, 2) * (width, height)).astype(np.float32))
     for _ in range(int(rng.integers(0, 5))):
         made = (_sign, _sign, _lettering, _window, _grille, _panel)[int(rng.integers(6))](glyphs, rng)
         flat, share = made
@@ -137,3 +143,21 @@ def _panel(glyphs: Glyphs, rng: np.random.Generator) -> Made:
             cv2.circle(board, where, int(rng.uniform(3, 18)), _tone(rng), -1 if rng.random() < 0.6 else 2)
     fade = np.linspace(rng.uniform(0.5, 1), rng.uniform(0.5, 1), width)[None, :, None]
     return np.asarray(board * fade, np.uint8), None
+
+
+def _house(rng: np.random.Generator) -> Rgb:
+    """Rows of windows in a wall, half of the time with a shop's board or a road along the bottom."""
+    height, width = int(rng.uniform(120, 300)), int(rng.uniform(140, 420))
+    front = np.full((height, width, 3), _tone(rng), np.uint8)
+    front[:] = np.clip(front + rng.normal(0, rng.uniform(0, 14), front.shape), 0, 255)
+    rows, columns = int(rng.integers(2, 8)), int(rng.integers(2, 12))
+    tall, wide = height / rows, width / columns
+    share_y, share_x, tone = rng.uniform(0.3, 0.7), rng.uniform(0.3, 0.7), np.array(_tone(rng))
+    for row in range(rows):
+        for column in range(columns):
+            y, x = int((row + 0.5 - share_y / 2) * tall), int((column + 0.5 - share_x / 2) * wide)
+            pane = np.clip(tone * rng.uniform(0.3, 1.1), 0, 255)
+            front[y : y + int(share_y * tall), x : x + int(share_x * wide)] = pane
+    if rng.random() < 0.5:
+        front[int(height * rng.uniform(0.75, 0.95)) :] = _tone(rng)
+    return front

@@ -1,7 +1,8 @@
 """Training pictures, 384x192: drawn plates put into photographs with their true corners, and real labelled plates.
 
 Scene n is drawn from the seed and n alone. Real boxes have no corners: those are NaN, and no loss is taken there.
-Plates that end up too small, or mostly outside, count neither way.
+Some drawn plates go behind something that stands before them, or over the picture's edge: what is left of such a
+plate is to be found. Plates that end up too small, or almost gone, count neither way.
 """
 
 from __future__ import annotations
@@ -27,9 +28,10 @@ Rgb = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 
 WIDE, TALL = 384, 192
-WIDTHS = (18.0, 320.0)
-LOWEST, NARROWEST = 6.0, 14.0
-LEAST_SEEN = 0.6
+WIDTHS = (16.0, 320.0)
+LOWEST, NARROWEST = 5.0, 8.0
+LEAST_SEEN = 0.25
+HIDDEN = 0.15
 FIELD = 640.0
 """A real picture's longer side before it is scaled at random: the size at which frames are searched."""
 REAL_SHARE = 0.4
@@ -159,7 +161,27 @@ class Scenes:
             rim = np.full((8, 8, 3), rng.integers(0, 90) if rng.random() < 0.7 else rng.integers(0, 256, 3), np.uint8)
             put(picture, rim, middle + (corners - middle) * rng.uniform((1.02, 1.05), (1.1, 1.3)).astype(np.float32))
         put(picture, plate, corners)
-        placed.append(corners)
+        placed.append(_hidden(picture, corners, rng) if rng.random() < HIDDEN else corners)
+
+
+def _hidden(picture: Rgb, corners: Floats, rng: np.random.Generator) -> Floats:
+    """Put another car's side or a post before one end of a plate; the corners of the end that stays in view."""
+    share = np.float32(rng.uniform(0.2, 0.72))
+    top, bottom = corners[1] - corners[0], corners[2] - corners[3]
+    tall, long = np.linalg.norm(corners[3] - corners[0]), float(np.ptp(corners[:, 0]))
+    low, high = (np.float32(rng.uniform(*span) * tall) for span in ((0.1, 3), (0.1, 1.5)))
+    out = np.array([0, 1], np.float32)
+    away = np.array([rng.uniform(0.05, 1.5) * long, 0], np.float32)
+    if rng.random() < 0.5:
+        inner = np.array([corners[0] + top * share, corners[3] + bottom * share])
+        left, kept = corners[[0, 3]] - away, np.array([inner[0], corners[1], corners[2], inner[1]], np.float32)
+        cover = np.array([left[0] - low * out, inner[0] - low * out, inner[1] + high * out, left[1] + high * out])
+    else:
+        inner = np.array([corners[1] - top * share, corners[2] - bottom * share])
+        right, kept = corners[[1, 2]] + away, np.array([corners[0], inner[0], inner[1], corners[3]], np.float32)
+        cover = np.array([inner[0] - low * out, right[0] - low * out, right[1] + high * out, inner[1] + high * out])
+    put(picture, _bumper(rng), cover.astype(np.float32))
+    return kept
 
 
 def _bumper(rng: np.random.Generator) -> Rgb:
