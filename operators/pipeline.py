@@ -130,7 +130,7 @@ class Pipeline:
             raise MalformedRecord(f"{chunk.video_id} chunk {chunk.chunk_seq}: regions of another chunk")
         state, opening = chain.open_video(state, chunk, self._signer)
         _check_order(state, chunk)
-        layout = lay_out(regions, chunk.format, self.policy.padding, self.policy.hold)
+        layout = lay_out(regions, chunk.format, self.policy.padding, self.policy.hold, self.policy.doubt)
         known = {a.track: a.appearance for a in state.appearances}
         used = appearances(decoded, layout, known, self.policy)
         pieces = cut(decoded, layout, self.policy.quality) if self.policy.keeps_evidence else ()

@@ -102,8 +102,9 @@ def stream_policy(settings: Settings) -> Policy:
     """
     return Policy(
         authorities={name: frozenset(kinds) for name, kinds in settings.authorities.items()},
-        methods=MappingProxyType(dict(settings.methods)), padding=settings.padding, stride=settings.stride,
-        crf=settings.crf, preset=settings.preset, quality=settings.quality, routes=_routes(settings),
+        methods=MappingProxyType(dict(settings.methods)), padding=settings.padding, doubt=settings.doubt,
+        stride=settings.stride, crf=settings.crf, preset=settings.preset, quality=settings.quality,
+        routes=_routes(settings),
         gradings=tuple(Grading(grading.level, _when(grading)) for grading in settings.gradings),
     )
 

@@ -22,20 +22,21 @@ class Policy:
     """Settings of the pipeline; they never change while it runs.
 
     `methods`: object kind to method; `authorities`: name to the kinds it is entitled to; `padding`: share of the
-    box's width and height added on every side; `stride`: every so manieth frame is examined; `crf`, `preset`: x264
-    for the public video; `hold`: frames that a mask stays in place while it covers what it must; `routes`, `gradings`:
-    what of its kinds an authority gets, see `operators/routes.py`.
+    box's width and height added on every side; `doubt`: so much more where a region is in doubt; `stride`: every so
+    manieth frame is examined; `crf`, `preset`: x264 for the public video; `hold`: the price of moving a mask, in frames
+    of its area; `routes`, `gradings`: what of its kinds an authority gets, see `operators/routes.py`.
     """
 
     authorities: Mapping[str, frozenset[str]]
     methods: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({"face": "blur"}))
     custodian: bool = True
-    padding: float = 0.25
+    padding: float = 0.15
+    doubt: float = 0.1
     stride: int = 5
     crf: int = 23
     preset: Preset = "veryfast"
     quality: Quality = "high"
-    hold: int = 8
+    hold: float = 1.0
     detection_side: int = 640
     pass_through: bool = True
     routes: tuple[Route, ...] = ()
@@ -45,8 +46,10 @@ class Policy:
         unknown = set(self.methods.values()) - set(METHODS)
         if unknown:
             raise ConfigError(f"unknown method {sorted(unknown)[0]!r}: choose from {', '.join(METHODS)}")
-        if self.stride < 1 or self.hold < 1 or not 0 <= self.padding <= 4 or not 0 <= self.crf <= 51:
-            raise ConfigError("stride and hold must be at least 1, padding 0 to 4, crf 0 to 51")
+        if self.stride < 1 or self.hold < 0 or not 0 <= self.crf <= 51:
+            raise ConfigError("stride must be at least 1, hold at least 0, crf 0 to 51")
+        if not 0 <= self.padding <= 4 or not 0 <= self.doubt <= 4:
+            raise ConfigError("padding and doubt must be 0 to 4")
 
     def method(self, kind: str) -> Method:
         """The method for a kind; one without a method of its own is hidden by `solid` (unsure means masked)."""

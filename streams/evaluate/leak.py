@@ -138,7 +138,7 @@ def masked(path: Path, finder: Finder, policy: Policy) -> list[tuple[tuple[Claim
 
 
 def _laid_out(regions: RegionSet, chunk: FrameChunk, policy: Policy) -> list[tuple[tuple[Claim, ...], Flags]]:
-    layout = lay_out(regions, chunk.format, policy.padding, policy.hold)
+    layout = lay_out(regions, chunk.format, policy.padding, policy.hold, policy.doubt)
     return list(zip(layout, masks(layout, chunk.format), strict=True))
 
 

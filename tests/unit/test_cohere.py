@@ -1,0 +1,107 @@
+"""Masks over time: always what is needed, moved only where that pays, more of it in doubt."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from operators.cohere import DOUBT_FRAMES, in_doubt, lay_out, steady
+from operators.pixels import BlockRect
+from schemas.frames import VideoFormat
+from schemas.regions import Region, RegionSet, RegionSource
+
+FORMAT = VideoFormat(320, 240, Fraction(1, 25))
+
+
+def _region(track: int, box: tuple[float, float, float, float], source: RegionSource = "detected") -> Region:
+    return Region(track, "face", box, 0.9, source)
+
+
+def _set(*frames: tuple[Region, ...]) -> RegionSet:
+    return RegionSet("cam", "video", 0, tuple(frames), frozenset(), frozenset())
+
+
+def _area(rect: BlockRect) -> int:
+    return (rect.bottom - rect.top) * (rect.right - rect.left)
+
+
+def _walk(seed: int, count: int = 40) -> list[BlockRect]:
+    rng = np.random.default_rng(seed)
+    places = np.cumsum(rng.integers(-1, 2, (count, 2)), 0) + 20
+    return [BlockRect(y, x, y + int(rng.integers(3, 6)), x + 4) for y, x in places.tolist()]
+
+
+def _moves(masks: list[BlockRect | None]) -> int:
+    return sum(a != b for a, b in zip(masks, masks[1:], strict=False))
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("hold", [0, 1, 4])
+def test_steady_covers_what_is_needed_in_every_frame(seed: int, hold: float) -> None:
+    needs = _walk(seed)
+    for need, mask in zip(needs, steady(needs, hold), strict=True):
+        assert mask is not None
+        assert mask.top <= need.top and mask.left <= need.left
+        assert mask.bottom >= need.bottom and mask.right >= need.right
+
+
+def test_steady_a_higher_price_moves_less_and_covers_more() -> None:
+    needs = _walk(1)
+    cheap, dear = steady(needs, 0.5), steady(needs, 4)
+    assert _moves(dear) < _moves(cheap) <= _moves(list(needs))
+    assert sum(_area(m) for m in dear if m) > sum(_area(m) for m in cheap if m) >= sum(_area(n) for n in needs)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_steady_is_as_cheap_as_any_cut_of_a_short_track(seed: int) -> None:
+    needs, hold = _walk(seed, 9), 1.0
+
+    def price(cut: int) -> float:
+        total, start = 0.0, 0
+        for i in range(len(needs)):
+            if i == len(needs) - 1 or cut >> i & 1:
+                part = needs[start : i + 1]
+                hull = BlockRect(
+                    min(r.top for r in part), min(r.left for r in part),
+                    max(r.bottom for r in part), max(r.right for r in part),
+                )  # fmt: skip
+                total, start = total + hold * _area(needs[start]) + _area(hull) * len(part), i + 1
+        return total
+
+    masks = steady(needs, hold)
+    starts = [i for i in range(len(masks)) if i == 0 or masks[i] != masks[i - 1]]
+    paid = sum(_area(mask) for mask in masks if mask) + hold * sum(_area(needs[i]) for i in starts)
+    assert paid == pytest.approx(min(price(cut) for cut in range(1 << len(needs) - 1)))
+
+
+def test_steady_begins_anew_after_frames_where_nothing_is_needed() -> None:
+    one, two = BlockRect(0, 0, 2, 2), BlockRect(4, 4, 6, 6)
+    assert steady([one, one, None, two, None, None, two], 9) == [one, one, None, two, None, None, two]
+    assert steady([], 1) == []
+
+
+def test_lay_out_a_lone_face_gets_the_padding_and_one_that_is_touched_the_doubt_too() -> None:
+    alone = (_region(1, (100, 80, 140, 120)),)
+    both = (*alone, _region(2, (130, 90, 170, 130)))
+    claim = lay_out(_set(alone), FORMAT, 0.1, 1, 0.4)[0][0]
+    assert claim.rect == BlockRect(4, 6, 8, 9)
+    first = lay_out(_set(both), FORMAT, 0.1, 1, 0.4)[0][0].rect
+    assert first == BlockRect(3, 5, 9, 10)
+
+
+@pytest.mark.parametrize(
+    "region",
+    [
+        _region(1, (100, 80, 140, 120), "filled"),
+        _region(1, (0, 80, 40, 120)),
+        _region(1, (290, 80, 319, 120)),
+        _region(1, (100, 210, 140, 240)),
+    ],
+)
+def test_in_doubt_what_no_detection_shows_or_the_edge_cuts_with_frames_around(region: Region) -> None:
+    sure = _region(1, (100, 80, 140, 120))
+    frames = [(sure,)] * 20 + [(region,)] + [(sure,)] * 20
+    found = in_doubt(_set(*frames), FORMAT)
+    assert found == {1: set(range(20 - DOUBT_FRAMES, 21 + DOUBT_FRAMES))}
