@@ -18,6 +18,8 @@ from schemas.codec import decode, pack
 from schemas.errors import SourceError
 from schemas.frames import FrameChunk
 from schemas.records import OperatorBody, OperatorRecord
+from schemas.regions import RegionSet
+from streams.account import Account
 
 TOPIC = "file"
 EPOCH = "file"
@@ -37,20 +39,22 @@ class FileTotals:
     public_bytes: int = 0
     evidence_bytes: int = 0
     alarms: list[str] = field(default_factory=list)
+    account: Account = field(default_factory=Account)
 
 
 def run_pipeline(
     pipeline: Pipeline, chunks: Iterator[FrameChunk]
-) -> Iterator[tuple[FrameChunk, Outgoing]]:
-    """Every chunk of one camera with what it gives, looking one chunk ahead."""
+) -> Iterator[tuple[FrameChunk, RegionSet, Outgoing]]:
+    """Every chunk of one camera with what is found in it and what it gives, looking one chunk ahead."""
     current = next(chunks, None)
     if current is None:
         raise SourceError("the source holds no picture")
     state = pipeline.initial(current.camera_id)
     while current is not None:
         following = next(chunks, None)
-        state, outgoing = pipeline.step(state, current, following)
-        yield current, outgoing
+        state, regions = pipeline.locate(state, current, following)
+        state, outgoing = pipeline.protect(state, current, regions)
+        yield current, regions, outgoing
         current = following
 
 
@@ -71,12 +75,13 @@ def anonymize(
     with AtomicFile(out) as video, AtomicFile(evidence) as sealed:
         if sealed.file:
             sealed.file.write(EVIDENCE)
-        for chunk, outgoing in run_pipeline(pipeline, chunks):
+        for chunk, regions, outgoing in run_pipeline(pipeline, chunks):
             if video_id and chunk.video_id != video_id:
                 raise SourceError(f"the source changes its format or time after {totals.frames_in} frames: "
                                   "split it there and run on each part")
             video_id = chunk.video_id
             _count(totals, chunk, outgoing)
+            totals.account.add(chunk, regions)
             for record in outgoing.operator:
                 if video.file:
                     video.file.write(record.media)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 from typing import Annotated
@@ -14,10 +15,13 @@ from infra.recipients import read_recipient
 from operators.codec import encode
 from operators.pipeline import Pipeline
 from schemas.errors import UsageError
+from streams.account import GROUNDS, Account
 from streams.anonymize import FileTotals, fresh_signer
 from streams.anonymize import anonymize as run
 from streams.cli.output import give, progress, say
 from streams.setup import file_policy, finder
+
+SHOWN = 5
 
 
 def anonymize(
@@ -33,6 +37,7 @@ def anonymize(
     chunk_ms: Annotated[int, typer.Option(help="length of a chunk in ms; longer ones compress better")] = 2000,
     hide: Annotated[list[str] | None, typer.Option(help="face or plate; may be repeated; default: face")] = None,
     faces: Annotated[str, typer.Option("--detector", help="finds faces: see `sealframe models list`")] = CENTERFACE,
+    report: Annotated[Path | None, typer.Option(help="write what the masks rest on, and the weakest moments")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print totals as JSON")] = False,
 ) -> None:
     """Hide every face of a video, and plates with `--hide plate`; keep the way back only for the holder of a key.
@@ -52,6 +57,8 @@ def anonymize(
         chunks = open_source(source, encode=encode, chunk_ms=chunk_ms, camera_id="file")
         totals = run(iter(chunks), pipeline, signer, out, evidence, public,
                      lambda done: bar.update(bar.task_ids[0], completed=done))
+    if report:
+        report.write_text(json.dumps(totals.account.as_json(), indent=1) + "\n", encoding="utf-8")
     _report(totals, time.monotonic() - began, out, evidence, as_json)
 
 
@@ -60,7 +67,7 @@ def _report(totals: FileTotals, seconds: float, out: Path, evidence: Path | None
         "frames_in": totals.frames_in, "frames_out": totals.frames_out, "frames_masked": totals.masked_frames,
         "chunks": totals.chunks, "chunks_passed": totals.chunks_passed, "original_bytes": totals.original_bytes,
         "public_bytes": totals.public_bytes, "evidence_bytes": totals.evidence_bytes, "seconds": round(seconds, 3),
-        "alarms": totals.alarms,
+        "alarms": totals.alarms, "account": totals.account.as_json(),
     }
     if as_json:
         give(result)
@@ -69,5 +76,14 @@ def _report(totals: FileTotals, seconds: float, out: Path, evidence: Path | None
         say(f"[yellow]alarm:[/yellow] {alarm}")
     say(f"{out}: {totals.frames_out} frames, {totals.masked_frames} of them with masks, {totals.public_bytes:,} bytes "
         f"(original {totals.original_bytes:,}); {seconds:.1f} s")
+    _say_account(totals.account)
     if evidence:
         say(f"{evidence}: {totals.evidence_bytes:,} bytes, sealed; back with `sealframe restore-file`")
+
+
+def _say_account(account: Account) -> None:
+    """What the masks rest on, and where to look first."""
+    say("frames: " + ", ".join(f"{account.frames[ground]} {ground}" for ground in GROUNDS if account.frames[ground]))
+    longest = sorted(account.weakest(), key=lambda one: one.start_s - one.end_s)[:SHOWN]
+    for one in sorted(longest, key=lambda one: one.start_s):
+        say(f"look at {one.start_s:.1f} to {one.end_s:.1f} s: {one.kind} {one.track} is {one.ground}")

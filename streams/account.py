@@ -1,0 +1,89 @@
+"""What a video's masks rest on: the account that goes with every desensitised file, and its weakest moments.
+
+A frame counts as what its least certain region is: `whole` (the detector failed; all is masked), `coasting` (a track
+that the detector has lost), `filled` (before a track's first detection, or between two), `tracked` (followed between
+detections), `detected`, `zone` (always masked), or `clear` (nothing to hide was found). Weak moments are runs of frames
+in which one track coasts or is filled in, and whole frames: there somebody should look. The longest are the weakest.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Literal
+
+from schemas.frames import FrameChunk
+from schemas.regions import ObjectKind, RegionSet
+
+Ground = Literal["clear", "zone", "detected", "tracked", "filled", "coasting", "whole"]
+GROUNDS: tuple[Ground, ...] = ("clear", "zone", "detected", "tracked", "filled", "coasting", "whole")
+WEAK: frozenset[Ground] = frozenset({"filled", "coasting", "whole"})
+LISTED = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A run of frames, from `start_s` to `end_s` in the video, in which a track (0: the whole frame) is uncertain."""
+
+    track: int
+    kind: ObjectKind
+    ground: Ground
+    start_s: float
+    end_s: float
+    frames: int
+
+
+@dataclass(slots=True)
+class Account:
+    """Grows chunk by chunk; bounded, since only the longest moments are kept."""
+
+    frames: Counter[Ground] = field(default_factory=Counter)
+    tracks: set[int] = field(default_factory=set)
+    _open: dict[int, Moment] = field(default_factory=dict)
+    _ended: list[Moment] = field(default_factory=list)
+    _origin: float | None = None
+
+    def add(self, chunk: FrameChunk, regions: RegionSet) -> None:
+        """Take in the next chunk of the video."""
+        times = [float(pts * chunk.format.time_base) for pts in (*chunk.pts, chunk.end_pts)]
+        self._origin = times[0] if self._origin is None else self._origin
+        for i, frame in enumerate(regions.frames):
+            grounds: dict[int, tuple[ObjectKind, Ground]] = {r.track: (r.kind, r.source) for r in frame}
+            if i in regions.failed:
+                grounds[0] = ("frame", "whole")
+            worst = max((GROUNDS.index(ground) for _, ground in grounds.values()), default=0)
+            self.frames[GROUNDS[worst]] += 1
+            self.tracks.update(grounds)
+            start, end = times[i] - self._origin, times[i + 1] - self._origin
+            self._follow({t: one for t, one in grounds.items() if one[1] in WEAK}, start, end)
+
+    def weakest(self) -> list[Moment]:
+        """The longest moments, at most `LISTED`, in the order of time."""
+        return sorted(_longest([*self._ended, *self._open.values()]), key=lambda one: (one.start_s, one.track))
+
+    def as_json(self) -> dict[str, object]:
+        """Plain values: frames by ground, tracks, weak moments; no pixel and no text of a plate."""
+        return {
+            "frames": {ground: self.frames[ground] for ground in GROUNDS},
+            "tracks": len(self.tracks - {0}),
+            "weakest": [
+                {"track": one.track, "kind": one.kind, "ground": one.ground, "start_s": round(one.start_s, 3),
+                 "end_s": round(one.end_s, 3), "frames": one.frames}
+                for one in self.weakest()
+            ],
+        }  # fmt: skip
+
+    def _follow(self, weak: dict[int, tuple[ObjectKind, Ground]], start: float, end: float) -> None:
+        for track in list(self._open):
+            if track not in weak or weak[track][1] != self._open[track].ground:
+                self._ended.append(self._open.pop(track))
+        for track, (kind, ground) in weak.items():
+            before = self._open.get(track)
+            first, count = (before.start_s, before.frames) if before else (start, 0)
+            self._open[track] = Moment(track, kind, ground, first, end, count + 1)
+        if len(self._ended) > 4 * LISTED:
+            self._ended = _longest(self._ended)
+
+
+def _longest(moments: list[Moment]) -> list[Moment]:
+    return sorted(moments, key=lambda one: (one.start_s - one.end_s, one.start_s, one.track))[:LISTED]

@@ -1,0 +1,58 @@
+"""What a video's masks rest on, and its weakest moments."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from schemas.frames import FrameChunk
+from schemas.regions import Region, RegionSet, RegionSource
+from streams.account import LISTED, Account
+from tests.support.scenes import chunk, crossing
+
+PLACES = crossing()
+CHUNK = chunk(PLACES)
+COUNT = len(CHUNK.units)
+STEP = float((CHUNK.end_pts - CHUNK.pts[0]) * CHUNK.format.time_base) / COUNT
+
+
+def _regions(*sources: dict[int, RegionSource], failed: frozenset[int] = frozenset()) -> RegionSet:
+    frames = tuple(tuple(Region(t, "face", (0, 0, 9, 9), 0.5, s) for t, s in frame.items()) for frame in sources)
+    return RegionSet("cam", "video", 0, frames, failed)
+
+
+def _later(chunks: int) -> FrameChunk:
+    span = chunks * CHUNK.end_pts
+    units = tuple(replace(unit, pts=unit.pts + span) for unit in CHUNK.units)
+    return replace(CHUNK, units=units, end_pts=CHUNK.end_pts + span)
+
+
+def test_add_counts_each_frame_by_its_least_certain_region() -> None:
+    account = Account()
+    account.add(CHUNK, _regions({}, {1: "detected"}, {1: "detected", 2: "tracked"}, {1: "coasting", 2: "tracked"},
+                                {1: "zone"}, *[{}] * (COUNT - 5), failed=frozenset({2})))
+    assert account.as_json()["frames"] == {
+        "clear": COUNT - 4, "zone": 1, "detected": 1, "tracked": 0, "filled": 0, "coasting": 1, "whole": 1,
+    }
+    assert account.as_json()["tracks"] == 2
+
+
+def test_weakest_a_moment_goes_on_over_the_border_of_chunks() -> None:
+    account = Account()
+    account.add(CHUNK, _regions(*[{}] * (COUNT - 2), {1: "coasting"}, {1: "coasting"}))
+    later = _later(1)
+    account.add(later, _regions({1: "coasting"}, {1: "filled"}, *[{}] * (COUNT - 2)))
+    coasting, filled = account.weakest()
+    assert (coasting.ground, coasting.frames, filled.ground, filled.frames) == ("coasting", 3, "filled", 1)
+    assert coasting.start_s == pytest.approx((COUNT - 2) * STEP) and coasting.end_s == pytest.approx((COUNT + 1) * STEP)
+
+
+def test_weakest_keeps_the_longest_of_very_many() -> None:
+    account = Account()
+    for number in range(400):
+        length = 1 + (number == 77) * (COUNT - 1)
+        account.add(_later(number), _regions(*[{number + 1: "coasting"}] * length, *[{}] * (COUNT - length)))
+    found = account.weakest()
+    assert len(found) == LISTED
+    assert max(found, key=lambda one: one.frames).track == 78
