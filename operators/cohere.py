@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from operators.pixels import BlockRect
+from operators.pixels import BlockRect, padded
 from schemas.frames import BLOCK, VideoFormat
 from schemas.regions import ObjectKind, Region, RegionSet
 
@@ -65,11 +65,10 @@ def lay_out(regions: RegionSet, format: VideoFormat, padding: float, hold: float
 
 def needed(region: Region, format: VideoFormat, padding: float) -> BlockRect | None:
     """Blocks that a padded box touches; None where it lies outside the picture."""
-    x1, y1, x2, y2 = region.box
-    dx, dy = padding * (x2 - x1), padding * (y2 - y1)
+    x1, y1, x2, y2 = padded(region.box, padding)
     rows, columns = format.blocks
-    top, bottom = max(0, math.floor((y1 - dy) / BLOCK)), min(rows, math.ceil((y2 + dy) / BLOCK))
-    left, right = max(0, math.floor((x1 - dx) / BLOCK)), min(columns, math.ceil((x2 + dx) / BLOCK))
+    top, bottom = max(0, math.floor(y1 / BLOCK)), min(rows, math.ceil(y2 / BLOCK))
+    left, right = max(0, math.floor(x1 / BLOCK)), min(columns, math.ceil(x2 / BLOCK))
     return BlockRect(top, left, bottom, right) if top < bottom and left < right else None
 
 

@@ -38,18 +38,30 @@ def all_blocks(format: VideoFormat) -> Mask:
     return np.ones(format.blocks, bool)
 
 
+def padded(box: tuple[float, float, float, float], share: float) -> tuple[float, float, float, float]:
+    """A box (xyxy) widened on every side by a share of that side, at least of the geometric mean of both.
+
+    So a long flat box, a plate's, gets more above and below: it is off by pixels, not by shares of its small height.
+    """
+    x1, y1, x2, y2 = box
+    width, height = x2 - x1, y2 - y1
+    mean = math.sqrt(max(width * height, 0.0))
+    dx, dy = share * max(width, mean), share * max(height, mean)
+    return x1 - dx, y1 - dy, x2 + dx, y2 + dy
+
+
 def blocks_of(box: npt.ArrayLike, pad: float, format: VideoFormat) -> Mask:
-    """Blocks that a box (xyxy in pixels) touches once widened by `pad` of its width and height on every side.
+    """Blocks that a box (xyxy in pixels) touches once widened as `padded` does.
 
     A box that lies outside gives none; one that isn't finite or has no area gives all (unsure means masked).
     """
     x1, y1, x2, y2 = (float(value) for value in np.asarray(box, np.float64).reshape(4))
     if not all(map(math.isfinite, (x1, y1, x2, y2, pad))) or x2 <= x1 or y2 <= y1:
         return all_blocks(format)
-    dx, dy = pad * (x2 - x1), pad * (y2 - y1)
+    x1, y1, x2, y2 = padded((x1, y1, x2, y2), pad)
     mask = no_blocks(format)
-    top, bottom = max(0, math.floor((y1 - dy) / BLOCK)), max(0, math.ceil((y2 + dy) / BLOCK))
-    left, right = max(0, math.floor((x1 - dx) / BLOCK)), max(0, math.ceil((x2 + dx) / BLOCK))
+    top, bottom = max(0, math.floor(y1 / BLOCK)), max(0, math.ceil(y2 / BLOCK))
+    left, right = max(0, math.floor(x1 / BLOCK)), max(0, math.ceil(x2 / BLOCK))
     mask[top:bottom, left:right] = True
     return mask
 
