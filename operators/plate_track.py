@@ -108,6 +108,26 @@ def cut(picture: Rgb, box: Sequence[float]) -> Rgb:
     return np.ascontiguousarray(picture[top:bottom, left:right])
 
 
+def views(picture: Rgb, box: Sequence[float], corners: npt.ArrayLike) -> list[Rgb]:
+    """A found plate straightened by its corners, and as its box cuts it; only that where the corners fit no plate.
+
+    Raises:
+        MalformedRecord: the box is empty, not finite or outside the picture.
+
+    """
+    boxed = cut(picture, box)
+    try:
+        return [rectify(picture, corners), boxed]
+    except MalformedRecord:
+        return [boxed]
+
+
+def read_views(reader: PlateReader, seen: Sequence[Rgb]) -> Reading:
+    """What the views of one plate in one picture say together; errors as `glimpse`."""
+    said = glimpse(reader, seen)
+    return join(said) if len(said) > 1 else alone(said[0])
+
+
 def glimpse(reader: PlateReader, crops: Sequence[Rgb]) -> list[Glimpse]:
     """What each crop may say, and how good it is: its height, its sharpness, how sure the reader is.
 

@@ -1,8 +1,8 @@
-"""Plates in pictures: found, cut straight by their corners, read. Files in, findings out; nothing is kept.
+"""Plates in pictures: found, and read. Files in, findings out; nothing is kept.
 
-A picture without a plate that has a plate's shape is taken for a crop and read whole. Pictures are searched at a
-longer side of 640, and again at 1280 where nothing is found. Coordinates are pixels of the picture, turned as its
-EXIF says.
+Each is read straightened by its corners and as its box cuts it, and the two are joined. A picture without a plate that
+has a plate's shape is taken for a crop and read whole. Pictures are searched at a longer side of 640, and again at 1280
+where nothing is found. Coordinates are pixels of the picture, turned as its EXIF says.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import cv2
 import numpy as np
 
 from operators.detect.face import FaceDetector
-from operators.plate_track import alone, cut, glimpse, rectify
+from operators.plate_track import read_views, views
 from operators.plates import PlateReader, Reading, Rgb, plausible
-from schemas.errors import MalformedRecord, SourceError
+from schemas.errors import SourceError
 from schemas.regions import Array
 
 SIDES = (640, 1280)
@@ -70,8 +70,8 @@ def read_picture(picture: Rgb, reader: PlateReader, detector: FaceDetector | Non
     height, width = picture.shape[:2]
     whole = not found and SHAPE[0] <= width / height <= SHAPE[1]
     places = [((0.0, 0.0, float(width), float(height)), (), None)] if whole else found
-    crops = [picture] if whole else [_crop(picture, box, corners) for box, corners, _ in places]
-    read = [alone(one) for one in glimpse(reader, crops)]
+    crops = [[picture]] if whole else [views(picture, box, corners) for box, corners, _ in places]
+    read = [read_views(reader, seen) for seen in crops]
     return [
         Found(reading, box, corners, score)
         for reading, (box, corners, score) in zip(read, places, strict=True) if not whole or plausible(reading.text)
@@ -106,10 +106,3 @@ def _detected(picture: Rgb, detector: FaceDetector) -> list[Place]:
 def _corners(points: Array) -> Corners:
     usable = points.shape == (4, 2) and bool(np.isfinite(points).all())
     return tuple((float(x), float(y)) for x, y in points) if usable else ()
-
-
-def _crop(picture: Rgb, box: tuple[float, ...], corners: Corners) -> Rgb:
-    try:
-        return rectify(picture, corners) if corners else cut(picture, box)
-    except MalformedRecord:  # corners that cross: the box is as good as it gets
-        return cut(picture, box)

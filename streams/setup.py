@@ -12,6 +12,7 @@ from infra.models import CENTERFACE, PLATE_DETECTOR, PYRAMID_FACE, resolve
 from infra.settings import Condition, Settings
 from operators.desensitise.policy import Policy, Preset
 from operators.detect import (
+    PLATE_KEPT,
     PLATE_SCORE,
     CenterFace,
     DetectorSpec,
@@ -68,7 +69,8 @@ def finder(kinds: Collection[str], faces: str = CENTERFACE) -> Finder:
         UsageError: a kind that nothing finds, or no kind.
 
     """
-    makers = dict[str, Callable[[], FaceDetector]](zip(KINDS, (lambda: detector(faces), plate_detector), strict=True))
+    make: tuple[Callable[[], FaceDetector], ...] = (lambda: detector(faces), lambda: plate_detector(PLATE_KEPT))
+    makers = dict(zip(KINDS, make, strict=True))
     unknown = sorted(set(kinds) - set(makers))
     if unknown or not kinds:
         raise UsageError(f"nothing finds {unknown[0]!r}; there are {', '.join(makers)}" if unknown else "no kind")

@@ -3,7 +3,7 @@
 from operators.detect.centerface import CenterFace
 from operators.detect.face import FaceDetector, rescale
 from operators.detect.picture import DETECTION_SIDE, crop_rgb, picture_of
-from operators.detect.plate import PLATE_SCORE, PlateDetector, PyramidPlate
+from operators.detect.plate import PLATE_KEPT, PLATE_SCORE, PlateDetector, PyramidPlate
 from operators.detect.pyramid import PyramidFace
 from operators.detect.scene import is_cut
 from operators.detect.several import Finder, Several
@@ -11,6 +11,7 @@ from operators.detect.spec import Candidates, DetectorSpec
 
 __all__ = [
     "DETECTION_SIDE",
+    "PLATE_KEPT",
     "PLATE_SCORE",
     "Candidates",
     "CenterFace",

@@ -41,7 +41,7 @@ from streams.evaluate import (
 )
 from streams.evaluate import stack as whole
 from streams.evaluate.report import Figure, report, table, write
-from streams.setup import FACE_MODELS, detector, plate_detector
+from streams.setup import FACE_MODELS, detector, finder, plate_detector
 
 PICTURES = Path(".sealframe/pictures")
 Models = Annotated[Path, typer.Option(help="converted models, as `sealframe models setup` makes them")]
@@ -199,7 +199,7 @@ def eval_plate_leak(
 ) -> None:
     """Plates that stay bare, frame by frame, on generated roads whose truth is known for every pixel."""
     with tempfile.TemporaryDirectory() as scratch:
-        figures = plate_leak.evaluate(Path(scratch), clips, plate_detector(), DEFAULT, _tell)
+        figures = plate_leak.evaluate(Path(scratch), clips, finder(["plate"]), DEFAULT, _tell)
     _finish("plate-leak", figures, out)
 
 

@@ -27,12 +27,11 @@ from operators.detect.measure import (
     score_at,
 )
 from operators.pixels import Mask, blocks_of, no_blocks
-from operators.plate_track import cut, rectify
-from operators.plates import PlateReader, Rgb
+from operators.plate_track import read_views, views
+from operators.plates import PlateReader
 from operators.training.plates.labels import Photograph, photographs
-from schemas.errors import MalformedRecord
 from schemas.frames import VideoFormat
-from schemas.regions import Array, Detections
+from schemas.regions import Array
 from streams.evaluate.detect import LOWEST_SCORE, TIMED_RUNS, call_times, read_rgb, scaled
 from streams.evaluate.plates import folder_of
 from streams.evaluate.report import Figure
@@ -53,7 +52,7 @@ class Searched:
     boxes: Array
     scores: Array
     texts: tuple[str, ...]
-    box_texts: tuple[str, ...]
+    straight_texts: tuple[str, ...]
 
     def masked(self, score: float, padding: float) -> Mask:
         """The blocks masked when boxes above the score are."""
@@ -88,26 +87,14 @@ def _search(detector: PlateDetector, reader: PlateReader, photograph: Photograph
     found = detector.detect(small)
     boxes = found.boxes * np.float32(scale)
     near = overlaps(boxes, photograph.boxes).max(1, initial=0) > 0.3
-    crops = [_crop(picture, found, index, scale) if near[index] else None for index in range(len(boxes))]
-    plain = [cut(picture, boxes[index]) if near[index] else None for index in range(len(boxes))]
+    seen = [views(picture, boxes[index], found.landmarks[index] * np.float32(scale)) if near[index] else []
+            for index in range(len(boxes))]
     height, width = picture.shape[:2]
     return Searched(
-        photograph, VideoFormat(width, height, Fraction(1, 25)), boxes, found.scores, _read(reader, crops),
-        _read(reader, plain),
+        photograph, VideoFormat(width, height, Fraction(1, 25)), boxes, found.scores,
+        tuple(read_views(reader, both).text if both else "" for both in seen),
+        tuple(reader.read(both[:1])[0].text if both else "" for both in seen),
     )
-
-
-def _crop(picture: Rgb, found: Detections, index: int, scale: float) -> Rgb:
-    """A found plate, straightened by its corners; cut by its box where they aren't those of a plate."""
-    try:
-        return rectify(picture, found.landmarks[index] * np.float32(scale))
-    except MalformedRecord:
-        return cut(picture, found.boxes[index] * np.float32(scale))
-
-
-def _read(reader: PlateReader, crops: Sequence[Rgb | None]) -> tuple[str, ...]:
-    said = iter(reader.read([crop for crop in crops if crop is not None]))
-    return tuple("" if crop is None else next(said).text for crop in crops)
 
 
 def _figures(part: str, searched: Sequence[Searched], shipped: float, tell: Callable[[str], None]) -> list[Figure]:
@@ -132,11 +119,11 @@ def _figures(part: str, searched: Sequence[Searched], shipped: float, tell: Call
     ]
     pairs = [pair for one in searched for pair in _pairs(one, shipped)]
     if pairs:
-        right = sum(true == by_corners for true, by_corners, _ in pairs) / len(pairs)
-        plain = sum(true == by_box for true, _, by_box in pairs) / len(pairs)
+        right = sum(true == said for true, said, _ in pairs) / len(pairs)
+        alone = sum(true == straight for true, _, straight in pairs) / len(pairs)
         wrong = [f"{true} read {said or 'nothing'}" for true, said, _ in pairs if true != said]
         tell(f"{part}, end to end: {len(wrong)} wrong" + "".join(f"; {one}" for one in wrong[:40]))
-        note = f"found at the score shipped, straightened by corners, read; cut by the box found: {plain:.3f}"
+        note = f"found at the score shipped, read straightened and as boxed, together; straightened alone: {alone:.3f}"
         figures.append(Figure(f"end_to_end_{name}", right, "", ">=", READ.get(part), len(pairs), note))
     return figures
 
@@ -154,12 +141,12 @@ def _covered(searched: Sequence[Searched], score: float) -> tuple[float, list[st
 
 
 def _pairs(one: Searched, score: float) -> list[tuple[str, str, str]]:
-    """For each plate with a text: it, and what the best box on it says by corners and by the box; "" where none is."""
+    """For each plate with a text: it, what the best box on it says, and that straightened alone; "" where none is."""
     pairs = []
     kept = np.flatnonzero(one.scores > score)
     over = overlaps(one.boxes[kept], one.photograph.boxes)
     for index, text in enumerate(one.photograph.texts):
         if text:
             on = kept[over[:, index] >= 0.5]
-            pairs.append((text, one.texts[on[0]], one.box_texts[on[0]]) if len(on) else (text, "", ""))
+            pairs.append((text, one.texts[on[0]], one.straight_texts[on[0]]) if len(on) else (text, "", ""))
     return pairs
