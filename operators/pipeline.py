@@ -26,7 +26,7 @@ from operators.pieces import cut
 from operators.seal import OpenPart, new_evidence, seal_evidence
 from operators.sign import SigningKey, digest, sign
 from operators.split import route
-from operators.track import Found, Tracker, TrackerState, plan
+from operators.track import Found, Tracker, TrackerState, TrackSettings, plan
 from schemas.codec import encode as encode_record
 from schemas.errors import ClockJump, ConfigError, MalformedRecord
 from schemas.frames import CodedUnit, DecodedChunk, DesensitisedFrame, FrameChunk, Planes, RawFrame
@@ -83,9 +83,11 @@ class Pipeline:
 
     name = "pipeline"
 
-    def __init__(self, policy: Policy, detector: Finder, signer: SigningKey) -> None:
+    def __init__(
+        self, policy: Policy, detector: Finder, signer: SigningKey, tracking: TrackSettings | None = None
+    ) -> None:
         cv2.setNumThreads(1)
-        self.policy, self._detector, self._signer, self._tracker = policy, detector, signer, Tracker()
+        self.policy, self._detector, self._signer, self._tracker = policy, detector, signer, Tracker(tracking)
         self._examined: dict[str, tuple[_Examined, ...]] = {}
 
     def initial(self, key: str) -> CameraState:

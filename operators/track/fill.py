@@ -102,7 +102,7 @@ def _backwards(
     strange, shared = 0, None
     for i in range(first - 1, max(line.scene(first), first - reach) - 1, -1):
         planes = line.frames[i].planes
-        now = kalman.predict(now, 1, line.seconds)
+        now = kalman.predict(kalman.at_rest(now, settings.motion), 1, line.seconds)
         box = appearance.follow(planes, now.box, colours)
         if box is not None and _alike(line.frames[i], box, colours) >= settings.follow_similarity:
             now = kalman.update(now, box, FOLLOWED_PLACE, FOLLOWED_SIZE)

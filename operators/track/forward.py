@@ -118,7 +118,9 @@ class _Run:
         self.seen = {}
         moved = []
         for track in self.tracks:
-            now = kalman.predict(Filter(track.mean, track.covariance), frames, self.seconds)
+            now = kalman.predict(
+                kalman.at_rest(Filter(track.mean, track.covariance), self.settings.motion), frames, self.seconds
+            )
             misses = track.misses + frames
             if misses <= self.coast and clip(now.box, *self.size) is not None:
                 moved.append(_at(track, now, misses=misses))

@@ -69,6 +69,11 @@ def predict(now: Filter, frames: int, seconds: float) -> Filter:
     return Filter(tuple(mean), (*p, *c, *v))
 
 
+def at_rest(now: Filter, motion: bool) -> Filter:
+    """The filter, without its speed unless there is `motion`."""
+    return now if motion else Filter((*now.mean[:4], 0.0, 0.0, 0.0, 0.0), now.covariance)
+
+
 def update(now: Filter, box: Box, place: float = 1.0, size: float = 1.0) -> Filter:
     """Corrected by a measured box; `place` and `size` multiply the noise of its centre and sides."""
     mean, p, c, v = _split(now)

@@ -18,6 +18,7 @@ class TrackSettings:
     other one, and ends there. `meet`: share of the smaller of two boxes from which they touch; `margin`: so much better
     must detections fit than the other way round; `tell_apart`: so much more alike must the colours be. `resize`: a
     detection so many times larger or smaller is another object's; `unsure`: how much better a weak one must fit.
+    `motion`: boxes move on as they were moving; without, they stay where they were last seen (to measure by).
     """
 
     start_score: float = 0.5
@@ -41,6 +42,7 @@ class TrackSettings:
     follow_similarity: float = 0.4
     learn: float = 0.2
     max_tracks: int = 200
+    motion: bool = True
 
     def start(self, kind: ObjectKind) -> float:
         """The score from which a detection of this kind starts a track."""

@@ -12,6 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -21,12 +22,13 @@ from operators.codec import encode
 from operators.cohere import Claim, lay_out
 from operators.desensitise.paint import masks
 from operators.desensitise.policy import Policy
-from operators.detect import FaceDetector, Finder
+from operators.detect import DETECTION_SIDE, FaceDetector, Finder
 from operators.pipeline import Pipeline
-from operators.sign import SigningKey
+from operators.sign import SigningKey, digest
+from operators.track import TrackSettings
 from operators.track.geometry import area, shared
-from schemas.frames import BLOCK, FrameChunk
-from schemas.regions import RegionSet
+from schemas.frames import BLOCK, FrameChunk, Planes, VideoFormat
+from schemas.regions import Detections, RegionSet
 from streams.demo.cast import Scene, identities_cast
 from streams.demo.compose import Face, Truth, compose
 from streams.evaluate.report import Figure
@@ -40,6 +42,23 @@ SLIM = 1.25
 WIDTHS = ((56.0, 100.0), (20.0, 56.0), (90.0, 160.0))
 MAX_LEAK, MAX_BARE, MAX_TRACKS = 0.001, 0.0002, 0.01
 _KEY = SigningKey(bytes(32))
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How faces are followed: the tracker's settings, and whether the next chunk is looked at."""
+
+    tracking: TrackSettings | None = None
+    ahead: bool = True
+
+
+AS_SHIPPED = Way()
+WITHOUT = MappingProxyType({
+    "camshift": Way(TrackSettings(follow_similarity=2.0)),
+    "kalman": Way(TrackSettings(motion=False)),
+    "look_ahead": Way(ahead=False),
+})  # fmt: skip
+"""What following is worth: each part left out; no likeness is above 1, so CamShift is never believed."""
 Tell = Callable[[str], None]
 Flags = npt.NDArray[np.bool_]
 
@@ -79,9 +98,12 @@ class Leaks:
 
 
 def evaluate(
-    data: Path, folder: Path, seeds: int, variants: int, policy: Policy, tell: Tell = lambda _: None
+    data: Path, folder: Path, seeds: int, variants: int, parts: int, policy: Policy, tell: Tell = lambda _: None
 ) -> list[Figure]:
-    """Clean clips of so many casts, and of `variants` casts in every kind of weather; `data` holds `labels.tsv`."""
+    """Clean clips of so many casts, of `variants` casts in every kind of weather, of `parts` casts without parts.
+
+    `data` holds `labels.tsv`.
+    """
     found = detector()
     clean = measure(scenes(data, range(seeds)), folder, found, policy, tell=tell)
     others: dict[str, Leaks] = {}
@@ -91,7 +113,11 @@ def evaluate(
     if variants:
         tell("crf35")
         others["crf35"] = measure(scenes(data, range(variants)), folder, found, policy, crf=35)
-    return figures(clean, others)
+    left_out = ablations(data, folder, parts, policy, tell) if parts else {}
+    return figures(clean, others) + [
+        Figure(f"leak_rate_without_{name}", one.rate, "", "<=", None, one.faces, f"{one.leaking} face-frames")
+        for name, one in left_out.items()
+    ]
 
 
 def scenes(data: Path, seeds: Iterable[int]) -> Iterator[Scene]:
@@ -126,15 +152,48 @@ def located(path: Path, finder: Finder, policy: Policy) -> Iterator[tuple[FrameC
 
 
 def found_in(
-    chunks: Sequence[FrameChunk], finder: Finder, policy: Policy
+    chunks: Sequence[FrameChunk], finder: Finder, policy: Policy, way: Way = AS_SHIPPED
 ) -> Iterator[tuple[FrameChunk, RegionSet]]:
     """These chunks of one camera with what is found in them, as the worker would find it."""
-    pipeline = Pipeline(policy, finder, _KEY)
+    pipeline = Pipeline(policy, finder, _KEY, way.tracking)
     state = pipeline.initial("leak")
     for chunk, following in zip(chunks, [*chunks[1:], None], strict=True):
-        state, regions = pipeline.locate(state, chunk, following)
+        state, regions = pipeline.locate(state, chunk, following if way.ahead else None)
         state = replace(state, video_id=chunk.video_id)
         yield chunk, regions
+
+
+class Remembering:
+    """A finder that is asked only once about each picture."""
+
+    def __init__(self, finder: Finder) -> None:
+        self._finder, self._known = finder, dict[bytes, Detections | tuple[Detections, ...]]()
+
+    def detect_planes(
+        self, planes: Planes, video: VideoFormat, size: int = DETECTION_SIDE
+    ) -> Detections | tuple[Detections, ...]:
+        """As the finder said."""
+        key = digest(planes.y.tobytes())
+        if key not in self._known:
+            self._known[key] = self._finder.detect_planes(planes, video, size)
+        return self._known[key]
+
+
+def ablations(data: Path, folder: Path, seeds: int, policy: Policy, tell: Tell = lambda _: None) -> dict[str, Leaks]:
+    """The same clips and detections with one part of following left out after the other, and as shipped."""
+    faces, totals = detector(), {name: Leaks() for name in ("nothing", *WITHOUT)}
+    for scene in scenes(data, range(seeds)):
+        path = folder / f"{scene.camera_id}.mp4"
+        truth = compose(scene.people, path, detect=faces.detect, seed=scene.seed, seconds=scene.seconds,
+                        face_width=scene.face_width)
+        chunks, finder = [*open_source(str(path), encode=encode, camera_id="leak")], Remembering(faces)
+        for name, total in totals.items():
+            shown = [frame for chunk, regions in found_in(chunks, finder, policy, WITHOUT.get(name, AS_SHIPPED))
+                     for frame in laid_out(regions, chunk, policy)]
+            total.add(count(truth, shown))
+        path.unlink()
+        tell(f"{scene.camera_id}: " + ", ".join(f"without {name} {one.leaking}" for name, one in totals.items()))
+    return totals
 
 
 def masked(path: Path, finder: Finder, policy: Policy) -> list[tuple[tuple[Claim, ...], Flags]]:

@@ -8,15 +8,20 @@ import cv2
 import numpy as np
 import pytest
 
+from infra.camera import open_source
+from operators.codec import encode
 from operators.cohere import Claim
 from operators.desensitise.policy import Policy
 from operators.pixels import BlockRect
+from schemas.frames import Planes, VideoFormat
+from schemas.regions import Detections
 from streams.demo.compose import Face, PersonPicture, Truth, compose
 from streams.demo.pictures import Photograph
-from streams.evaluate.leak import bare_share, count, figures, masked
+from streams.evaluate.leak import AS_SHIPPED, WITHOUT, Remembering, bare_share, count, figures, found_in, masked
 from streams.evaluate.weather import VARIANTS
 from streams.setup import detector
 from tests.support.pictures import astronaut
+from tests.support.scenes import FORMAT, picture
 
 WIDTH, HEIGHT = 160, 96
 BOX = (32.0, 32.0, 64.0, 64.0)
@@ -84,10 +89,39 @@ def test_figures_name_the_targets() -> None:
 
 
 def test_masked_covers_a_person_who_walks_by(tmp_path: Path) -> None:
-    picture = tmp_path / "astronaut.png"
-    cv2.imwrite(str(picture), astronaut()[:, :, ::-1])
+    portrait = tmp_path / "astronaut.png"
+    cv2.imwrite(str(portrait), astronaut()[:, :, ::-1])
     find = detector()
-    people = [PersonPicture("astronaut", Photograph(picture))]
+    people = [PersonPicture("astronaut", Photograph(portrait))]
     made = compose(people, tmp_path / "clip.mp4", detect=find.detect, seed=3, seconds=4.0, treat=VARIANTS["darker"])
     found = count(made, masked(tmp_path / "clip.mp4", find, Policy({})))
     assert found.faces > 30 and found.leaking == 0
+
+
+@pytest.mark.parametrize("name", sorted(WITHOUT))
+def test_without_a_part_of_following_other_regions_come_out(tmp_path: Path, name: str) -> None:
+    portrait = tmp_path / "astronaut.png"
+    cv2.imwrite(str(portrait), astronaut()[:, :, ::-1])
+    find = Remembering(detector())
+    people = [PersonPicture("astronaut", Photograph(portrait))]
+    compose(people, tmp_path / "clip.mp4", detect=detector().detect, seed=3, seconds=4.0)
+    chunks = list(open_source(str(tmp_path / "clip.mp4"), encode=encode, camera_id="leak"))
+    shipped = [found for _, found in found_in(chunks, find, Policy({}))]
+    assert shipped == [found for _, found in found_in(chunks, find, Policy({}), AS_SHIPPED)]
+    assert shipped != [found for _, found in found_in(chunks, find, Policy({}), WITHOUT[name])]
+
+
+def test_remembering_asks_once_about_a_picture() -> None:
+    asked: list[int] = []
+
+    class Counting:
+        def detect_planes(self, planes: Planes, video: VideoFormat, size: int = 640) -> Detections:
+            asked.append(size)
+            return Detections.none("face")
+
+    finder = Remembering(Counting())
+    frames = [picture([(20, 20)], seed) for seed in (1, 2, 1)]
+    for one in frames:
+        assert not len(finder.detect_planes(one, FORMAT).boxes)
+    assert len(asked) == 2
+
