@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from streams.evaluate.clip_leak import GAP, LEAST_SEEN, Seen, Totals, count, ellipse, figures, joined
+from streams.evaluate.clip_leak import GAP, LEAST_SEEN, Seen, Sights, Totals, count, ellipse, figures, joined
 
-NOBODY = np.empty((0, 4), np.float32)
+NOBODY = Sights(np.empty((0, 4), np.float32), np.empty(0, np.float32))
 
 
-def _box(x: float, y: float = 100, size: float = 40) -> np.ndarray:
-    return np.array([[x, y, x + size, y + size]], np.float32)
+def _box(x: float, y: float = 100, size: float = 40, score: float = 0.9) -> Sights:
+    return Sights(np.array([[x, y, x + size, y + size]], np.float32), np.array([score], np.float32))
 
 
 def test_joined_a_gap_is_filled_along_the_straight_line() -> None:
@@ -34,8 +34,16 @@ def test_joined_who_is_hardly_seen_and_who_is_tiny_dont_count() -> None:
     assert not any(joined([_box(100, size=19)] * 10))
 
 
+def test_joined_somebody_has_to_be_sure_once() -> None:
+    assert not any(joined([_box(100, score=0.5)] * 20))
+    assert all(joined([_box(100, score=0.5)] * 10 + [_box(100, score=0.7)] + [_box(100, score=0.5)] * 9))
+
+
 def test_joined_two_people_who_pass_keep_apart() -> None:
-    frames = [np.concatenate([_box(100 + 6 * i), _box(300 - 6 * i, y=160)]) for i in range(20)]
+    frames = [
+        Sights(np.concatenate([_box(100 + 6 * i).boxes, _box(300 - 6 * i, y=160).boxes]), np.float32([0.9, 0.8]))
+        for i in range(20)
+    ]
     truth = joined(frames)
     assert len({one.track for frame in truth for one in frame}) == 2
     assert all(len(frame) == 2 for frame in truth)

@@ -23,6 +23,8 @@ def main() -> None:
     train.add_argument("--minutes", type=float, required=True, help="in all, those before a resume counted in")
     train.add_argument("--seed", type=int, default=1)
     train.add_argument("--resume", type=Path, help="checkpoint to go on from")
+    train.add_argument("--side", type=int, default=256, help="of a crop, a multiple of 32")
+    train.add_argument("--batch", type=int, default=8, help="crops a step and process")
     train.add_argument("--processes", type=int, default=2, help="cores to train on")
     export = verbs.add_parser("export", help="checkpoint -> ONNX, fp32 and INT8")
     export.add_argument("--checkpoint", type=Path, required=True)
@@ -55,7 +57,7 @@ def _train(args: argparse.Namespace) -> None:
     photographs = load(args.data, args.teacher, held_out=False)
     held_out = load(args.data, None, held_out=True)
     _tell(f"{len(photographs)} photographs to train on, {len(held_out)} kept back")
-    run = Run(args.seed, args.minutes, args.processes, args.mimic)
+    run = Run(args.seed, args.minutes, args.processes, args.mimic, args.side, args.batch)
     train(run, photographs, held_out, args.out, _tell, args.resume)
 
 

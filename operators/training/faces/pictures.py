@@ -97,7 +97,7 @@ def _joined(
 
 @dataclass(frozen=True, slots=True)
 class Crop:
-    """A training picture (256, 256, 3) with the faces to find, their points, and the boxes that count neither way.
+    """A training picture (side, side, 3) with the faces to find, their points, and the boxes that count neither way.
 
     `clean` is the picture before it was discoloured.
     """

@@ -31,12 +31,10 @@ from operators.training.faces.network import FaceNetwork, boxes_of, cells, flat
 from operators.training.faces.pictures import CROP, Crop, Photograph, crop
 from operators.training.loop import follow, save, set_rate
 
-BATCH = 8
 RATE = 2e-3
 WARM_STEPS = 300
 DECAY = 0.02
 AVERAGE = 0.999
-MIMICKED = BATCH // 2
 MIMIC_WEIGHT = 2.0
 HALF = True
 SAVE_EVERY_S = 60.0
@@ -46,24 +44,29 @@ MEASURED_SIZE = 640
 
 @dataclass(frozen=True)
 class Run:
-    """What a run is: its seed, how long it trains in all, on how many cores, and CenterFace's file to mimic."""
+    """What a run is: its seed, how long it trains in all, on how many cores, and CenterFace's file to mimic.
+
+    `side` of a crop in pixels, and how many crops a process takes at once: larger crops show larger faces.
+    """
 
     seed: int
     minutes: float
     processes: int = 2
     mimicked: Path | None = None
+    side: int = CROP
+    batch: int = 8
 
 
 class Crops:
     """Crop number n, drawn from the seed and n alone."""
 
-    def __init__(self, photographs: Sequence[Photograph], seed: int) -> None:
-        self.photographs, self.seed = photographs, seed
+    def __init__(self, photographs: Sequence[Photograph], seed: int, side: int) -> None:
+        self.photographs, self.seed, self.side = photographs, seed, side
 
     def __getitem__(self, number: int) -> Crop:
         cv2.setNumThreads(1)
         rng = np.random.default_rng([self.seed, number])
-        return crop(self.photographs[int(rng.integers(len(self.photographs)))], rng)
+        return crop(self.photographs[int(rng.integers(len(self.photographs)))], rng, self.side)
 
 
 class Mimicry:
@@ -74,10 +77,10 @@ class Mimicry:
         self.optimiser = torch.optim.AdamW(self.mimic.parameters(), lr=RATE)
 
     def loss(self, levels: Sequence[Tensor], crops: Sequence[Crop]) -> Tensor:
-        """For the first `MIMICKED` crops."""
-        return self.mimic([level[:MIMICKED] for level in levels], *self.teacher(tensor(
-            [one.clean for one in crops[:MIMICKED]]
-        )))  # fmt: skip
+        """For the first half of the crops."""
+        half = (len(crops) + 1) // 2
+        features, score = self.teacher(tensor([one.clean for one in crops[:half]]))
+        return self.mimic([level[:half] for level in levels], features, score)
 
 
 def tensor(pictures: Sequence[npt.NDArray[np.uint8]]) -> Tensor:
@@ -87,7 +90,7 @@ def tensor(pictures: Sequence[npt.NDArray[np.uint8]]) -> Tensor:
 
 
 def collate(crops: Sequence[Crop]) -> tuple[Tensor, list[Faces]]:
-    """Pictures (b, 3, 256, 256), and their faces."""
+    """Pictures (b, 3, side, side), and their faces."""
     return tensor([one.picture for one in crops]), [
         Faces(*(torch.from_numpy(np.ascontiguousarray(part)) for part in (one.boxes, one.points, one.ignored)))
         for one in crops
@@ -135,8 +138,8 @@ def _work(
         average.load_state_dict(state["average"])
         optimiser.load_state_dict(state["optimiser"])
         step, spent = int(state["step"]), float(state["spent"])
-    centres, strides = cells(CROP, CROP)
-    crops = Crops(photographs, run.seed)
+    centres, strides = cells(run.side, run.side)
+    crops = Crops(photographs, run.seed, run.side)
     began, saved, measured = time.monotonic() - spent, spent, spent
     parts: dict[str, float] = {}
     log = checkpoint.with_suffix(".log")
@@ -146,8 +149,8 @@ def _work(
         for one in optimisers:
             set_rate(one, step, float(share), RATE, WARM_STEPS)
             one.zero_grad(set_to_none=True)
-        first = (step * run.processes + rank) * BATCH
-        shown = [crops[number] for number in range(first, first + BATCH)]
+        first = (step * run.processes + rank) * run.batch
+        shown = [crops[number] for number in range(first, first + run.batch)]
         pictures, faces = collate(shown)
         network.train()
         with torch.autocast("cpu", torch.bfloat16, enabled=HALF):
