@@ -1,12 +1,14 @@
 """Faces out of evidence: best views of tracks, their vectors; and the face of a picture that is searched.
 
-Pixels live in memory only. A view is used only where the track's pieces cover the face and no other face reaches into
-it: blocks that two tracks claim may show somebody else.
+The authority's own detector says where eyes, nose and mouth are, in what is searched and in what is indexed alike:
+vectors compare only if chips are cut alike, whatever detector a camera's worker has. Pixels live in memory only. A view
+is used only where the track's pieces cover the face and no other face reaches into it: blocks that two tracks claim may
+show somebody else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import cv2
@@ -14,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from operators.detect import FaceDetector
+from operators.detect.measure import overlaps
 from operators.embed import CHIP, FaceEmbedder, align
 from operators.quality import quality
 from schemas.errors import MalformedRecord, UsageError
@@ -29,11 +32,13 @@ LARGE = 200.0
 LOOKS, VIEWS = 6, 3
 """How many promising frames of a chunk are looked at, and how many of them are averaged."""
 MARGIN = 0.6
+CROP_SIDE, SAME_FACE = 320, 0.4
 MAX_PROBE_SIDE = 4096
 ASIDE = 8.0
 """How little a face counts at the side of a picture: in a corner of it 1/5 of its area."""
 
 Rgb = npt.NDArray[np.uint8]
+Landmarks = Callable[[Rgb, Sequence[float]], Array | None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,7 +61,7 @@ class Probe:
 
 
 class Faces:
-    """Reads faces: detector for pictures that are searched, embedder for all."""
+    """Reads faces: detector and embedder, the same for what is searched and what is indexed."""
 
     def __init__(self, detector: FaceDetector, embedder: FaceEmbedder) -> None:
         self._detector, self._embedder = detector, embedder
@@ -65,6 +70,23 @@ class Faces:
         """Unit vectors (n, 128)."""
         chips = np.stack([view.chip for view in views]) if views else np.empty((0, CHIP, CHIP, 3), np.uint8)
         return self._embedder.embed(chips)
+
+    def views(
+        self, mapping: TrackMapping, faces: Sequence[TrackMapping], opened: Sequence[OpenPiece],
+        video: VideoFormat | None = None,
+    ) -> tuple[View, ...]:
+        """`best_views`, with landmarks of this detector."""
+        return best_views(mapping, faces, opened, video, self.landmarks)
+
+    def landmarks(self, rgb: Rgb, box: Sequence[float]) -> Array | None:
+        """The five landmarks (5, 2) of the face in a box of a picture; None where none is found there."""
+        scale = min(1.0, CROP_SIDE / max(rgb.shape[:2]))
+        small = rgb if scale == 1 else cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        found = self._detector.detect(np.ascontiguousarray(small, np.uint8))
+        over = overlaps(found.boxes / np.float32(scale), np.array([box], np.float32))[:, 0]
+        if not len(over) or over.max() < SAME_FACE or not np.isfinite(found.landmarks[over.argmax()]).all():
+            return None
+        return np.asarray(found.landmarks[over.argmax()] / scale, np.float32)
 
     def probe(self, picture: bytes) -> Probe:
         """The face of an encoded picture (JPEG, PNG, ...) that is largest and nearest to its middle.
@@ -93,9 +115,12 @@ class Faces:
 
 
 def best_views(
-    mapping: TrackMapping, faces: Sequence[TrackMapping], opened: Sequence[OpenPiece], video: VideoFormat | None = None
+    mapping: TrackMapping, faces: Sequence[TrackMapping], opened: Sequence[OpenPiece],
+    video: VideoFormat | None = None, landmarks: Landmarks = lambda rgb, box: None,
 ) -> tuple[View, ...]:
     """The few best views of a track in a chunk, best first; `faces`: all faces of the chunk.
+
+    `landmarks` looks for a face in a box of a picture; where it finds none, the worker's are taken.
 
     From pieces that this track claims, alone or with others: frames in which another face reaches into its box are
     left out.
@@ -103,7 +128,8 @@ def best_views(
     own = [(piece, planes) for piece, planes in opened if mapping.track in piece.tracks]
     others = [region for other in faces if other.track != mapping.track for region in other.regions]
     free = [r for r in promising(mapping) if not any(reaches_into(other, r) for other in others)]
-    views = [view for region in free[:LOOKS] if (view := _view(mapping.track, region, own, video)) is not None]
+    seen = (_view(mapping.track, region, own, video, landmarks) for region in free[:LOOKS])
+    views = [view for view in seen if view is not None]
     return tuple(sorted(views, key=lambda view: (-view.quality, view.frame_no))[:VIEWS])
 
 
@@ -122,14 +148,16 @@ def width_of(region: MappedRegion) -> float:
 
 
 def _view(
-    track: int, region: MappedRegion, opened: Sequence[OpenPiece], video: VideoFormat | None
+    track: int, region: MappedRegion, opened: Sequence[OpenPiece], video: VideoFormat | None, landmarks: Landmarks
 ) -> View | None:
     seen = cropped(region, opened, video, MARGIN)
     if seen is None:
         return None
-    points = np.array(region.landmarks, np.float64).reshape(5, 2)
+    corner = np.array([seen.left, seen.top], np.float64)
+    own = landmarks(seen.rgb, (np.reshape(region.box, (2, 2)) - corner).ravel().tolist())
+    points = np.array(region.landmarks, np.float64).reshape(5, 2) if own is None else own + corner
     try:
-        chip = align(seen.rgb, points - (seen.left, seen.top))
+        chip = align(seen.rgb, points - corner)
     except MalformedRecord:
         return None
     worth = quality(region.box, points, region.score, _luma(seen.picture, region, seen.video)) * seen.covered

@@ -21,7 +21,7 @@ from schemas.records import Piece, SealedEvidence, TrackMapping
 from schemas.regions import Array
 from streams.authority import store
 from streams.authority.blank import open_all
-from streams.authority.faces import MIN_WIDTH, Faces, View, best_views, promising, width_of
+from streams.authority.faces import MIN_WIDTH, Faces, View, promising, width_of
 from streams.authority.looks import Looked, keep, pool, vector, vector_text
 from streams.authority.opening import OpenedPart
 from streams.authority.subjects import bring_up_to_date, subject_id
@@ -48,7 +48,7 @@ class FaceIndex:
         mappings = [p.content for p in parts if isinstance(p.content, TrackMapping) and p.content.kind == "face"]
         wanted = {mapping.track for mapping in mappings if promising(mapping)}
         opened = open_all(p.content for p in parts if isinstance(p.content, Piece) and wanted & set(p.content.tracks))
-        views = {m.track: best_views(m, mappings, opened, video) for m in mappings if m.track in wanted}
+        views = {m.track: self._faces.views(m, mappings, opened, video) for m in mappings if m.track in wanted}
         return tuple(self._looked(m, views.get(m.track, ())) for m in mappings if m.regions)
 
     def write(self, db: Any, evidence: SealedEvidence, looked: Sequence[Looked]) -> None:

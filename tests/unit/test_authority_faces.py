@@ -15,9 +15,11 @@ from operators.seal import new_evidence
 from schemas.frames import VideoFormat
 from schemas.records import MappedRegion, TrackMapping
 from streams.authority.blank import blank_frame, open_all
-from streams.authority.faces import best_views, promising
+from streams.authority.faces import Faces, best_views, promising
 from streams.authority.looks import MAX_CHUNKS, Look, Looked, place_of, pool
 from streams.authority.store import captured_ms
+from streams.setup import detector
+from tests.support.pictures import astronaut
 from tests.support.scenes import FACE, FORMAT, chunk, crossing, regions
 
 PLACES = crossing()
@@ -144,3 +146,20 @@ def test_pools_pooled_again_are_one_pool_of_all() -> None:
     first, second = pool(vectors[:2], worth[:2]), pool(vectors[2:], worth[2:])
     together, whole = pool([first[0], second[0]], [first[1], second[1]]), pool(vectors, worth)
     assert np.allclose(together[0], whole[0], atol=1e-6) and together[1] == pytest.approx(whole[1])
+
+
+def test_landmarks_of_a_crop_are_those_of_the_whole_picture() -> None:
+    portrait = astronaut()
+    find = detector()
+    faces = Faces(find, None)  # type: ignore[arg-type]  # nothing is embedded
+    found = find.detect(portrait)
+    box = found.boxes[0].tolist()
+    left, top = int(box[0]) - 40, int(box[1]) - 40
+    crop = np.ascontiguousarray(portrait[top : int(box[3]) + 40, left : int(box[2]) + 40])
+    inside = [box[0] - left, box[1] - top, box[2] - left, box[3] - top]
+    marks = faces.landmarks(crop, inside)
+    assert marks is not None
+    assert np.abs(marks + (left, top) - found.landmarks[0]).max() < 0.06 * (box[2] - box[0])
+    assert faces.landmarks(crop, [0, 0, 8, 8]) is None
+    assert faces.landmarks(np.zeros((64, 64, 3), np.uint8), [8, 8, 40, 40]) is None
+
