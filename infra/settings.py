@@ -45,6 +45,28 @@ class GradingSetting(Condition):
     level: Literal["high", "low"]
 
 
+class SiteSetting(BaseModel):
+    """What differs at cameras that one of these patterns names (`*`, `?`, `[a-z]`); what isn't said stays as it is."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cameras: tuple[str, ...] = Field(min_length=1)
+    kinds: frozenset[Literal["face", "plate"]] | None = Field(None, description="of `detect`, what is hidden here")
+    methods: dict[str, Literal["solid", "mosaic", "blur"]] | None = None
+    padding: float | None = None
+    stride: int | None = None
+    smallest: float | None = Field(None, ge=0, description="what is found less high, in pixels, stays as it is")
+    whole_heads: bool | None = Field(None, description="hair and ears go with a face")
+    zones: tuple[tuple[float, float, float, float], ...] | None = Field(
+        None, description="always masked: left, top, right, bottom as shares of the picture"
+    )
+
+    def changes(self) -> dict[str, object]:
+        """What is said."""
+        said = {name: getattr(self, name) for name in type(self).model_fields if name != "cameras"}
+        return {name: value for name, value in said.items() if value is not None}
+
+
 class Settings(BaseSettings):
     """All settings. In the environment they are `SEALFRAME_<NAME>`; tables are JSON there."""
 
@@ -57,8 +79,10 @@ class Settings(BaseSettings):
     authorities: dict[str, tuple[str, ...]] = Field({"city-faces": ("face",)}, description="name to the kinds it gets")
     routes: tuple[RouteSetting, ...] = Field((), description="narrow what authorities get, chunk by chunk")
     gradings: tuple[GradingSetting, ...] = Field((), description="sensitivity levels that routes may ask for")
+    sites: tuple[SiteSetting, ...] = Field((), description="what differs at some cameras; the first that holds counts")
     methods: dict[str, Literal["solid", "mosaic", "blur"]] = {"face": "blur"}
-    face_detector: Literal["centerface", "pyramid-face"] = Field("centerface", description="name in `sealframe models`")
+    face_detector: Literal["pyramid-face", "centerface"] = Field("pyramid-face", description="see `sealframe models`")
+    detection_side: int = Field(1920, ge=320, le=4096, description="pixels of the longer side that are searched")
     quality: Literal["high", "lossless"] = "high"
     stride: int = Field(5, ge=1, le=60)
     padding: float = Field(0.15, ge=0, le=4, description="share of a box's sides masked beyond each")

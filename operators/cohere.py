@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from operators.desensitise.policy import Policy, Zone
 from operators.pixels import BlockRect, padded
 from schemas.frames import BLOCK, VideoFormat
 from schemas.regions import ObjectKind, Region, RegionSet
@@ -29,7 +30,10 @@ LONGEST = 64
 """Frames for which a mask may stand still: bounds the work for a track and chunk."""
 DOUBT_FRAMES = 4
 EDGE = 2.0
+HEAD = 0.5, 0.3, 0.15
+"""A head beyond its face: above, on each side, below, as shares of the face's height and width."""
 Rects = npt.NDArray[np.int64]
+Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,32 +48,48 @@ class Claim:
 Layout = tuple[tuple[Claim, ...], ...]
 
 
-def lay_out(regions: RegionSet, format: VideoFormat, padding: float, hold: float, doubt: float = 0.0) -> Layout:
-    """Claims of every frame of a chunk, by track id.
-
-    `padding`: share of a box's sides added on each; `doubt`: so much more where a region is in doubt; `hold`: the price
-    of moving a mask, in frames of its area.
-    """
+def lay_out(regions: RegionSet, format: VideoFormat, policy: Policy) -> Layout:
+    """Claims of every frame of a chunk, by track id; zones last, so that they are painted over all else."""
     whole = Claim(WHOLE, "frame", BlockRect(0, 0, *format.blocks))
     claims: list[list[Claim]] = [[whole] if i in regions.failed else [] for i in range(len(regions.frames))]
-    doubtful = in_doubt(regions, format) if doubt else {}
+    doubtful = in_doubt(regions, format) if policy.doubt else {}
     for track in sorted({region.track for frame in regions.frames for region in frame}):
         found = [(i, r) for i, frame in enumerate(regions.frames) for r in frame if r.track == track]
         unsure = doubtful.get(track, set())
-        needs = [needed(region, format, padding + doubt * (i in unsure)) for i, region in found]
-        for (i, region), rect in zip(found, steady(needs, hold), strict=True):
+        needs = [
+            blocks(extent(region, policy), format, policy.padding + policy.doubt * (i in unsure)) for i, region in found
+        ]
+        for (i, region), rect in zip(found, steady(needs, policy.hold), strict=True):
             if rect is not None and i not in regions.failed:
                 claims[i].append(Claim(track, region.kind, rect))
+    zones = [Claim(WHOLE, "frame", rect) for zone in policy.zones if (rect := _zone(zone, format))]
+    for i, frame in enumerate(claims):
+        frame += zones if i not in regions.failed else []
     return tuple(tuple(frame) for frame in claims)
 
 
-def needed(region: Region, format: VideoFormat, padding: float) -> BlockRect | None:
+def extent(region: Region, policy: Policy) -> Box:
+    """The box to hide: that of a face is drawn out to its head where the policy wants heads."""
+    x1, y1, x2, y2 = region.box
+    if not policy.whole_heads or region.kind != "face":
+        return region.box
+    above, beside, below = HEAD
+    w, h = x2 - x1, y2 - y1
+    return x1 - beside * w, y1 - above * h, x2 + beside * w, y2 + below * h
+
+
+def blocks(box: Box, format: VideoFormat, padding: float) -> BlockRect | None:
     """Blocks that a padded box touches; None where it lies outside the picture."""
-    x1, y1, x2, y2 = padded(region.box, padding)
+    x1, y1, x2, y2 = padded(box, padding)
     rows, columns = format.blocks
     top, bottom = max(0, math.floor(y1 / BLOCK)), min(rows, math.ceil(y2 / BLOCK))
     left, right = max(0, math.floor(x1 / BLOCK)), min(columns, math.ceil(x2 / BLOCK))
     return BlockRect(top, left, bottom, right) if top < bottom and left < right else None
+
+
+def _zone(zone: Zone, format: VideoFormat) -> BlockRect | None:
+    (x1, x2), (y1, y2) = (np.array(zone).reshape(2, 2).T * [[format.width], [format.height]]).tolist()
+    return blocks((x1, y1, x2, y2), format, 0)
 
 
 def in_doubt(regions: RegionSet, format: VideoFormat) -> dict[int, set[int]]:

@@ -112,7 +112,7 @@ def _claimed(layout: Layout, index: int, format: VideoFormat) -> list[tuple[tupl
     for i in range(sets.shape[1]):
         mask = np.zeros(format.blocks, bool)
         mask[painted] = inverse.reshape(-1) == i
-        result.append((tuple(claims[j].track for j in np.flatnonzero(sets[:, i])), mask))
+        result.append((tuple(sorted({claims[j].track for j in np.flatnonzero(sets[:, i])})), mask))
     return result
 
 

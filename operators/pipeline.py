@@ -19,7 +19,7 @@ from operators.codec import decode, encode
 from operators.cohere import lay_out
 from operators.desensitise.paint import appearances, masks, paint
 from operators.desensitise.policy import Policy
-from operators.detect import Finder, is_cut
+from operators.detect import Finder, choose, is_cut
 from operators.fragment import fragment
 from operators.masks import pack_masks
 from operators.pieces import cut
@@ -132,14 +132,16 @@ class Pipeline:
             raise MalformedRecord(f"{chunk.video_id} chunk {chunk.chunk_seq}: regions of another chunk")
         state, opening = chain.open_video(state, chunk, self._signer)
         _check_order(state, chunk)
-        layout = lay_out(regions, chunk.format, self.policy.padding, self.policy.hold, self.policy.doubt)
+        policy = self.policy.at(chunk.camera_id)
+        layout = lay_out(regions, chunk.format, policy)
         known = {a.track: a.appearance for a in state.appearances}
-        used = appearances(decoded, layout, known, self.policy)
-        pieces = cut(decoded, layout, self.policy.quality) if self.policy.keeps_evidence else ()
-        parts = route(chunk, regions, pieces, self.policy) if self.policy.keeps_evidence else {}
-        frames = paint(_released(deque(decoded.frames)), layout, chunk.format, used, self.policy)
+        used = appearances(decoded, layout, known, policy)
+        pieces = cut(decoded, layout, policy.quality) if policy.keeps_evidence else ()
+        parts = route(chunk, regions, pieces, policy) if policy.keeps_evidence else {}
+        frames = paint(_released(deque(decoded.frames)), layout, chunk.format, used, policy)
         del decoded
-        record, body = self._operator_chunk(state, chunk, frames, pack_masks(masks(layout, chunk.format)), parts)
+        packed = pack_masks(masks(layout, chunk.format))
+        record, body = self._operator_chunk(state, chunk, frames, packed, parts, policy)
         state = _after(state, chunk, digest(body), parts, used)
         drafts = tuple(_draft(chunk, digest(body), body_counts, parts) for body_counts in _sent(record[1].evidence))
         state, closing = self._close(state, chunk)
@@ -152,14 +154,15 @@ class Pipeline:
         for kept in self._examined.get(chunk.camera_id, ()):
             if kept.key == key:
                 return kept
-        decoded = decode(chunk)
-        looked = plan(decoded, self.policy.stride, is_cut)
+        decoded, policy = decode(chunk), self.policy.at(chunk.camera_id)
+        looked = plan(decoded, policy.stride, is_cut)
         found: dict[int, Detections | tuple[Detections, ...] | None] = {}
         for index in looked.examine:
             try:
-                found[index] = self._detector.detect_planes(
-                    decoded.frames[index].planes, chunk.format, self.policy.detection_side
+                seen = self._detector.detect_planes(
+                    decoded.frames[index].planes, chunk.format, policy.detection_side
                 )
+                found[index] = choose(seen, policy.kinds, policy.smallest)
             except ConfigError:
                 found[index] = None
         return _Examined(key, decoded, found, looked.cuts)
@@ -174,16 +177,16 @@ class Pipeline:
 
     def _operator_chunk(
         self, state: CameraState, chunk: FrameChunk, frames: Iterable[DesensitisedFrame], packed: bytes,
-        parts: dict[str, tuple[OpenPart, ...]],
+        parts: dict[str, tuple[OpenPart, ...]], policy: Policy,
     ) -> tuple[tuple[OperatorRecord, OperatorChunk], bytes]:
-        passed = not packed and self.policy.pass_through and annexb.passable(chunk)
-        units = _stripped(chunk) if passed else encode_public(frames, chunk, self.policy)
+        passed = not packed and policy.pass_through and annexb.passable(chunk)
+        units = _stripped(chunk) if passed else encode_public(frames, chunk, policy)
         media = fragment(units, chunk.end_pts, chunk.chunk_seq + 1, chunk.format, state.origin_pts)
         previous = {count.authority: count.previous for count in state.evidence}
         counts = tuple(EvidenceCount(name, len(mine), previous.get(name, 0)) for name, mine in parts.items())
         body = OperatorChunk(
             chunk.camera_id, chunk.video_id, chunk.chunk_seq, chunk.first_frame, chunk.capture_ms, chunk.pts,
-            chunk.end_pts, packed, ",".join(sorted(set(self.policy.methods.values()))) if packed else "", counts,
+            chunk.end_pts, packed, ",".join(sorted(set(policy.methods.values()))) if packed else "", counts,
             digest(media), len(media), state.last_digest, passed, chunk.gaps + chunk.first_frame - state.frames,
         )
         encoded = encode_record(OperatorBody(chunk=body))

@@ -35,8 +35,9 @@ class Moment:
 
 @dataclass(slots=True)
 class Account:
-    """Grows chunk by chunk; bounded, since only the longest moments are kept."""
+    """Grows chunk by chunk; bounded, since only the longest moments are kept. `zones`: there are some."""
 
+    zones: bool = False
     frames: Counter[Ground] = field(default_factory=Counter)
     tracks: set[int] = field(default_factory=set)
     _open: dict[int, Moment] = field(default_factory=dict)
@@ -51,7 +52,7 @@ class Account:
             grounds: dict[int, tuple[ObjectKind, Ground]] = {r.track: (r.kind, r.source) for r in frame}
             if i in regions.failed:
                 grounds[0] = ("frame", "whole")
-            worst = max((GROUNDS.index(ground) for _, ground in grounds.values()), default=0)
+            worst = max((GROUNDS.index(ground) for _, ground in grounds.values()), default=int(self.zones))
             self.frames[GROUNDS[worst]] += 1
             self.tracks.update(grounds)
             start, end = times[i] - self._origin, times[i + 1] - self._origin

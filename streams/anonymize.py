@@ -70,7 +70,7 @@ def anonymize(
         SealframeError: the source or the disk refuses.
 
     """
-    totals = FileTotals()
+    totals = FileTotals(account=Account(zones=bool(pipeline.policy.zones)))
     video_id = ""
     with AtomicFile(out) as video, AtomicFile(evidence) as sealed:
         if sealed.file:

@@ -10,7 +10,7 @@ from typing import cast, get_args
 
 from infra.models import CENTERFACE, PLATE_DETECTOR, PYRAMID_FACE, resolve
 from infra.settings import Condition, Settings
-from operators.desensitise.policy import Policy, Preset
+from operators.desensitise.policy import Policy, Preset, Site, Zone
 from operators.detect import (
     PLATE_KEPT,
     PLATE_SCORE,
@@ -44,6 +44,10 @@ FACE_MODELS: Mapping[str, FaceModel] = MappingProxyType({
 })  # fmt: skip
 
 
+FINDS_FACES = PYRAMID_FACE
+"""The detector that looks through videos; the authority reads faces with CenterFace, in pictures and evidence alike."""
+
+
 def detector(name: str = CENTERFACE, score: float | None = None) -> FaceDetector:
     """The face detector of this name, keeping boxes from its own score on or from the one given.
 
@@ -62,7 +66,7 @@ def plate_detector(score: float | None = None) -> PlateDetector:
     return PlateDetector(resolve(PLATE_DETECTOR, Path()), PLATE_SCORE if score is None else score)
 
 
-def finder(kinds: Collection[str], faces: str = CENTERFACE) -> Finder:
+def finder(kinds: Collection[str], faces: str = FINDS_FACES) -> Finder:
     """What looks for these kinds in a frame, faces by the detector of this name.
 
     Raises:
@@ -78,7 +82,8 @@ def finder(kinds: Collection[str], faces: str = CENTERFACE) -> Finder:
 
 
 def file_policy(
-    *, method: str, quality: str, stride: int, crf: int, preset: str, keep_evidence: bool
+    *, method: str, quality: str, stride: int, crf: int, preset: str, keep_evidence: bool,
+    zones: tuple[Zone, ...] = (), whole_heads: bool = False, smallest: float = 0.0,
 ) -> Policy:
     """The policy of file mode: one reader, entitled to every kind.
 
@@ -91,7 +96,8 @@ def file_policy(
     return Policy(
         authorities={"file": frozenset({"face", "plate", "head", "person"})} if keep_evidence else {},
         methods=MappingProxyType({"face": method}), custodian=keep_evidence, stride=stride, crf=crf,
-        preset=cast(Preset, preset), quality=cast(Quality, quality),
+        preset=cast(Preset, preset), quality=cast(Quality, quality), zones=zones, whole_heads=whole_heads,
+        smallest=smallest,
     )
 
 
@@ -105,9 +111,11 @@ def stream_policy(settings: Settings) -> Policy:
     return Policy(
         authorities={name: frozenset(kinds) for name, kinds in settings.authorities.items()},
         methods=MappingProxyType(dict(settings.methods)), padding=settings.padding, doubt=settings.doubt,
-        stride=settings.stride, crf=settings.crf, preset=settings.preset, quality=settings.quality,
+        stride=settings.stride, detection_side=settings.detection_side, crf=settings.crf, preset=settings.preset,
+        quality=settings.quality,
         routes=_routes(settings),
         gradings=tuple(Grading(grading.level, _when(grading)) for grading in settings.gradings),
+        sites=tuple(Site(site.cameras, site.changes()) for site in settings.sites),
     )
 
 

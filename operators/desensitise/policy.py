@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 from operators.desensitise.averages import BLUR, MOSAIC, SOLID
 from operators.desensitise.base import Method
@@ -15,6 +16,20 @@ from schemas.records import Quality
 
 METHODS: Mapping[str, Method] = MappingProxyType({method.name: method for method in (SOLID, MOSAIC, BLUR)})
 Preset = Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"]
+Zone = tuple[float, float, float, float]
+"""A rectangle as shares of width and height: left, top, right, bottom."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where some of a policy's settings differ: at cameras that one of these patterns names (`*`, `?`, `[a-z]`)."""
+
+    cameras: tuple[str, ...]
+    changes: Mapping[str, Any]
+
+    def holds(self, camera_id: str) -> bool:
+        """Whether this camera is one of them."""
+        return any(fnmatchcase(camera_id, pattern) for pattern in self.cameras)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +38,13 @@ class Policy:
 
     `methods`: object kind to method; `authorities`: name to the kinds it is entitled to; `padding`: share of the
     box's width and height added on every side; `doubt`: so much more where a region is in doubt; `stride`: every so
-    manieth frame is examined; `crf`, `preset`: x264 for the public video; `hold`: the price of moving a mask, in frames
-    of its area; `routes`, `gradings`: what of its kinds an authority gets, see `operators/routes.py`.
+    manieth frame is examined, at up to `detection_side` pixels; `crf`, `preset`: x264 for the public video; `hold`: the
+    price of moving a mask, in frames of its area; `routes`, `gradings`: what of its kinds an authority gets, see
+    `operators/routes.py`.
+
+    `kinds`: of what is found, what is hidden (None: all); `smallest`: what is found less high, in pixels, stays as it
+    is; `whole_heads`: hair and ears go with a face; `zones`: always masked, for the custodian alone; `sites`: what of
+    all this differs at which cameras, the first that holds counts.
     """
 
     authorities: Mapping[str, frozenset[str]]
@@ -37,10 +57,15 @@ class Policy:
     preset: Preset = "veryfast"
     quality: Quality = "high"
     hold: float = 1.0
-    detection_side: int = 640
+    detection_side: int = 1920
     pass_through: bool = True
     routes: tuple[Route, ...] = ()
     gradings: tuple[Grading, ...] = ()
+    kinds: frozenset[str] | None = None
+    smallest: float = 0.0
+    whole_heads: bool = False
+    zones: tuple[Zone, ...] = ()
+    sites: tuple[Site, ...] = ()
 
     def __post_init__(self) -> None:
         unknown = set(self.methods.values()) - set(METHODS)
@@ -50,6 +75,15 @@ class Policy:
             raise ConfigError("stride must be at least 1, hold at least 0, crf 0 to 51")
         if not 0 <= self.padding <= 4 or not 0 <= self.doubt <= 4:
             raise ConfigError("padding and doubt must be 0 to 4")
+        if not all(0 <= x1 < x2 <= 1 and 0 <= y1 < y2 <= 1 for x1, y1, x2, y2 in self.zones):
+            raise ConfigError("a zone is left, top, right, bottom as shares of the picture, 0 to 1")
+        for site in self.sites:
+            replace(self, sites=(), **site.changes)
+
+    def at(self, camera_id: str) -> Policy:
+        """The policy as it holds at this camera."""
+        site = next((one for one in self.sites if one.holds(camera_id)), None)
+        return replace(self, sites=(), **site.changes) if site else self
 
     def method(self, kind: str) -> Method:
         """The method for a kind; one without a method of its own is hidden by `solid` (unsure means masked)."""

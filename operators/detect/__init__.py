@@ -1,6 +1,7 @@
 """Find faces and plates in pictures, and the frames where a new scene begins."""
 
 from operators.detect.centerface import CenterFace
+from operators.detect.choose import choose
 from operators.detect.face import FaceDetector, rescale
 from operators.detect.picture import DETECTION_SIDE, crop_rgb, picture_of
 from operators.detect.plate import PLATE_KEPT, PLATE_SCORE, PlateDetector, PyramidPlate
@@ -22,6 +23,7 @@ __all__ = [
     "PyramidFace",
     "PyramidPlate",
     "Several",
+    "choose",
     "crop_rgb",
     "is_cut",
     "picture_of",

@@ -80,7 +80,7 @@ class FaceDetector:
         real = np.flatnonzero((cut[:, 2:] - cut[:, :2] >= 1).all(1))
         order = real[np.argsort(-found.scores[real], kind="stable")][:MAX_CANDIDATES]
         keep = order[suppress(cut[order], self.overlap)]
-        return Detections(self.spec.kind, boxes(cut[keep]), _frozen(found.scores[keep]), _frozen(found.landmarks[keep]))
+        return Detections(self.spec.kind, boxes(cut[keep]), frozen(found.scores[keep]), frozen(found.landmarks[keep]))
 
 
 def suppress(ordered: Array, overlap: float) -> npt.NDArray[np.intp]:
@@ -101,7 +101,7 @@ def rescale(found: Detections, scale_x: float, scale_y: float) -> Detections:
     """The same detections with all x and y multiplied: from a scaled picture to its frame."""
     scale = np.array([scale_x, scale_y], np.float32)
     return Detections(
-        found.kind, boxes(found.boxes * np.tile(scale, 2)), found.scores, _frozen(found.landmarks * scale)
+        found.kind, boxes(found.boxes * np.tile(scale, 2)), found.scores, frozen(found.landmarks * scale)
     )
 
 
@@ -113,7 +113,8 @@ def _padded(picture: npt.NDArray[np.uint8], multiple: int) -> npt.NDArray[np.flo
     return padded
 
 
-def _frozen(values: Array) -> Array:
+def frozen(values: Array) -> Array:
+    """As float32 that can't be written to."""
     array = np.ascontiguousarray(values, np.float32)
     array.flags.writeable = False
     return array

@@ -1,13 +1,26 @@
-"""Objects of several kinds in one picture: the picture is scaled and turned to RGB once, for all networks."""
+"""Objects of several kinds in one frame: looked at as a whole, and once more at native resolution.
+
+A frame scaled to 640 pixels shows what is large and near; small faces are lost in it. So a larger frame is searched a
+second time at up to `size` pixels, and what both looks find is merged. Each look is scaled and turned to RGB once, for
+all networks.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
-from operators.detect.face import FaceDetector, rescale
+import numpy as np
+
+from operators.detect.face import FaceDetector, frozen, rescale, suppress
 from operators.detect.picture import DETECTION_SIDE, picture_of
 from schemas.frames import Planes, VideoFormat
-from schemas.regions import Detections
+from schemas.regions import Detections, boxes
+
+SAME = 0.4
+"""IoU from which what two looks find is one object."""
+WORTH = 1.2
+"""How much larger a second look must be."""
 
 
 class Finder(Protocol):
@@ -27,6 +40,29 @@ class Several:
         self.detectors = detectors
 
     def detect_planes(self, planes: Planes, video: VideoFormat, size: int = DETECTION_SIDE) -> tuple[Detections, ...]:
-        """Objects of each kind in a frame, searched in a picture of at most `size` on the longer side."""
-        picture, scale_x, scale_y = picture_of(planes, video, size)
-        return tuple(rescale(detector.detect(picture), scale_x, scale_y) for detector in self.detectors)
+        """Objects of each kind in a frame, searched at 640 and at up to `size` pixels on the longer side."""
+        found = [self._look(planes, video, side) for side in looks(max(planes.y.shape), size)]
+        return tuple(merged([look[k] for look in found]) for k in range(len(self.detectors)))
+
+    def _look(self, planes: Planes, video: VideoFormat, side: int) -> list[Detections]:
+        picture, scale_x, scale_y = picture_of(planes, video, side)
+        return [rescale(detector.detect(picture), scale_x, scale_y) for detector in self.detectors]
+
+
+def looks(longer: int, size: int) -> tuple[int, ...]:
+    """The sizes at which a frame of this longer side is searched, in pixels."""
+    most = min(longer, size)
+    coarse = min(most, DETECTION_SIDE)
+    return (coarse, most) if most > WORTH * coarse else (coarse,)
+
+
+def merged(found: Sequence[Detections]) -> Detections:
+    """What several looks at one frame found of one kind, best first, each object once."""
+    if len(found) == 1:
+        return found[0]
+    scores = np.concatenate([one.scores for one in found])
+    order = np.argsort(-scores, kind="stable")
+    every = np.concatenate([one.boxes for one in found])[order]
+    kept = suppress(every, SAME)
+    marks = np.concatenate([one.landmarks for one in found if len(one.scores)] or [found[0].landmarks])
+    return Detections(found[0].kind, boxes(every[kept]), frozen(scores[order][kept]), frozen(marks[order][kept]))

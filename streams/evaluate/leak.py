@@ -22,7 +22,7 @@ from operators.codec import encode
 from operators.cohere import Claim, lay_out
 from operators.desensitise.paint import masks
 from operators.desensitise.policy import Policy
-from operators.detect import DETECTION_SIDE, FaceDetector, Finder
+from operators.detect import DETECTION_SIDE, Finder
 from operators.pipeline import Pipeline
 from operators.sign import SigningKey, digest
 from operators.track import TrackSettings
@@ -33,7 +33,7 @@ from streams.demo.cast import Scene, identities_cast
 from streams.demo.compose import Face, Truth, compose
 from streams.evaluate.report import Figure
 from streams.evaluate.weather import VARIANTS, Treat, clear
-from streams.setup import detector
+from streams.setup import FINDS_FACES, detector, finder
 
 MIN_HEIGHT, MIN_VISIBLE = 20, 0.25
 LEAK, BARE = 0.1, 0.9
@@ -98,13 +98,14 @@ class Leaks:
 
 
 def evaluate(
-    data: Path, folder: Path, seeds: int, variants: int, parts: int, policy: Policy, tell: Tell = lambda _: None
+    data: Path, folder: Path, seeds: int, variants: int, parts: int, policy: Policy, tell: Tell = lambda _: None,
+    name: str = FINDS_FACES,
 ) -> list[Figure]:
     """Clean clips of so many casts, of `variants` casts in every kind of weather, of `parts` casts without parts.
 
-    `data` holds `labels.tsv`.
+    `data` holds `labels.tsv`; `name` is the detector of the worker, whatever locates the faces in the photographs.
     """
-    found = detector()
+    found = finder(["face"], name)
     clean = measure(scenes(data, range(seeds)), folder, found, policy, tell=tell)
     others: dict[str, Leaks] = {}
     for name, treat in (VARIANTS if variants else {}).items():
@@ -113,7 +114,7 @@ def evaluate(
     if variants:
         tell("crf35")
         others["crf35"] = measure(scenes(data, range(variants)), folder, found, policy, crf=35)
-    left_out = ablations(data, folder, parts, policy, tell) if parts else {}
+    left_out = ablations(data, folder, parts, found, policy, tell) if parts else {}
     return figures(clean, others) + [
         Figure(f"leak_rate_without_{name}", one.rate, "", "<=", None, one.faces, f"{one.leaking} face-frames")
         for name, one in left_out.items()
@@ -129,18 +130,18 @@ def scenes(data: Path, seeds: Iterable[int]) -> Iterator[Scene]:
 
 
 def measure(
-    filmed: Iterable[Scene], folder: Path, faces: FaceDetector, policy: Policy, treat: Treat = clear, crf: int = 18,
+    filmed: Iterable[Scene], folder: Path, finder: Finder, policy: Policy, treat: Treat = clear, crf: int = 18,
     tell: Tell = lambda _: None,
 ) -> Leaks:
     """Film each scene, locate its faces, and count what the masks leave open. Files go to `folder` and are removed."""
-    total = Leaks()
+    total, find = Leaks(), detector().detect
     for scene in filmed:
         path = folder / f"{scene.camera_id}.mp4"
         truth = compose(
-            scene.people, path, detect=faces.detect, seed=scene.seed, seconds=scene.seconds,
+            scene.people, path, detect=find, seed=scene.seed, seconds=scene.seconds,
             face_width=scene.face_width, treat=treat, crf=crf,
         )
-        total.add(count(truth, masked(path, faces, policy)))
+        total.add(count(truth, masked(path, finder, policy)))
         path.unlink()
         tell(f"{scene.camera_id}: {total.leaking} of {total.faces} faces leak")
     return total
@@ -179,14 +180,16 @@ class Remembering:
         return self._known[key]
 
 
-def ablations(data: Path, folder: Path, seeds: int, policy: Policy, tell: Tell = lambda _: None) -> dict[str, Leaks]:
+def ablations(
+    data: Path, folder: Path, seeds: int, found: Finder, policy: Policy, tell: Tell = lambda _: None
+) -> dict[str, Leaks]:
     """The same clips and detections with one part of following left out after the other, and as shipped."""
-    faces, totals = detector(), {name: Leaks() for name in ("nothing", *WITHOUT)}
+    find, totals = detector().detect, {name: Leaks() for name in ("nothing", *WITHOUT)}
     for scene in scenes(data, range(seeds)):
         path = folder / f"{scene.camera_id}.mp4"
-        truth = compose(scene.people, path, detect=faces.detect, seed=scene.seed, seconds=scene.seconds,
+        truth = compose(scene.people, path, detect=find, seed=scene.seed, seconds=scene.seconds,
                         face_width=scene.face_width)
-        chunks, finder = [*open_source(str(path), encode=encode, camera_id="leak")], Remembering(faces)
+        chunks, finder = [*open_source(str(path), encode=encode, camera_id="leak")], Remembering(found)
         for name, total in totals.items():
             shown = [frame for chunk, regions in found_in(chunks, finder, policy, WITHOUT.get(name, AS_SHIPPED))
                      for frame in laid_out(regions, chunk, policy)]
@@ -203,7 +206,7 @@ def masked(path: Path, finder: Finder, policy: Policy) -> list[tuple[tuple[Claim
 
 def laid_out(regions: RegionSet, chunk: FrameChunk, policy: Policy) -> list[tuple[tuple[Claim, ...], Flags]]:
     """Claims and masked blocks of each frame of a chunk."""
-    layout = lay_out(regions, chunk.format, policy.padding, policy.hold, policy.doubt)
+    layout = lay_out(regions, chunk.format, policy)
     return list(zip(layout, masks(layout, chunk.format), strict=True))
 
 

@@ -14,16 +14,16 @@ from pathlib import Path
 
 import numpy as np
 
-from operators.cohere import needed
+from operators.cohere import blocks
 from operators.desensitise.policy import Policy
-from operators.detect import FaceDetector
+from operators.detect import Finder
 from schemas.frames import BLOCK, VideoFormat
 from schemas.regions import Region
 from streams.demo.cast import Scene
 from streams.demo.compose import Face, Truth, compose
 from streams.evaluate.leak import MIN_HEIGHT, MIN_VISIBLE, located, scenes
 from streams.evaluate.report import Figure
-from streams.setup import detector
+from streams.setup import detector, finder
 
 SHOWN = 2
 LANDMARKS = 4
@@ -54,19 +54,19 @@ class Tracks:
 
 def evaluate(data: Path, folder: Path, seeds: int, tell: Tell = lambda _: None) -> list[Figure]:
     """Clips of so many casts; `data` holds `labels.tsv`, `folder` takes the clips for a while."""
-    return figures(measure(scenes(data, range(seeds)), folder, detector(), Policy({}), tell))
+    return figures(measure(scenes(data, range(seeds)), folder, finder(["face"]), Policy({}), tell))
 
 
 def measure(
-    filmed: Iterable[Scene], folder: Path, faces: FaceDetector, policy: Policy, tell: Tell = lambda _: None
+    filmed: Iterable[Scene], folder: Path, finder: Finder, policy: Policy, tell: Tell = lambda _: None
 ) -> Tracks:
     """Film each scene, follow its faces, and look who is shown by each track."""
-    total = Tracks()
+    total, find = Tracks(), detector().detect
     for scene in filmed:
         path = folder / f"{scene.camera_id}.mp4"
-        truth = compose(scene.people, path, detect=faces.detect, seed=scene.seed, seconds=scene.seconds,
+        truth = compose(scene.people, path, detect=find, seed=scene.seed, seconds=scene.seconds,
                         face_width=scene.face_width)
-        frames = [(chunk.format, regions) for chunk, found in located(path, faces, policy) for regions in found.frames]
+        frames = [(chunk.format, regions) for chunk, found in located(path, finder, policy) for regions in found.frames]
         total.add(count(truth, frames, policy.padding))
         path.unlink()
         mixed = sum(owners > 1 for owners in total.owners)
@@ -113,7 +113,7 @@ def _lost(
     """Over half of what is in view lies in blocks of tracks that show others only, and in none that may be its own."""
     own, other = np.zeros(video.blocks, bool), np.zeros(video.blocks, bool)
     for region in regions:
-        rect, labels = needed(region, video, padding), of.get(region.track, {face.label})
+        rect, labels = blocks(region.box, video, padding), of.get(region.track, {face.label})
         if rect is not None:
             mask = own if face.label in labels else other
             mask[rect.top : rect.bottom, rect.left : rect.right] = True

@@ -38,6 +38,12 @@ def test_add_counts_each_frame_by_its_least_certain_region() -> None:
     assert account.as_json()["tracks"] == 2
 
 
+def test_add_no_frame_is_clear_where_there_are_zones() -> None:
+    account = Account(zones=True)
+    account.add(CHUNK, _regions({1: "tracked"}, *[{}] * (COUNT - 1)))
+    assert (account.frames["zone"], account.frames["tracked"], account.frames["clear"]) == (COUNT - 1, 1, 0)
+
+
 def test_weakest_a_moment_goes_on_over_the_border_of_chunks() -> None:
     account = Account()
     account.add(CHUNK, _regions(*[{}] * (COUNT - 2), {1: "coasting"}, {1: "coasting"}))

@@ -10,6 +10,7 @@ import pytest
 from operators import pixels
 from operators.codec import decode
 from operators.cohere import lay_out
+from operators.desensitise.policy import Policy
 from operators.pieces import cut
 from operators.seal import new_evidence
 from schemas.frames import VideoFormat
@@ -25,7 +26,7 @@ from tests.support.scenes import FACE, FORMAT, chunk, crossing, regions
 PLACES = crossing()
 CHUNK = chunk(PLACES)
 DECODED = decode(CHUNK)
-PIECES = cut(DECODED, lay_out(regions(PLACES), FORMAT, 0.25, 4), "lossless")
+PIECES = cut(DECODED, lay_out(regions(PLACES), FORMAT, Policy({}, padding=0.25, doubt=0, hold=4)), "lossless")
 OPENED = open_all(PIECES)
 
 

@@ -7,7 +7,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from operators.cohere import DOUBT_FRAMES, in_doubt, lay_out, steady
+from operators.cohere import DOUBT_FRAMES, WHOLE, Claim, in_doubt, lay_out, steady
+from operators.desensitise.policy import Policy
 from operators.pixels import BlockRect
 from schemas.frames import VideoFormat
 from schemas.regions import Region, RegionSet, RegionSource
@@ -85,10 +86,26 @@ def test_steady_begins_anew_after_frames_where_nothing_is_needed() -> None:
 def test_lay_out_a_lone_face_gets_the_padding_and_one_that_is_touched_the_doubt_too() -> None:
     alone = (_region(1, (100, 80, 140, 120)),)
     both = (*alone, _region(2, (130, 90, 170, 130)))
-    claim = lay_out(_set(alone), FORMAT, 0.1, 1, 0.4)[0][0]
+    claim = lay_out(_set(alone), FORMAT, Policy({}, padding=0.1, doubt=0.4))[0][0]
     assert claim.rect == BlockRect(4, 6, 8, 9)
-    first = lay_out(_set(both), FORMAT, 0.1, 1, 0.4)[0][0].rect
+    first = lay_out(_set(both), FORMAT, Policy({}, padding=0.1, doubt=0.4))[0][0].rect
     assert first == BlockRect(3, 5, 9, 10)
+
+
+def test_lay_out_heads_take_hair_and_ears_along_but_plates_stay_plates() -> None:
+    face, plate = _region(1, (100, 96, 140, 136)), Region(2, "plate", (200, 96, 240, 136), 0.9, "detected")
+    claims = lay_out(_set((face, plate)), FORMAT, Policy({}, padding=0, whole_heads=True))[0]
+    assert [claim.rect for claim in claims] == [BlockRect(4, 5, 9, 10), BlockRect(6, 12, 9, 15)]
+
+
+def test_lay_out_zones_are_masked_in_every_frame_for_nobody_but_the_custodian() -> None:
+    face = _region(1, (100, 96, 140, 136))
+    regions = RegionSet("cam", "video", 0, ((face,), (), ()), frozenset({2}), frozenset())
+    layout = lay_out(regions, FORMAT, Policy({}, zones=((0.5, 0, 1, 0.2), (0.9, 0.9, 1, 1))))
+    zones = [Claim(WHOLE, "frame", BlockRect(0, 10, 3, 20)), Claim(WHOLE, "frame", BlockRect(13, 18, 15, 20))]
+    assert [list(frame[-2:]) for frame in layout[:2]] == [zones, zones]
+    assert [claim.track for claim in layout[0]] == [1, WHOLE, WHOLE]
+    assert layout[2] == (Claim(WHOLE, "frame", BlockRect(0, 0, 15, 20)),)
 
 
 @pytest.mark.parametrize(

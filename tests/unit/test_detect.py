@@ -7,14 +7,17 @@ import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from operators.detect import Candidates, CenterFace, FaceDetector, Several, crop_rgb, is_cut, picture_of, rescale
-from operators.detect.face import suppress
+from operators.detect.face import frozen, suppress
 from operators.detect.graph import free_shapes
+from operators.detect.several import looks, merged
 from schemas.errors import ConfigError
 from schemas.frames import Planes
+from schemas.regions import Detections, boxes
 from tests.support.pictures import ASTRONAUT_FACE, astronaut, planes_of, read_rgb
 from tests.support.shared import shared_data
 
@@ -79,6 +82,39 @@ def test_several_detectors_find_what_each_finds_alone(detector):
     found = Several(detector, detector).detect_planes(planes, video, size=256)
     assert [len(one.boxes) for one in found] == [1, 1]
     assert all(np.array_equal(one.boxes, alone.boxes) for one in found)
+
+
+@pytest.mark.parametrize(("longer", "size", "sides"), [
+    (480, 1920, (480,)), (640, 1920, (640,)), (720, 1920, (640,)), (1280, 1920, (640, 1280)),
+    (3840, 1920, (640, 1920)), (1920, 640, (640,)), (1920, 320, (320,)),
+])  # fmt: skip
+def test_looks_add_native_resolution_where_it_shows_more(longer, size, sides):
+    assert looks(longer, size) == sides
+
+
+def test_merged_keeps_each_object_once_with_its_best_score_and_marks():
+    coarse = some_faces([(10, 10, 50, 60)], [0.6])
+    fine = some_faces([(12, 11, 50, 61), (200, 20, 212, 34)], [0.9, 0.3])
+    found = merged([coarse, fine])
+    np.testing.assert_array_equal(found.boxes, fine.boxes)
+    np.testing.assert_allclose(found.scores, [0.9, 0.3])
+    np.testing.assert_array_equal(found.landmarks, fine.landmarks)
+
+
+def test_several_find_in_a_large_frame_what_is_lost_in_its_small_picture(detector):
+    frame = np.full((1080, 1920, 3), 90, np.uint8)
+    small = cv2.resize(astronaut(), None, fx=0.12, fy=0.12, interpolation=cv2.INTER_AREA)
+    frame[300 : 300 + len(small), 800 : 800 + small.shape[1]] = small
+    planes, video = planes_of(frame)
+    assert len(detector.detect_planes(planes, video).boxes) == 0
+    (found,) = Several(detector).detect_planes(planes, video, size=1920)
+    wanted = np.array(ASTRONAUT_FACE, np.float32) * 0.12 + np.array([800, 300, 800, 300], np.float32)
+    assert max(iou(box, wanted) for box in found.boxes) > 0.5
+
+
+def some_faces(rows, scores) -> Detections:
+    marks = np.arange(len(rows) * 10, dtype=np.float32).reshape(-1, 5, 2) + len(rows)
+    return Detections("face", boxes(np.array(rows, np.float32)), frozen(np.array(scores)), frozen(marks))
 
 
 def test_detect_noise_finds_nothing(detector):

@@ -22,7 +22,7 @@ PLACES = crossing()
 CHUNK = chunk(PLACES)
 DECODED = decode(CHUNK)
 REGIONS = regions(PLACES)
-LAYOUT = lay_out(REGIONS, FORMAT, 0.25, 4)
+LAYOUT = lay_out(REGIONS, FORMAT, Policy({}, padding=0.25, doubt=0, hold=4))
 POLICY = Policy({"faces": frozenset({"face"})})
 FRAMES = tuple(
     paint(DECODED.frames, LAYOUT, DECODED.chunk.format, appearances(DECODED, LAYOUT, {}, POLICY), POLICY)
@@ -131,7 +131,7 @@ def test_restore_a_changed_piece_is_refused(change: object, error: type[Exceptio
 
 
 def test_frame_masked_whole_is_one_piece_of_track_zero() -> None:
-    layout = lay_out(regions(PLACES, failed=frozenset({3})), FORMAT, 0.25, 4)
+    layout = lay_out(regions(PLACES, failed=frozenset({3})), FORMAT, Policy({}, padding=0.25, doubt=0, hold=4))
     whole = next(p for p in cut(DECODED, layout, "lossless") if p.kinds == ("frame",))
     assert whole.tracks == (0,) and [f.frame_no for f in whole.frames] == [3]
     assert not any(f.frame_no == 3 for p in cut(DECODED, layout, "high") if p.tracks != (0,) for f in p.frames)

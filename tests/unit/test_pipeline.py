@@ -5,18 +5,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from operators.desensitise.policy import Policy
+from operators.desensitise.policy import Policy, Site
 from operators.masks import unpack_masks
 from operators.pipeline import Pipeline, seal_draft
 from operators.seal import Identity
 from operators.sign import SigningKey, check, digest
 from schemas.codec import decode, encode, pack
 from schemas.errors import ClockJump, ConfigError, MalformedRecord
-from schemas.frames import Planes
+from schemas.frames import Planes, VideoFormat
 from schemas.records import CUSTODIAN, OperatorBody, SealedEvidence
-from schemas.regions import Detections
+from schemas.regions import Detections, boxes
 from schemas.state import MAX_STATE_BYTES, CameraState
-from tests.support.scenes import chunk, crossing, regions
+from tests.support.scenes import FORMAT, chunk, crossing, regions
 
 KEY = SigningKey(b"p" * 32)
 PLACES = crossing()
@@ -72,6 +72,49 @@ def test_protect_keeps_an_appearance_steady_over_chunks() -> None:
     later, _ = _pipeline().protect(state, chunk(PLACES[::-1], 1), regions(PLACES[::-1], 1))
     assert [a.appearance for a in later.appearances] == [a.appearance for a in state.appearances]
     assert len(pack("state", later)) < MAX_STATE_BYTES
+
+
+def test_protect_zones_go_to_the_custodian_and_take_what_is_in_them_along() -> None:
+    policy = replace(POLICY, sites=(Site(("cam",), {"zones": ((0.0, 0.0, 0.5, 1.0),)}),))
+    _, out = _pipeline(policy).protect(CameraState(), chunk(PLACES), regions(PLACES, kinds=("face", "plate")))
+    kinds = {draft.authority: {part.kinds for part in draft.parts if part.type == "piece"} for draft in out.evidence}
+    assert kinds[CUSTODIAN] >= {("frame",), ("face", "frame"), ("frame", "plate")}
+    assert kinds["faces"] == {("face",)}
+    mask = unpack_masks(decode(OperatorBody, out.operator[1].signed.body).chunk.masks, 10, FORMAT)
+    assert all(frame[:, :5].all() for frame in mask)
+
+
+def test_policy_at_a_camera_is_that_of_the_first_site_that_names_it() -> None:
+    sites = (Site(("gate-*",), {"padding": 0.3, "kinds": frozenset({"plate"})}), Site(("*-2",), {"stride": 1}))
+    policy = replace(POLICY, sites=sites)
+    gate, hall, other = (policy.at(name) for name in ("gate-2", "hall-2", "hall-1"))
+    assert (gate.padding, gate.kinds, gate.stride) == (0.3, {"plate"}, 5)
+    assert (hall.padding, hall.kinds, hall.stride) == (0.15, None, 1)
+    assert other is policy and gate.authorities == policy.authorities
+
+
+@pytest.mark.parametrize("changes", [{"padding": 9.0}, {"zones": ((0.5, 0.0, 0.4, 1.0),)}, {"methods": {"face": "x"}}])
+def test_policy_with_a_site_that_cant_be_is_refused(changes) -> None:
+    with pytest.raises(ConfigError):
+        replace(POLICY, sites=(Site(("*",), changes),))
+
+
+def test_locate_leaves_alone_what_is_small_or_of_another_kind_here() -> None:
+    class Two:
+        def detect_planes(self, planes: Planes, video: VideoFormat, size: int = 640) -> tuple[Detections, ...]:
+            marks = np.full((2, 5, 2), np.nan, np.float32)
+            rows = boxes(np.array([(10, 10, 30, 40), (60, 60, 70, 72)], np.float32))
+            scores = np.array([0.9, 0.9], np.float32)
+            return Detections("face", rows, scores, marks), Detections("plate", rows[:1], scores[:1], marks[:1, :4])
+
+    def shown(changes) -> set[tuple[str, float]]:
+        policy = replace(POLICY, sites=(Site(("cam",), changes),))
+        _, found = Pipeline(policy, Two(), KEY).locate(CameraState(), chunk(PLACES), None)  # type: ignore[arg-type]
+        return {(region.kind, round(region.box[3] - region.box[1])) for frame in found.frames for region in frame}
+
+    assert shown({}) >= {("face", 30), ("face", 12), ("plate", 30)}
+    assert {kind for kind, _ in shown({"kinds": frozenset({"plate"})})} == {"plate"}
+    assert ("face", 12) not in shown({"smallest": 20.0}) and ("face", 30) in shown({"smallest": 20.0})
 
 
 def test_protect_passes_an_empty_chunk_through_unchanged() -> None:

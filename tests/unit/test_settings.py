@@ -82,3 +82,19 @@ def test_routes_that_cant_be_stop_the_start(tmp_path: Path, text: str) -> None:
     (tmp_path / "sealframe.toml").write_text(text)
     with pytest.raises(ConfigError):
         stream_policy(load())
+
+
+def test_sites_become_policy_with_what_they_say_alone(tmp_path: Path) -> None:
+    (tmp_path / "sealframe.toml").write_text(
+        '[[sites]]\ncameras = ["gate-*"]\nzones = [[0, 0, 0.25, 0.5]]\nwhole_heads = true\nsmallest = 12\n'
+    )
+    policy = stream_policy(load()).at("gate-3")
+    assert policy.zones == ((0, 0, 0.25, 0.5),) and policy.whole_heads and policy.smallest == 12
+    assert policy.padding == load().padding and not stream_policy(load()).at("hall-1").zones
+
+
+@pytest.mark.parametrize("line", ["zones = [[0, 0, 2, 1]]", "padding = 9", 'colour = "x"'])
+def test_sites_that_cant_be_stop_the_start(tmp_path: Path, line: str) -> None:
+    (tmp_path / "sealframe.toml").write_text(f'[[sites]]\ncameras = ["*"]\n{line}\n')
+    with pytest.raises(ConfigError):
+        stream_policy(load())
