@@ -189,7 +189,8 @@ def _search(
             bad = crf
         if good + 1 == bad or 0 <= surplus < ENOUGH_DB:
             break
-        crf = min(bad - 1, max(good + 1, crf + math.floor(surplus / DB_PER_CRF)))
+        step = math.floor(min(surplus / DB_PER_CRF, MAX_CRF))  # infinite where all samples came out equal
+        crf = min(bad - 1, max(good + 1, crf + step))
     return best
 
 

@@ -19,7 +19,7 @@ from operators.codec import decode, encode
 from operators.cohere import lay_out
 from operators.desensitise.paint import appearances, masks, paint
 from operators.desensitise.policy import Policy
-from operators.detect import Finder, choose, is_cut
+from operators.detect import Finder, choose, is_blind, is_cut
 from operators.fragment import fragment
 from operators.masks import pack_masks
 from operators.pieces import cut
@@ -138,6 +138,7 @@ class Pipeline:
         used = appearances(decoded, layout, known, policy)
         pieces = cut(decoded, layout, policy.quality) if policy.keeps_evidence else ()
         parts = route(chunk, regions, pieces, policy) if policy.keeps_evidence else {}
+        blind = any(is_blind(decoded.frames[i].planes) for i in regions.failed)
         frames = paint(_released(deque(decoded.frames)), layout, chunk.format, used, policy)
         del decoded
         packed = pack_masks(masks(layout, chunk.format))
@@ -146,7 +147,7 @@ class Pipeline:
         drafts = tuple(_draft(chunk, digest(body), body_counts, parts) for body_counts in _sent(record[1].evidence))
         state, closing = self._close(state, chunk)
         return state, Outgoing(
-            (*opening, record[0], *closing), drafts, _alarms(chunk, regions), (_events(chunk, regions),)
+            (*opening, record[0], *closing), drafts, _alarms(chunk, regions, blind), (_events(chunk, regions),)
         )
 
     def _examine(self, chunk: FrameChunk) -> _Examined:
@@ -158,14 +159,18 @@ class Pipeline:
         looked = plan(decoded, policy.stride, is_cut)
         found: dict[int, Detections | tuple[Detections, ...] | None] = {}
         for index in looked.examine:
-            try:
-                seen = self._detector.detect_planes(
-                    decoded.frames[index].planes, chunk.format, policy.detection_side
-                )
-                found[index] = choose(seen, policy.kinds, policy.smallest)
-            except ConfigError:
-                found[index] = None
+            found[index] = self._look(decoded.frames[index].planes, chunk, policy)
         return _Examined(key, decoded, found, looked.cuts)
+
+    def _look(self, planes: Planes, chunk: FrameChunk, policy: Policy) -> tuple[Detections, ...] | None:
+        """What is to be hidden in a frame; None where nobody can say."""
+        if is_blind(planes):
+            return None
+        try:
+            seen = self._detector.detect_planes(planes, chunk.format, policy.detection_side)
+        except ConfigError:
+            return None
+        return choose(seen, policy.kinds, policy.smallest)
 
     def _taken(self, chunk: FrameChunk) -> DecodedChunk:
         """The pictures of a chunk, for the last time: none is kept longer than the look-ahead and encoding need it."""
@@ -279,12 +284,12 @@ def _after(
     )
 
 
-def _alarms(chunk: FrameChunk, regions: RegionSet) -> tuple[Alarm, ...]:
+def _alarms(chunk: FrameChunk, regions: RegionSet, blind: bool) -> tuple[Alarm, ...]:
     if not regions.failed:
         return ()
-    text = (f"{chunk.video_id} chunk {chunk.chunk_seq}: {len(regions.failed)} frames masked whole; "
-            "check the detector's model and the scene")
-    return (Alarm("masked-whole", PIPELINE, chunk.camera_id, chunk.capture_ms, text),)
+    why = "no contrast: see what covers or dazzles the camera" if blind else "check the detector's model and the scene"
+    text = f"{chunk.video_id} chunk {chunk.chunk_seq}: {len(regions.failed)} frames masked whole; {why}"
+    return (Alarm("blind" if blind else "masked-whole", PIPELINE, chunk.camera_id, chunk.capture_ms, text),)
 
 
 def _events(chunk: FrameChunk, regions: RegionSet) -> bytes:

@@ -1,5 +1,6 @@
 """Find faces and plates in pictures, and the frames where a new scene begins."""
 
+from operators.detect.blind import is_blind
 from operators.detect.centerface import CenterFace
 from operators.detect.choose import choose
 from operators.detect.face import FaceDetector, rescale
@@ -25,6 +26,7 @@ __all__ = [
     "Several",
     "choose",
     "crop_rgb",
+    "is_blind",
     "is_cut",
     "picture_of",
     "rescale",

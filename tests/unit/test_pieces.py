@@ -11,7 +11,8 @@ from operators.cohere import lay_out
 from operators.desensitise.paint import appearances, paint
 from operators.desensitise.policy import Policy
 from operators.masks import pack_masks
-from operators.pieces import MIN_PSNR_DB, cut
+from operators.pieces import MIN_PSNR_DB, canvases, cut
+from operators.pixels import freeze
 from operators.restore import restore_frames
 from schemas.errors import DigestMismatch, MalformedRecord, NotDesensitised, UndecodableChunk
 from schemas.frames import Planes
@@ -146,3 +147,11 @@ def test_piece_over_the_limit_is_coded_to_fit(monkeypatch: pytest.MonkeyPatch) -
             assert sum(len(unit.data) for unit in piece.units) <= 900
             assert piece.true_digest != piece.sealed_digest
             assert restore_frames(_body(), FORMAT, PUBLIC, [piece])
+
+
+def test_cut_a_plain_picture_that_codes_without_any_error() -> None:
+    flat = [freeze(Planes(*(np.full(plane.shape, 90, np.uint8) for plane in frame.planes.all())))
+            for frame in DECODED.frames]
+    frames = tuple(replace(frame, planes=planes) for frame, planes in zip(DECODED.frames, flat, strict=True))
+    pieces = cut(replace(DECODED, frames=frames), LAYOUT, "high")
+    assert pieces and all(np.all(canvas.y[canvas.y != 128] == 90) for p in pieces for canvas in canvases(p))

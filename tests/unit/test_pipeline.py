@@ -5,14 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from operators.codec import encode as encode_pictures
 from operators.desensitise.policy import Policy, Site
 from operators.masks import unpack_masks
 from operators.pipeline import Pipeline, seal_draft
+from operators.pixels import freeze
 from operators.seal import Identity
 from operators.sign import SigningKey, check, digest
 from schemas.codec import decode, encode, pack
 from schemas.errors import ClockJump, ConfigError, MalformedRecord
-from schemas.frames import Planes, VideoFormat
+from schemas.frames import FrameChunk, Planes, VideoFormat
 from schemas.records import CUSTODIAN, OperatorBody, SealedEvidence
 from schemas.regions import Detections, boxes
 from schemas.state import MAX_STATE_BYTES, CameraState
@@ -115,6 +117,21 @@ def test_locate_leaves_alone_what_is_small_or_of_another_kind_here() -> None:
     assert shown({}) >= {("face", 30), ("face", 12), ("plate", 30)}
     assert {kind for kind, _ in shown({"kinds": frozenset({"plate"})})} == {"plate"}
     assert ("face", 12) not in shown({"smallest": 20.0}) and ("face", 30) in shown({"smallest": 20.0})
+
+
+@pytest.mark.parametrize(("contrast", "masked"), [(1, False), (10, True), (60, False)])
+def test_step_a_picture_without_contrast_is_masked_whole_with_an_alarm(contrast: int, masked: bool) -> None:
+    class Nothing:
+        def detect_planes(self, planes: Planes, video: VideoFormat, size: int = 640) -> tuple[Detections, ...]:
+            return (Detections.none("face"),)
+
+    ramp = np.tile(np.linspace(40, 40 + contrast, FORMAT.width).round().astype(np.uint8), (FORMAT.height, 1))
+    flat = np.full((FORMAT.height // 2, FORMAT.width // 2), 128, np.uint8)
+    units = encode_pictures([freeze(Planes(ramp, flat, flat))] * 5, range(5), FORMAT, crf=5, preset="veryfast")
+    dull = FrameChunk("cam", "cam-video", 0, 0, 1_000_000, FORMAT, "h264", units, 5, end=True)
+    _, out = Pipeline(POLICY, Nothing(), KEY).step(CameraState(), dull, None)
+    assert [alarm.kind for alarm in out.alarms] == (["blind"] if masked else [])
+    assert bool(decode(OperatorBody, out.operator[1].signed.body).chunk.masks) == masked
 
 
 def test_protect_passes_an_empty_chunk_through_unchanged() -> None:
