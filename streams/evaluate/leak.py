@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from infra.camera import open_source
-from operators.codec import encode
+from operators.codec import decode, encode
 from operators.cohere import Claim, lay_out
 from operators.desensitise.paint import masks
 from operators.desensitise.policy import Policy
@@ -33,6 +33,7 @@ from streams.demo.cast import Scene, identities_cast
 from streams.demo.compose import Face, Truth, compose
 from streams.evaluate.report import Figure
 from streams.evaluate.weather import VARIANTS, Treat, clear
+from streams.evaluate.worst import Worst
 from streams.setup import FINDS_FACES, detector, finder
 
 MIN_HEIGHT, MIN_VISIBLE = 20, 0.25
@@ -68,7 +69,8 @@ class Leaks:
     """Counts over clips. `runs`: appearances of a person (one outing), those with a leak, and the longest leak in ms.
 
     By class of face height: `masked` pixels of the blocks that cover such faces, `true` pixels of the faces, `sizes`
-    how many there are; `idle_pixels` lie in blocks that cover nobody.
+    how many there are; `idle_pixels` lie in blocks that cover nobody. `open`: of one clip, what isn't all covered, as
+    share that is bare, frame and face.
     """
 
     faces: int = 0
@@ -81,6 +83,7 @@ class Leaks:
     true: Counter[int] = field(default_factory=Counter)
     sizes: Counter[int] = field(default_factory=Counter)
     idle_pixels: int = 0
+    open: list[tuple[float, int, Face]] = field(default_factory=list)
 
     @property
     def rate(self) -> float:
@@ -99,14 +102,15 @@ class Leaks:
 
 def evaluate(
     data: Path, folder: Path, seeds: int, variants: int, parts: int, policy: Policy, tell: Tell = lambda _: None,
-    name: str = FINDS_FACES,
+    name: str = FINDS_FACES, worst: Worst | None = None,
 ) -> list[Figure]:
     """Clean clips of so many casts, of `variants` casts in every kind of weather, of `parts` casts without parts.
 
-    `data` holds `labels.tsv`; `name` is the detector of the worker, whatever locates the faces in the photographs.
+    `data` holds `labels.tsv`; `name` is the detector of the worker, whatever locates the faces in the photographs;
+    `worst` is shown the clean clips.
     """
     found = finder(["face"], name)
-    clean = measure(scenes(data, range(seeds)), folder, found, policy, tell=tell)
+    clean = measure(scenes(data, range(seeds)), folder, found, policy, tell=tell, worst=worst)
     others: dict[str, Leaks] = {}
     for name, treat in (VARIANTS if variants else {}).items():
         tell(name)
@@ -131,7 +135,7 @@ def scenes(data: Path, seeds: Iterable[int]) -> Iterator[Scene]:
 
 def measure(
     filmed: Iterable[Scene], folder: Path, finder: Finder, policy: Policy, treat: Treat = clear, crf: int = 18,
-    tell: Tell = lambda _: None,
+    tell: Tell = lambda _: None, worst: Worst | None = None,
 ) -> Leaks:
     """Film each scene, locate its faces, and count what the masks leave open. Files go to `folder` and are removed."""
     total, find = Leaks(), detector().detect
@@ -141,10 +145,27 @@ def measure(
             scene.people, path, detect=find, seed=scene.seed, seconds=scene.seconds,
             face_width=scene.face_width, treat=treat, crf=crf,
         )
-        total.add(count(truth, masked(path, finder, policy)))
+        shown = masked(path, finder, policy)
+        one = count(truth, shown)
+        total.add(one)
+        if worst:
+            _draw(worst, path, one, [mask for _, mask in shown])
         path.unlink()
         tell(f"{scene.camera_id}: {total.leaking} of {total.faces} faces leak")
     return total
+
+
+def _draw(worst: Worst, path: Path, found: Leaks, masks: Sequence[Flags]) -> None:
+    """Show a clip's open faces, if they are among the worst."""
+    wanted = defaultdict[int, list[tuple[float, Face]]](list)
+    for share, number, face in found.open:
+        if worst.wants(share):
+            wanted[number].append((share, face))
+    for chunk in open_source(str(path), encode=encode, camera_id="leak") if wanted else ():
+        for frame in decode(chunk).frames:
+            for share, face in wanted.get(frame.frame_no, ()):
+                where = f"{path.stem}, frame {frame.frame_no}"
+                worst.add(share, where, frame.planes, chunk.format, face.box, masks[frame.frame_no])
 
 
 def located(path: Path, finder: Finder, policy: Policy) -> Iterator[tuple[FrameChunk, RegionSet]]:
@@ -219,7 +240,9 @@ def count(truth: Truth, shown: Sequence[tuple[tuple[Claim, ...], Flags]], least:
             height = face.box[3] - face.box[1]
             if height < least or face.visible < MIN_VISIBLE:
                 continue
-            open_shares[face.label][number] = bare_share(face, mask)
+            share = open_shares[face.label][number] = bare_share(face, mask)
+            if share > 0:
+                out.open.append((share, number, face))
             size = next((k for k, (low, high) in enumerate(CLASSES) if low <= height < high), -1)
             out.masked[size] += int(mine[i].sum()) * BLOCK * BLOCK if i in mine else 0
             out.true[size] += round((face.box[2] - face.box[0]) * height)
