@@ -22,6 +22,7 @@ from schemas.errors import UsageError
 from streams.authority.faces import Faces
 from streams.cli.output import console, progress, say
 from streams.evaluate import (
+    cost,
     detect,
     faces,
     files,
@@ -215,6 +216,17 @@ def eval_clip_leak(
     if page:
         worst.write(page, "Real clips")
     _finish("clip-leak", figures, out)
+
+
+@app.command("cost")
+def eval_cost(
+    data: Annotated[Path, typer.Option(help="folder of clips, searched through", exists=True, file_okay=False)],
+    out: Out = None,
+    frames: Annotated[int, typer.Option(help="of each clip, from its beginning; whole chunks", min=1)] = 60,
+    name: Annotated[str, typer.Option("--detector", help="finds faces: see `sealframe models list`")] = FINDS_FACES,
+) -> None:
+    """CPU time of finding and following faces, against searching every frame with the same network."""
+    _finish("cost", cost.evaluate(files.clips(data), frames, finder(["face"], name), DEFAULT, _tell), out)
 
 
 @app.command("plate-leak")
