@@ -22,6 +22,7 @@ from schemas.errors import UsageError
 from streams.authority.faces import Faces
 from streams.cli.output import console, progress, say
 from streams.evaluate import (
+    attack,
     cost,
     detect,
     faces,
@@ -227,6 +228,17 @@ def eval_cost(
 ) -> None:
     """CPU time of finding and following faces, against searching every frame with the same network."""
     _finish("cost", cost.evaluate(files.clips(data), frames, finder(["face"], name), DEFAULT, _tell), out)
+
+
+@app.command("attack")
+def eval_attack(
+    data: Annotated[Path, typer.Option(help="folder that holds identities/labels.tsv", exists=True, file_okay=False)],
+    out: Out = None,
+    clips: Annotated[int, typer.Option(help="clips of 11 s, some six minutes each", min=1)] = 2,
+) -> None:
+    """Faces that an attacker who has the detector's file uncovers, with and without tracking. Needs torch."""
+    with tempfile.TemporaryDirectory() as scratch:
+        _finish("attack", attack.evaluate(data / "identities", Path(scratch), clips, DEFAULT, _tell), out)
 
 
 @app.command("plate-leak")
