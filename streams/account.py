@@ -9,10 +9,11 @@ in which one track coasts or is filled in, and whole frames: there somebody shou
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Literal
 
-from schemas.frames import FrameChunk
 from schemas.regions import ObjectKind, RegionSet
 
 Ground = Literal["clear", "zone", "detected", "tracked", "filled", "coasting", "whole"]
@@ -44,9 +45,9 @@ class Account:
     _ended: list[Moment] = field(default_factory=list)
     _origin: float | None = None
 
-    def add(self, chunk: FrameChunk, regions: RegionSet) -> None:
-        """Take in the next chunk of the video."""
-        times = [float(pts * chunk.format.time_base) for pts in (*chunk.pts, chunk.end_pts)]
+    def add(self, ticks: Sequence[int], time_base: Fraction, regions: RegionSet) -> None:
+        """Take in the next chunk of the video: when its frames begin and the last one ends, and what is in them."""
+        times = [float(tick * time_base) for tick in ticks]
         self._origin = times[0] if self._origin is None else self._origin
         for i, frame in enumerate(regions.frames):
             grounds: dict[int, tuple[ObjectKind, Ground]] = {r.track: (r.kind, r.source) for r in frame}

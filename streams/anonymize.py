@@ -81,7 +81,7 @@ def anonymize(
                                   "split it there and run on each part")
             video_id = chunk.video_id
             _count(totals, chunk, outgoing)
-            totals.account.add(chunk, regions)
+            totals.account.add((*chunk.pts, chunk.end_pts), chunk.format.time_base, regions)
             for record in outgoing.operator:
                 if video.file:
                     video.file.write(record.media)

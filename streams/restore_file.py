@@ -10,13 +10,16 @@ from infra.atomic import AtomicFile
 from infra.framing import EVIDENCE, read_framed
 from operators.codec import decode_units, encode
 from operators.fragment import fragment, init_segment, parse_fragment
+from operators.masks import unpack_masks
 from operators.restore import restore_frames
 from operators.seal import Identity, evidence_aad, unseal
 from operators.sign import check
 from schemas.codec import decode, unpack
-from schemas.errors import ChainBroken, DigestMismatch, MissingEvidence, UnknownRecord
+from schemas.errors import ChainBroken, DigestMismatch, MalformedRecord, MissingEvidence, UnknownRecord
 from schemas.frames import Planes, VideoFormat
-from schemas.records import OperatorChunk, OperatorRecord, Piece, SealedEvidence, Signed
+from schemas.records import OperatorChunk, OperatorRecord, Piece, SealedEvidence, Signed, TrackMapping
+from schemas.regions import Region, RegionSet
+from streams.account import Account
 from streams.anonymize import TOPIC
 from streams.verify import Checked, check_chain, check_evidence, check_record, expected_evidence
 
@@ -39,6 +42,7 @@ class RestoredChunk:
     chunk: OperatorChunk
     frames: list[Planes]
     pieces: int
+    regions: RegionSet
 
 
 def read_evidence(path: Path) -> Evidence:
@@ -95,18 +99,21 @@ def restored_chunks(video: Path, evidence: Path, identity: Identity) -> Iterator
         raise ChainBroken(f"{evidence.name} doesn't begin with a start")
     for record in records:
         if record.body.chunk:
-            pieces = [
-                piece for sealed in by_chunk.get(record.body.chunk.chunk_seq, ())
-                for piece in _open(sealed, record, identity)
+            parts = [
+                part for sealed in by_chunk.get(record.body.chunk.chunk_seq, ())
+                for part in _open(sealed, record, identity)
             ]
-            yield _restored(record, start.format, start.origin_pts, pieces)
+            yield _restored(record, start.format, start.origin_pts, parts)
 
 
 def restore_file(
     video: Path, evidence: Path, identity: Identity, out: Path, *, lossless: bool = True,
-    progress: Progress | None = None,
+    progress: Progress | None = None, account: Account | None = None,
 ) -> int:
-    """Write the restored video; the number of frames. Nothing is written unless all of it can be restored."""
+    """Write the restored video; the number of frames. Nothing is written unless all of it can be restored.
+
+    `account` takes in what the masks rested on, as the evidence says it.
+    """
     start = read_evidence(evidence).records[0]
     head = check_record(start, lambda signer: ("pipeline", signer), media=False).body.start
     if head is None:
@@ -122,6 +129,8 @@ def restore_file(
             media = fragment(units, chunk.end_pts, chunk.chunk_seq + 1, head.format, head.origin_pts)
             whole.file.write(media)
             frames += len(restored.frames)
+            if account:
+                account.add((*chunk.pts, chunk.end_pts), head.format.time_base, restored.regions)
             if progress:
                 progress(frames)
     return frames
@@ -159,19 +168,41 @@ def _by_chunk(found: Evidence, records: Sequence[Checked]) -> dict[int, list[Sea
     return by_chunk
 
 
-def _open(sealed: SealedEvidence, record: Checked, identity: Identity) -> Iterator[Piece]:
+def _open(sealed: SealedEvidence, record: Checked, identity: Identity) -> Iterator[Piece | TrackMapping]:
     if sealed.operator_digest != record.digest:
         raise DigestMismatch(f"{record.where}: the evidence belongs to another run of the pipeline")
     for part in sealed.parts:
         plaintext = unseal(part.sealed, [identity], evidence_aad(sealed, part, TOPIC))
-        if part.type == "piece":
-            yield decode(Piece, plaintext)
+        yield decode(Piece, plaintext) if part.type == "piece" else decode(TrackMapping, plaintext)
 
 
-def _restored(record: Checked, format: VideoFormat, origin: int, pieces: Sequence[Piece]) -> RestoredChunk:
+def _restored(
+    record: Checked, format: VideoFormat, origin: int, parts: Sequence[Piece | TrackMapping]
+) -> RestoredChunk:
     chunk = record.body.chunk
     if chunk is None:
         raise ChainBroken(f"{record.where} is not a chunk")
     units, _ = parse_fragment(record.record.media, format, origin)
     frames = decode_units(units, "h264", format.width, format.height)
-    return RestoredChunk(chunk, restore_frames(chunk, format, frames, pieces), len(pieces))
+    pieces = [part for part in parts if isinstance(part, Piece)]
+    regions = _regions(chunk, format, [part for part in parts if isinstance(part, TrackMapping)])
+    return RestoredChunk(chunk, restore_frames(chunk, format, frames, pieces), len(pieces), regions)
+
+
+def _regions(chunk: OperatorChunk, format: VideoFormat, mappings: Sequence[TrackMapping]) -> RegionSet:
+    """What the masks rested on. Masked where no track is: whole, or a zone."""
+    frames: list[list[Region]] = [[] for _ in chunk.pts]
+    for one in mappings:
+        for at in one.regions:
+            if not 0 <= at.frame_no - chunk.first_frame < len(frames) or len(at.box) != 4:
+                raise MalformedRecord(f"{chunk.video_id} chunk {chunk.chunk_seq}: a region outside the chunk")
+            region = Region(one.track, one.kind, at.box, at.score, at.source, at.landmarks)  # type: ignore[arg-type]
+            frames[at.frame_no - chunk.first_frame].append(region)
+    masks = unpack_masks(chunk.masks, len(frames), format)
+    failed = {i for i, mask in enumerate(masks) if mask.all() and not frames[i]}
+    for i, mask in enumerate(masks):
+        if mask.any() and not frames[i] and i not in failed:
+            frames[i].append(Region(0, "frame", (0, 0, format.width, format.height), 1, "zone"))
+    return RegionSet(
+        chunk.camera_id, chunk.video_id, chunk.chunk_seq, tuple(map(tuple, frames)), frozenset(failed)
+    )

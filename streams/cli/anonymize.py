@@ -68,8 +68,10 @@ def anonymize(
 def _zone(text: str) -> Zone:
     try:
         left, top, right, bottom = map(float, text.split(","))
+        if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
+            raise ValueError
     except ValueError:
-        raise UsageError(f"--zone {text!r}: write left,top,right,bottom, as 0,0,0.25,0.5") from None
+        raise UsageError(f"--zone {text!r}: left,top,right,bottom are shares, such as 0,0,0.25,0.5") from None
     return left, top, right, bottom
 
 

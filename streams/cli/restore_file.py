@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +11,7 @@ import typer
 
 from infra.recipients import read_identity
 from operators.seal import Identity
+from streams.account import Account
 from streams.cli.output import give, progress, say
 from streams.restore_file import restore_file as run
 
@@ -20,15 +22,18 @@ def restore_file(
     identity: Annotated[Path, typer.Option(help="file with the private key it is sealed for", exists=True)],
     out: Annotated[Path, typer.Option("-o", "--out", help="the restored video")],
     playable: Annotated[bool, typer.Option(help="crf 12 instead of lossless, so that browsers play it")] = False,
+    report: Annotated[Path | None, typer.Option(help="write what the masks rested on, and the weakest moments")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print the result as JSON")] = False,
 ) -> None:
     """Put the original samples back; anything changed, cut or dropped is refused by name."""
-    began = time.monotonic()
+    began, account = time.monotonic(), Account()
     with progress("frames", quiet=as_json) as bar:
         frames = run(video, evidence, Identity(read_identity(identity)), out, lossless=not playable,
-                     progress=lambda done: bar.update(bar.task_ids[0], completed=done))
+                     progress=lambda done: bar.update(bar.task_ids[0], completed=done), account=account)
+    if report:
+        report.write_text(json.dumps(account.as_json(), indent=1) + "\n", encoding="utf-8")
     seconds = time.monotonic() - began
     if as_json:
-        give({"frames": frames, "seconds": round(seconds, 3)})
+        give({"frames": frames, "seconds": round(seconds, 3), "account": account.as_json()})
     else:
         say(f"{out}: {frames} frames restored in {seconds:.1f} s")

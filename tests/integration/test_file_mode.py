@@ -42,6 +42,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
                       "--recipient", recipient, "--quality", "lossless", "--json")
     assert done.returncode == 0, done.stderr
     totals = json.loads(done.stdout)
+    (folder / "account.json").write_text(json.dumps(totals["account"]))
     assert totals["frames_in"] == totals["frames_out"] == totals["frames_masked"] == 40
     return folder
 
@@ -55,11 +56,33 @@ def test_anonymize_and_restore_lossless_gives_back_the_masked_samples(made: Path
     done = _sealframe("restore-file", made / "out.mp4", "--evidence", made / "out.sealed",
                       "--identity", made / "me.key", "-o", made / "back.mp4", "--json")
     assert done.returncode == 0, done.stderr
+    account = json.loads(done.stdout)["account"]
+    assert account == json.loads((made / "account.json").read_text()) and account["frames"]["detected"]
     original, public, back = (_frames(made / name) for name in ("in.mp4", "out.mp4", "back.mp4"))
     assert len(original) == len(public) == len(back) == 40
     closer = [sum(a != b for a, b in zip(o, r, strict=True)) < sum(a != b for a, b in zip(o, p, strict=True))
               for o, p, r in list(zip(original, public, back, strict=True))[::8]]
     assert all(closer)
+
+
+def test_anonymize_zones_hide_that_part_always_and_the_evidence_says_so(made: Path, tmp_path: Path) -> None:
+    recipient = json.loads(_sealframe("keys", "create", tmp_path / "me.key", "--json").stdout)["recipient"]
+    ways = ("--evidence", tmp_path / "out.sealed", "--recipient", recipient, "--hide", "plate", "--json")
+    done = _sealframe("anonymize", made / "in.mp4", tmp_path / "out.mp4", "--zone", "0,0,0.25,0.5", *ways)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["account"]["frames"]["zone"] == 40
+    done = _sealframe("restore-file", tmp_path / "out.mp4", "--evidence", tmp_path / "out.sealed",
+                      "--identity", tmp_path / "me.key", "-o", tmp_path / "back.mp4", "--json")
+    assert json.loads(done.stdout)["account"]["frames"]["zone"] == 40
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        luma = [frame.to_ndarray(format="gray")[:112, :80] for frame in container.decode(video=0)]
+    assert all(plane.std() < 2 for plane in luma)
+
+
+@pytest.mark.parametrize("zone", ["0,0,1", "a,b,c,d", "0.5,0,0.4,1"])
+def test_anonymize_a_zone_that_cant_be_is_wrong_use(made: Path, tmp_path: Path, zone: str) -> None:
+    done = _sealframe("anonymize", made / "in.mp4", tmp_path / "out.mp4", "--zone", zone)
+    assert done.returncode == 2 and "zone" in done.stderr and not (tmp_path / "out.mp4").exists()
 
 
 def test_restore_with_another_key_is_not_for_me_and_writes_nothing(made: Path) -> None:

@@ -28,9 +28,13 @@ def _later(chunks: int) -> FrameChunk:
     return replace(CHUNK, units=units, end_pts=CHUNK.end_pts + span)
 
 
+def _add(account: Account, chunk: FrameChunk, regions: RegionSet) -> None:
+    account.add((*chunk.pts, chunk.end_pts), chunk.format.time_base, regions)
+
+
 def test_add_counts_each_frame_by_its_least_certain_region() -> None:
     account = Account()
-    account.add(CHUNK, _regions({}, {1: "detected"}, {1: "detected", 2: "tracked"}, {1: "coasting", 2: "tracked"},
+    _add(account, CHUNK, _regions({}, {1: "detected"}, {1: "detected", 2: "tracked"}, {1: "coasting", 2: "tracked"},
                                 {1: "zone"}, *[{}] * (COUNT - 5), failed=frozenset({2})))
     assert account.as_json()["frames"] == {
         "clear": COUNT - 4, "zone": 1, "detected": 1, "tracked": 0, "filled": 0, "coasting": 1, "whole": 1,
@@ -40,15 +44,15 @@ def test_add_counts_each_frame_by_its_least_certain_region() -> None:
 
 def test_add_no_frame_is_clear_where_there_are_zones() -> None:
     account = Account(zones=True)
-    account.add(CHUNK, _regions({1: "tracked"}, *[{}] * (COUNT - 1)))
+    _add(account, CHUNK, _regions({1: "tracked"}, *[{}] * (COUNT - 1)))
     assert (account.frames["zone"], account.frames["tracked"], account.frames["clear"]) == (COUNT - 1, 1, 0)
 
 
 def test_weakest_a_moment_goes_on_over_the_border_of_chunks() -> None:
     account = Account()
-    account.add(CHUNK, _regions(*[{}] * (COUNT - 2), {1: "coasting"}, {1: "coasting"}))
+    _add(account, CHUNK, _regions(*[{}] * (COUNT - 2), {1: "coasting"}, {1: "coasting"}))
     later = _later(1)
-    account.add(later, _regions({1: "coasting"}, {1: "filled"}, *[{}] * (COUNT - 2)))
+    _add(account, later, _regions({1: "coasting"}, {1: "filled"}, *[{}] * (COUNT - 2)))
     coasting, filled = account.weakest()
     assert (coasting.ground, coasting.frames, filled.ground, filled.frames) == ("coasting", 3, "filled", 1)
     assert coasting.start_s == pytest.approx((COUNT - 2) * STEP) and coasting.end_s == pytest.approx((COUNT + 1) * STEP)
@@ -58,7 +62,7 @@ def test_weakest_keeps_the_longest_of_very_many() -> None:
     account = Account()
     for number in range(400):
         length = 1 + (number == 77) * (COUNT - 1)
-        account.add(_later(number), _regions(*[{number + 1: "coasting"}] * length, *[{}] * (COUNT - length)))
+        _add(account, _later(number), _regions(*[{number + 1: "coasting"}] * length, *[{}] * (COUNT - length)))
     found = account.weakest()
     assert len(found) == LISTED
     assert max(found, key=lambda one: one.frames).track == 78
