@@ -22,9 +22,9 @@ from schemas.errors import UsageError
 from streams.authority.faces import Faces
 from streams.cli.output import console, progress, say
 from streams.evaluate import (
-    attack,
     cost,
     detect,
+    evasion,
     faces,
     files,
     identities,
@@ -230,15 +230,15 @@ def eval_cost(
     _finish("cost", cost.evaluate(files.clips(data), frames, finder(["face"], name), DEFAULT, _tell), out)
 
 
-@app.command("attack")
-def eval_attack(
+@app.command("evasion")
+def eval_evasion(
     data: Annotated[Path, typer.Option(help="folder that holds identities/labels.tsv", exists=True, file_okay=False)],
     out: Out = None,
     clips: Annotated[int, typer.Option(help="clips of 11 s, some six minutes each", min=1)] = 2,
 ) -> None:
     """Faces that an attacker who has the detector's file uncovers, with and without tracking. Needs torch."""
     with tempfile.TemporaryDirectory() as scratch:
-        _finish("attack", attack.evaluate(data / "identities", Path(scratch), clips, DEFAULT, _tell), out)
+        _finish("evasion", evasion.evaluate(data / "identities", Path(scratch), clips, DEFAULT, _tell), out)
 
 
 @app.command("plate-leak")

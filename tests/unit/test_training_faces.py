@@ -53,7 +53,8 @@ def test_crop_same_seed_gives_the_same_crop():
     assert np.array_equal(first.picture, second.picture)
 
 
-def test_crop_invalid_boxes_are_never_to_be_found():
+def test_crop_invalid_boxes_are_never_to_be_found(monkeypatch):
+    monkeypatch.setattr("operators.training.faces.pictures.SHARE", 0.0)  # nobody passes by, who would be one more
     for number in range(30):
         made = crop(_photograph(), np.random.default_rng([5, number]))
         assert len(made.boxes) <= 1

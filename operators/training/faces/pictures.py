@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from operators.detect.measure import overlaps
+from operators.training.faces.passing import MIRROR, SHARE, passed_by
 from schemas.errors import ConfigError
 
 Rgb = npt.NDArray[np.uint8]
@@ -27,7 +28,6 @@ LOWEST_FACE = 7.0
 LEAST_SEEN = 0.4
 SCALES = (0.45, 0.6, 0.75, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0, 2.7)
 SCALE_WEIGHTS = (1, 2, 3, 4, 4, 4, 4, 3, 2, 1)
-MIRROR = (1, 0, 2, 4, 3)
 HELD_OUT_EVERY = 22
 
 
@@ -183,8 +183,12 @@ def _faces(
     seen = (cut[:, 2:] - cut[:, :2]).prod(1) / np.maximum((boxes[:, 2:] - boxes[:, :2]).prod(1), 1e-6)
     good = wanted & (seen >= LEAST_SEEN) & ((cut[:, 3] - cut[:, 1]) >= LOWEST_FACE) & (cut[:, 2] - cut[:, 0] >= 4)
     rest = ~good & (seen > 0.02)
-    clean = _hidden(shown, cut[good], rng)
-    return Crop(discoloured(clean, rng), clean, cut[good], points[good], cut[rest])
+    found, marks, ignored = cut[good], points[good], cut[rest]
+    clean = _hidden(shown, found, rng)
+    if len(found) and rng.random() < SHARE:
+        clean, found, marks, lost = passed_by(clean, found, marks, rng)
+        ignored = np.concatenate([ignored, lost])
+    return Crop(discoloured(clean, rng), clean, found, marks, ignored)
 
 
 def _hidden(picture: Rgb, boxes: Floats, rng: np.random.Generator) -> Rgb:

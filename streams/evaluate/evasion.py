@@ -1,4 +1,4 @@
-"""`sealframe eval attack`: faces that an attacker with the network's file uncovers, with and without tracking.
+"""`sealframe eval evasion`: faces that an attacker with the network's file uncovers, with and without tracking.
 
 Two attackers (`operators/training/faces/attack.py`). One sits in the camera and adds noise of at most 8 levels to what
 the network sees, in all examinations or in every second one. The other prints a patch of a tenth of the face and wears

@@ -13,7 +13,7 @@ from operators.desensitise.policy import Policy
 from operators.detect.face import frozen
 from schemas.regions import Detections, boxes
 from streams.demo.compose import Face, Truth
-from streams.evaluate.attack import Tally, figures, padded, searched, tally, worn
+from streams.evaluate.evasion import Tally, figures, padded, searched, tally, worn
 from streams.setup import detector
 from tests.support.pictures import astronaut
 from tests.support.scenes import FACE, FORMAT, chunk
