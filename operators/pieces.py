@@ -50,10 +50,10 @@ def cut(decoded: DecodedChunk, layout: Layout, quality: Quality) -> tuple[Piece,
             rect = pixels.bounds(mask)
             if rect is not None:
                 groups.setdefault(tracks, []).append(_Part(index, mask, rect))
-    return tuple(
-        _piece(decoded, tracks, tuple(sorted({kinds[t] for t in tracks})), parts, quality)
-        for tracks, parts in sorted(groups.items())
-    )
+    coder, pieces = _Coder(quality), []
+    for tracks, parts in sorted(groups.items()):
+        pieces.append(_piece(decoded, tracks, tuple(sorted({kinds[t] for t in tracks})), parts, coder))
+    return tuple(pieces)
 
 
 def canvases(piece: Piece) -> list[Planes]:
@@ -117,7 +117,7 @@ def _claimed(layout: Layout, index: int, format: VideoFormat) -> list[tuple[tupl
 
 
 def _piece(
-    decoded: DecodedChunk, tracks: tuple[int, ...], kinds: tuple[str, ...], parts: Sequence[_Part], quality: Quality
+    decoded: DecodedChunk, tracks: tuple[int, ...], kinds: tuple[str, ...], parts: Sequence[_Part], coder: _Coder
 ) -> Piece:
     rows = max(part.rect.bottom - part.rect.top for part in parts)
     columns = max(part.rect.right - part.rect.left for part in parts)
@@ -131,7 +131,7 @@ def _piece(
         pictures.append(_canvas(frame.planes, BlockRect(top, left, top + rows, left + columns), mask))
         masks.append(mask)
         frames.append(PieceFrame(frame.frame_no, top, left, np.packbits(mask).tobytes()))
-    units, sealed = _code(pictures, masks, format, quality)
+    units, sealed = coder.code(pictures, masks, format)
     return Piece(tracks, kinds, format.width, format.height, tuple(frames), units,
                  _digest(pictures, masks), _digest(sealed, masks))
 
@@ -141,57 +141,65 @@ def _canvas(planes: Planes, rect: BlockRect, mask: Mask) -> Planes:
     cropped = []
     for size, plane in zip((BLOCK, BLOCK // 2, BLOCK // 2), pixels.view(planes, rect).all(), strict=True):
         height, width = (rect.bottom - rect.top) * size, (rect.right - rect.left) * size
-        full = np.pad(plane, ((0, height - plane.shape[0]), (0, width - plane.shape[1])), mode="edge")
-        full[~mask.repeat(size, 0).repeat(size, 1)] = 128
+        below, beside = height - plane.shape[0], width - plane.shape[1]
+        full = np.pad(plane, ((0, below), (0, beside)), mode="edge") if below or beside else plane.copy()
+        if not mask.all():
+            full[~mask.repeat(size, 0).repeat(size, 1)] = 128
         cropped.append(full)
     return Planes(*cropped)
 
 
-def _code(
-    pictures: Sequence[Planes], masks: Sequence[Mask], format: VideoFormat, quality: Quality
-) -> tuple[tuple[PieceUnit, ...], list[Planes]]:
-    """Coded pictures, and what they decode to.
+class _Coder:
+    """Codes the pieces of a chunk, one after the other; each begins with the quality that suited the one before."""
 
-    Equal ones, or at least 45 dB over the claimed blocks; where that is over the limit of a piece, the best that fits:
-    evidence that can't be sent is worth nothing. `true_digest` tells whether a piece is lossless.
-    """
-    good = _search(pictures, masks, format) if quality == "high" else None
-    if good is not None:
-        return _piece_units(good[0]), good[1]
-    units = _encode(pictures, format, None)
-    if _fits(units):
-        return _piece_units(units), list(pictures)
-    for crf in COARSE_CRFS:
-        units = _encode(pictures, format, crf)
+    def __init__(self, quality: Quality) -> None:
+        self._quality, self._first = quality, FIRST_CRF
+
+    def code(
+        self, pictures: Sequence[Planes], masks: Sequence[Mask], format: VideoFormat
+    ) -> tuple[tuple[PieceUnit, ...], list[Planes]]:
+        """Coded pictures, and what they decode to.
+
+        Equal ones, or at least 45 dB over the claimed blocks; where that is over the limit of a piece, the best that
+        fits: evidence that can't be sent is worth nothing. `true_digest` tells whether a piece is lossless.
+        """
+        good = self._search(pictures, masks, format) if self._quality == "high" else None
+        if good is not None:
+            return _piece_units(good[0]), good[1]
+        units = _encode(pictures, format, None)
         if _fits(units):
-            break
-    return _piece_units(units), decode_piece(units, format.width, format.height)
+            return _piece_units(units), list(pictures)
+        for crf in COARSE_CRFS:
+            units = _encode(pictures, format, crf)
+            if _fits(units):
+                break
+        return _piece_units(units), decode_piece(units, format.width, format.height)
 
+    def _search(
+        self, pictures: Sequence[Planes], masks: Sequence[Mask], format: VideoFormat
+    ) -> tuple[tuple[CodedUnit, ...], list[Planes]] | None:
+        """The coarsest coding found that keeps 45 dB and fits; None where none did.
 
-def _search(
-    pictures: Sequence[Planes], masks: Sequence[Mask], format: VideoFormat
-) -> tuple[tuple[CodedUnit, ...], list[Planes]] | None:
-    """The coarsest coding found that keeps 45 dB and fits; None where none did.
-
-    A secant: quality falls by about `DB_PER_CRF`, so two encodings are enough for most pieces.
-    """
-    best: tuple[tuple[CodedUnit, ...], list[Planes]] | None = None
-    crf, good, bad = FIRST_CRF, MIN_CRF - 1, MAX_CRF + 1
-    for _ in range(MAX_TRIES):
-        units = _encode(pictures, format, crf)
-        if not _fits(units):
-            break
-        decoded = decode_piece(units, format.width, format.height)
-        surplus = _psnr(pictures, decoded, masks, format) - MIN_PSNR_DB
-        if surplus >= 0:
-            best, good = (units, decoded), crf
-        else:
-            bad = crf
-        if good + 1 == bad or 0 <= surplus < ENOUGH_DB:
-            break
-        step = math.floor(min(surplus / DB_PER_CRF, MAX_CRF))  # infinite where all samples came out equal
-        crf = min(bad - 1, max(good + 1, crf + step))
-    return best
+        A secant: quality falls by about `DB_PER_CRF`, so one or two encodings are enough for most pieces.
+        """
+        best: tuple[tuple[CodedUnit, ...], list[Planes]] | None = None
+        crf, good, bad = self._first, MIN_CRF - 1, MAX_CRF + 1
+        for _ in range(MAX_TRIES):
+            units = _encode(pictures, format, crf)
+            if not _fits(units):
+                break
+            decoded = decode_piece(units, format.width, format.height)
+            surplus = _psnr(pictures, decoded, masks, format) - MIN_PSNR_DB
+            if surplus >= 0:
+                best, good = (units, decoded), crf
+                self._first = crf
+            else:
+                bad = crf
+            if good + 1 == bad or 0 <= surplus < ENOUGH_DB:
+                break
+            step = math.floor(min(surplus / DB_PER_CRF, MAX_CRF))  # infinite where all samples came out equal
+            crf = min(bad - 1, max(good + 1, crf + step))
+        return best
 
 
 def _encode(pictures: Sequence[Planes], format: VideoFormat, crf: int | None) -> tuple[CodedUnit, ...]:
