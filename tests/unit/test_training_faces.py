@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 
 import numpy as np
 import pytest
@@ -180,3 +181,14 @@ def test_mimic_right_features_cost_nothing_and_random_ones_about_two():
         strange = float(mimic(levels, [torch.randn_like(one) for one in said], score))
     assert strange == pytest.approx(2, abs=0.3)
     assert float(standard(said[0]).std(correction=1)) == pytest.approx(1, abs=0.01)
+
+
+def test_curve_draws_every_measurement_over_the_minutes(tmp_path):
+    from operators.training.faces.curve import draw
+
+    lines = [{"step": 10 * i, "seconds": 60 * i, "score": 0.5, "box": 0.4, "points": 0.1} for i in range(1, 6)]
+    lines[2] |= {"ap50": 0.6, "recall": 0.3}
+    (tmp_path / "log").write_text("\n".join(map(json.dumps, lines)))
+    draw(tmp_path / "log", tmp_path / "curve.svg")
+    drawn = (tmp_path / "curve.svg").read_text()
+    assert drawn.count("<circle") == 2 and "minutes of training" in drawn and ">5<" in drawn

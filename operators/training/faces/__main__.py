@@ -33,7 +33,6 @@ def main() -> None:
     curve = verbs.add_parser("curve", help="a training's log as a picture (SVG)")
     curve.add_argument("--log", type=Path, required=True, help="what `train` wrote beside the checkpoint")
     curve.add_argument("--out", type=Path, required=True, help="file to write")
-    curve.add_argument("--per-step", type=int, default=16, help="crops a step")
     chosen = parser.parse_args()
     {"teach": _teach, "train": _train, "export": _export, "curve": _curve}[chosen.verb](chosen)
 
@@ -70,7 +69,7 @@ def _export(args: argparse.Namespace) -> None:
 def _curve(args: argparse.Namespace) -> None:
     from operators.training.faces.curve import draw
 
-    draw(args.log, args.out, args.per_step)
+    draw(args.log, args.out)
 
 
 if __name__ == "__main__":

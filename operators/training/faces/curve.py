@@ -11,13 +11,13 @@ COLOURS = {"score": "#777", "box": "#b50", "points": "#38c", "ap50": "#080", "re
 Point = tuple[float, float]
 
 
-def draw(log: Path, out: Path, per_step: int) -> None:
-    """Write `out`: thousands of crops to the right, values upwards from 0 to 1; a step trains on `per_step` crops."""
+def draw(log: Path, out: Path) -> None:
+    """Write `out`: minutes to the right, values upwards from 0 to 1."""
     lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
-    longest = max(line["step"] for line in lines) * per_step / 1000
+    longest = max(line["seconds"] for line in lines) / 60
     parts = [_axes(longest)]
     for row, (name, colour) in enumerate(COLOURS.items()):
-        values = [(line["step"] * per_step / 1000 / longest, min(line[name], 1.0)) for line in lines if name in line]
+        values = [(line["seconds"] / 60 / longest, min(line[name], 1.0)) for line in lines if name in line]
         parts.append(_curve(values, colour, name in ("ap50", "recall")))
         parts.append(_text(WIDTH - 90, MARGIN + 16 * row, name, colour))
     body = "\n".join(parts)
@@ -48,7 +48,7 @@ def _axes(longest: float) -> str:
         lines.append(_text(MARGIN - 26, float(left[1]) + 4, f"{tick / 10:.1f}", "#333"))
         x = float(_place((tick / 10, 0)).split(",")[0])
         lines.append(_text(x - 8, HEIGHT - MARGIN + 18, f"{longest * tick / 10:.0f}", "#333"))
-    lines.append(_text(WIDTH / 2 - 60, HEIGHT - 8, "thousands of crops seen", "#333"))
+    lines.append(_text(WIDTH / 2 - 60, HEIGHT - 8, "minutes of training", "#333"))
     return "\n".join(lines)
 
 
