@@ -125,9 +125,11 @@ class Pipeline:
         located = replace(state, next_track=tracked.next_track, tracks=tracked.tracks, cut=cut)
         return replace(located, format=chunk.format) if not same else located, regions
 
-    def protect(self, state: CameraState, chunk: FrameChunk, regions: RegionSet) -> tuple[CameraState, Outgoing]:
-        """Desensitise, cohere, split, sign; errors as `step`."""
-        decoded = self._taken(chunk)
+    def protect(
+        self, state: CameraState, chunk: FrameChunk, regions: RegionSet, decoded: DecodedChunk | None = None
+    ) -> tuple[CameraState, Outgoing]:
+        """Desensitise, cohere, split, sign; errors as `step`. `decoded`: as `take` gave it, to be let go here."""
+        decoded = decoded or self.take(chunk)
         if len(regions.frames) != len(decoded.frames):
             raise MalformedRecord(f"{chunk.video_id} chunk {chunk.chunk_seq}: regions of another chunk")
         state, opening = chain.open_video(state, chunk, self._signer)
@@ -172,8 +174,11 @@ class Pipeline:
             return None
         return choose(seen, policy.kinds, policy.smallest)
 
-    def _taken(self, chunk: FrameChunk) -> DecodedChunk:
-        """The pictures of a chunk, for the last time: none is kept longer than the look-ahead and encoding need it."""
+    def take(self, chunk: FrameChunk) -> DecodedChunk:
+        """The pictures of a chunk that was located, for the last time.
+
+        None is kept longer than the look-ahead and encoding need it.
+        """
         key, kept = _key(chunk), self._examined.pop(chunk.camera_id, ())
         left = tuple(one for one in kept if one.key != key)
         if left:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from infra.atomic import AtomicFile
@@ -45,17 +46,30 @@ class FileTotals:
 def run_pipeline(
     pipeline: Pipeline, chunks: Iterator[FrameChunk]
 ) -> Iterator[tuple[FrameChunk, RegionSet, Outgoing]]:
-    """Every chunk of one camera with what is found in it and what it gives, looking one chunk ahead."""
-    current = next(chunks, None)
+    """Every chunk of one camera with what is found in it and what it gives, looking one chunk ahead.
+
+    Two threads: while a chunk is protected, the next one is located. Codecs and networks leave the interpreter's lock.
+    """
+    current, following = next(chunks, None), next(chunks, None)
     if current is None:
         raise SourceError("the source holds no picture")
     state = pipeline.initial(current.camera_id)
-    while current is not None:
-        following = next(chunks, None)
-        state, regions = pipeline.locate(state, current, following)
-        state, outgoing = pipeline.protect(state, current, regions)
-        yield current, regions, outgoing
-        current = following
+    with ThreadPoolExecutor(1, "locate") as ahead:
+        locating = ahead.submit(pipeline.locate, state, current, following)
+        while current is not None:
+            located, regions = locating.result()
+            taken = [pipeline.take(current)]
+            later = next(chunks, None)
+            if following is not None:
+                seen = replace(located, video_id=current.video_id)
+                locating = ahead.submit(pipeline.locate, seen, following, later)
+            state = replace(
+                state, next_track=located.next_track, tracks=located.tracks, cut=located.cut, format=located.format
+            )
+            # Popped, so that nobody else holds the pictures: each is let go once it is painted.
+            state, outgoing = pipeline.protect(state, current, regions, taken.pop())
+            yield current, regions, outgoing
+            current, following = following, later
 
 
 def anonymize(
