@@ -1,8 +1,8 @@
 """Objects of several kinds in one frame: looked at as a whole, and once more at native resolution.
 
 A frame scaled to 640 pixels shows what is large and near; small faces are lost in it. So a larger frame is searched a
-second time at up to `size` pixels, and what both looks find is merged. Each look is scaled and turned to RGB once, for
-all networks.
+second time at up to `size` pixels, tile by tile, so that memory doesn't grow with the frame, and what all looks find is
+merged. Each look is scaled and turned to RGB once, for all networks.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from operators.detect.face import FaceDetector, frozen, rescale, suppress
-from operators.detect.picture import DETECTION_SIDE, picture_of
+from operators.detect.picture import DETECTION_SIDE, Rgb, picture_of
 from schemas.frames import Planes, VideoFormat
 from schemas.regions import Detections, boxes
 
@@ -21,6 +21,11 @@ SAME = 0.4
 """IoU from which what two looks find is one object."""
 WORTH = 1.2
 """How much larger a second look must be."""
+TILE, SHARED = 768, 128
+"""Longest side of a tile, and how much neighbours share: what is smaller lies whole in one of them, what is larger is
+seen in the coarse look, so what a tile's inner edge cuts is left out."""
+EDGE = 2.0
+Part = tuple[int, int, int, int]
 
 
 class Finder(Protocol):
@@ -46,7 +51,11 @@ class Several:
 
     def _look(self, planes: Planes, video: VideoFormat, side: int) -> list[Detections]:
         picture, scale_x, scale_y = picture_of(planes, video, side)
-        return [rescale(detector.detect(picture), scale_x, scale_y) for detector in self.detectors]
+        parts = tiles(*picture.shape[:2]) if side > DETECTION_SIDE else ((0, 0, *picture.shape[:2]),)
+        return [
+            rescale(merged([_searched(detector, picture, part) for part in parts]), scale_x, scale_y)
+            for detector in self.detectors
+        ]
 
 
 def looks(longer: int, size: int) -> tuple[int, ...]:
@@ -54,6 +63,37 @@ def looks(longer: int, size: int) -> tuple[int, ...]:
     most = min(longer, size)
     coarse = min(most, DETECTION_SIDE)
     return (coarse, most) if most > WORTH * coarse else (coarse,)
+
+
+def tiles(height: int, width: int) -> tuple[Part, ...]:
+    """Top, left, bottom, right of the tiles of a picture: of equal size, overlapping, row by row."""
+    return tuple(
+        (top, left, bottom, right) for top, bottom in _spans(height) for left, right in _spans(width)
+    )
+
+
+def _spans(length: int) -> list[tuple[int, int]]:
+    count = max(1, -(-(length - SHARED) // (TILE - SHARED)))
+    size = -(-(length + (count - 1) * SHARED) // count)
+    starts = [round(i * (length - size) / max(1, count - 1)) for i in range(count)]
+    return [(start, start + size) for start in starts]
+
+
+def _searched(detector: FaceDetector, picture: Rgb, part: Part) -> Detections:
+    """What a tile shows whole, in pixels of the picture."""
+    top, left, bottom, right = part
+    found = detector.detect(np.ascontiguousarray(picture[top:bottom, left:right]))
+    height, width = picture.shape[:2]
+    x1, y1, x2, y2 = found.boxes.T
+    whole = (
+        ((x1 > EDGE) | (left == 0)) & ((y1 > EDGE) | (top == 0))
+        & ((x2 < right - left - EDGE) | (right == width)) & ((y2 < bottom - top - EDGE) | (bottom == height))
+    )  # fmt: skip
+    offset = np.array([left, top], np.float32)
+    return Detections(
+        found.kind, boxes(found.boxes[whole] + np.tile(offset, 2)), frozen(found.scores[whole]),
+        frozen(found.landmarks[whole] + offset),
+    )  # fmt: skip
 
 
 def merged(found: Sequence[Detections]) -> Detections:

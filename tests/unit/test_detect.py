@@ -14,7 +14,7 @@ import pytest
 from operators.detect import Candidates, CenterFace, FaceDetector, Several, crop_rgb, is_cut, picture_of, rescale
 from operators.detect.face import frozen, suppress
 from operators.detect.graph import free_shapes
-from operators.detect.several import looks, merged
+from operators.detect.several import SHARED, TILE, looks, merged, tiles
 from schemas.errors import ConfigError
 from schemas.frames import Planes
 from schemas.regions import Detections, boxes
@@ -90,6 +90,30 @@ def test_several_detectors_find_what_each_finds_alone(detector):
 ])  # fmt: skip
 def test_looks_add_native_resolution_where_it_shows_more(longer, size, sides):
     assert looks(longer, size) == sides
+
+
+@pytest.mark.parametrize(("height", "width", "count"), [(720, 1280, 2), (1080, 1920, 6), (768, 768, 1), (769, 700, 2)])
+def test_tiles_cover_the_picture_and_share_enough_with_their_neighbours(height, width, count):
+    found = tiles(height, width)
+    seen = np.zeros((height, width), int)
+    for top, left, bottom, right in found:
+        assert bottom - top <= TILE and right - left <= TILE
+        seen[top:bottom, left:right] += 1
+    assert len(found) == count and seen.min() == 1
+    for rows, columns in ((0, 2), (1, 3)):
+        edges = sorted({(part[rows], part[columns]) for part in found})
+        assert all(after[0] + SHARED <= before[1] for before, after in zip(edges, edges[1:], strict=False))
+
+
+@pytest.mark.parametrize("x", [560, 600, 640, 680, 700])
+def test_several_find_a_face_on_the_border_of_two_tiles_once_and_whole(detector, x):
+    frame = np.full((720, 1280, 3), 90, np.uint8)
+    small = cv2.resize(astronaut(), None, fx=0.3, fy=0.3, interpolation=cv2.INTER_AREA)
+    left = x - round(0.3 * (ASTRONAUT_FACE[0] + ASTRONAUT_FACE[2]) / 2)
+    frame[300 : 300 + len(small), left : left + small.shape[1]] = small
+    (found,) = Several(detector).detect_planes(*planes_of(frame), size=1920)
+    wanted = np.array(ASTRONAUT_FACE, np.float32) * 0.3 + np.array([left, 300, left, 300], np.float32)
+    assert [iou(box, wanted) > 0.7 for box in found.boxes] == [True]
 
 
 def test_merged_keeps_each_object_once_with_its_best_score_and_marks():
