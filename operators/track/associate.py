@@ -62,14 +62,15 @@ def associate(
         for j, sight in enumerate(seen):
             value = affinity(track, sight, settings)
             if value is not None:
-                ranked.append((settings.unsure * (sight.score < settings.start(sight.kind)) - value, i, j))
+                ranked.append((settings.unsure * (sight.score < settings.start(sight.kind, sight.box)) - value, i, j))
     pairs: dict[int, int] = {}
     taken: set[int] = set()
     for _, i, j in sorted(ranked):
         if i not in pairs and j not in taken:
             pairs[i] = j
             taken.add(j)
-    return pairs, [j for j, sight in enumerate(seen) if sight.score >= settings.start(sight.kind) and j not in taken]
+    starting = [j for j, sight in enumerate(seen) if sight.score >= settings.start(sight.kind, sight.box)]
+    return pairs, [j for j in starting if j not in taken]
 
 
 def affinity(track: TrackState, sight: Sight, settings: TrackSettings) -> float | None:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from operators.track.geometry import Box
 from schemas.regions import ObjectKind
+
+SMALL = 64.0
+"""Pixels of height up to which a face is small."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrackSettings:
     """Times in seconds, overlaps as IoU, growth as a share of the box's side per frame, similarity 0 to 1.
 
-    `start_score`, `plate_start_score`: a detection from here on starts a track; lower ones down to `keep_score` only
-    continue one. `coast_s`: how long a track outlives its last detection; `back_s`: how far a track is filled in before
-    its first.
+    `start_score`, `small_start_score`, `plate_start_score`: a detection from here on starts a track; lower ones down to
+    `keep_score` only continue one. Small faces score lower, and hide little where they are none. `coast_s`: how long a
+    track outlives its last detection; `back_s`: how far a track is filled in before its first.
     `shared_iou`, `shared_s`: going backwards, a track that lies this long on what another one was detected at is that
     other one, and ends there. `meet`: share of the smaller of two boxes from which they touch; `margin`: so much better
     must detections fit than the other way round; `tell_apart`: so much more alike must the colours be. `resize`: a
@@ -22,6 +26,7 @@ class TrackSettings:
     """
 
     start_score: float = 0.5
+    small_start_score: float = 0.45
     plate_start_score: float = 0.42
     keep_score: float = 0.2
     coast_s: float = 1.0
@@ -44,6 +49,8 @@ class TrackSettings:
     max_tracks: int = 200
     motion: bool = True
 
-    def start(self, kind: ObjectKind) -> float:
-        """The score from which a detection of this kind starts a track."""
-        return self.plate_start_score if kind == "plate" else self.start_score
+    def start(self, kind: ObjectKind, box: Box) -> float:
+        """The score from which a detection of this kind and size starts a track."""
+        if kind == "plate":
+            return self.plate_start_score
+        return self.small_start_score if box[3] - box[1] <= SMALL else self.start_score
