@@ -253,6 +253,16 @@ def test_crop_rgb_equals_the_whole_picture_there(box):
     assert inner[4:-4, 4:-4].max(initial=0) <= 2
 
 
+@pytest.mark.parametrize("light", [0.5, 0.75, 1.25, 1.4])
+def test_is_cut_other_light_is_no_cut_but_another_picture_in_that_light_is(light):
+    picture = cv2.resize(astronaut(), (320, 240))
+    planes, _ = planes_of(picture)
+    lit, _ = planes_of(np.clip(picture * light, 0, 255).astype(np.uint8))
+    other, _ = planes_of(np.clip(picture[::-1] * light, 0, 255).astype(np.uint8))
+    assert not is_cut(planes, lit)
+    assert is_cut(planes, other)
+
+
 def test_is_cut_motion_no_other_picture_yes():
     planes, _ = planes_of(astronaut())
     moved = Planes(*(np.roll(plane, 12, 1) for plane in planes.all()))
