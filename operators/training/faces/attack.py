@@ -44,10 +44,10 @@ def perturbed(network: Unrolled, picture: Rgb, seed: int) -> Rgb:
 
 def patch(network: Unrolled, pictures: Sequence[Rgb], faces: Sequence[Sequence[Box]], seed: int) -> Rgb:
     """A texture (32, 32, 3) that hides the faces it is pasted on, as far as one can."""
-    rng = np.random.default_rng(seed)
+    rng, shown_in = np.random.default_rng(seed), [number for number, boxes in enumerate(faces) if boxes]
     ink = torch.from_numpy(rng.uniform(0, 255, (1, 3, SIDE, SIDE)).astype(np.float32))
     for step in range(PATCH_STEPS):
-        number = int(rng.integers(len(pictures)))
+        number = int(rng.choice(shown_in))
         ink.requires_grad_(True)
         shown = _tensor(pictures[number])
         for box in faces[number]:
