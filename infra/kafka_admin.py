@@ -29,7 +29,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # re-exported
 )
 
 from infra.kafka import SECONDS, ErrorWatch, KafkaAccess
-from schemas.errors import ConfigError, UsageError
+from schemas.errors import ConfigError, ServiceUnavailable, UsageError
 from schemas.topics import MINUTE_MS, WORKER_GROUP, TopicSpec
 
 FRAME_PARTITIONS = 2
@@ -212,10 +212,32 @@ class KafkaAdmin:
         return changes
 
     def grant(self, wanted: Iterable[Right]) -> None:
-        """Give rights; those that are there stay."""
+        """Give rights, and wait until the broker knows them; those that are there stay.
+
+        Raises:
+            ServiceUnavailable: it doesn't for too long.
+
+        """
         bindings = [_binding(right) for right in sorted(wanted)]
-        if bindings:
-            self._wait(self._client.create_acls(bindings), "granting rights")
+        if not bindings:
+            return
+        self._wait(self._client.create_acls(bindings), "granting rights")
+        # They are granted by the controller; a broker that hasn't read them yet still refuses.
+        deadline = time.monotonic() + SECONDS
+        while not set(bindings) <= self._known():
+            if time.monotonic() > deadline:
+                raise ServiceUnavailable("the broker doesn't know the rights that were granted")
+            time.sleep(0.05)
+
+    def _known(self) -> set[AclBinding]:
+        every: Any = None
+        pattern = AclBindingFilter(
+            ResourceType.ANY, every, ResourcePatternType.ANY, every, every, AclOperation.ANY, AclPermissionType.ANY
+        )
+        try:
+            return set(self._client.describe_acls(pattern).result(timeout=SECONDS))
+        except KafkaException as error:
+            raise self._watch.translate(error, "reading rights") from error
 
     def enroll(self, principal: str, specs: Sequence[TopicSpec]) -> None:
         """Let `camera-<id>` or `gateway-<id>` write its chunks."""

@@ -36,10 +36,12 @@ def crossing(frames: int = 10) -> list[list[tuple[int, int]]]:
 
 
 def chunk(places: Sequence[Sequence[tuple[int, int]]], seq: int = 0, *, end: bool = False, video: str = "cam-video",
-          light: int = 0) -> FrameChunk:
-    """A chunk of these pictures, at a quality that keeps the texture."""
+          light: int = 0, turned: bool = False) -> FrameChunk:
+    """A chunk of these pictures, at a quality that keeps the texture; `turned` upside down it is another place."""
     first = seq * len(places)
     pictures = [picture(place, light=light) for place in places]
+    if turned:
+        pictures = [freeze(Planes(*(plane[::-1, ::-1].copy() for plane in one.all()))) for one in pictures]
     units = encode(pictures, range(first, first + len(places)), FORMAT, crf=12, preset="veryfast")
     return FrameChunk("cam", video, seq, first, 1_000_000 + first * 40, FORMAT, "h264", units, first + len(places), end)
 

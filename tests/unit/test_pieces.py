@@ -13,7 +13,7 @@ from operators.desensitise.policy import Policy
 from operators.masks import pack_masks
 from operators.pieces import MIN_PSNR_DB, canvases, cut
 from operators.pixels import freeze
-from operators.restore import restore_frames
+from operators.restore import looks_bare, restore_frames
 from schemas.errors import DigestMismatch, MalformedRecord, NotDesensitised, UndecodableChunk
 from schemas.frames import Planes
 from schemas.records import OperatorChunk, Piece
@@ -155,3 +155,15 @@ def test_cut_a_plain_picture_that_codes_without_any_error() -> None:
     frames = tuple(replace(frame, planes=planes) for frame, planes in zip(DECODED.frames, flat, strict=True))
     pieces = cut(replace(DECODED, frames=frames), LAYOUT, "high")
     assert pieces and all(np.all(canvas.y[canvas.y != 128] == 90) for p in pieces for canvas in canvases(p))
+
+
+@pytest.mark.parametrize(("blocks", "likeness", "bare"), [
+    (1, 0.95, True), (1, 0.6, False), (2, 0.6, False), (16, 0.6, True), (16, 0.4, False), (1, 0.0, False),
+])  # fmt: skip
+def test_looks_bare_asks_more_of_few_blocks_where_chance_agrees(blocks: int, likeness: float, bare: bool) -> None:
+    rng = np.random.default_rng(5)
+    original, other = rng.integers(60, 190, (2, 64, 64)).astype(np.float32)
+    fetched = 125 + likeness * (original - 125) + np.sqrt(1 - likeness**2) * (other - 125)
+    mask = np.zeros((4, 4), bool)
+    mask.reshape(-1)[:blocks] = True
+    assert looks_bare(fetched.astype(np.uint8), original.astype(np.uint8), mask) == bare

@@ -212,7 +212,7 @@ class DarkFace:
 
 
 def test_locate_scene_cut_between_two_chunks_ends_tracks_and_stops_back_fill() -> None:
-    dark, light = chunk([[]] * 4, 0), chunk([[]] * 4, 1, light=80, end=True)
+    dark, light = chunk([[]] * 4, 0), chunk([[]] * 4, 1, light=80, turned=True, end=True)
     back = replace(chunk([[]] * 4, 2, end=True), end=True)
     pipeline = Pipeline(POLICY, DarkFace(), KEY)  # type: ignore[arg-type]
     state, first = pipeline.locate(CameraState(), dark, light)
