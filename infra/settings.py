@@ -85,8 +85,8 @@ class Settings(BaseSettings):
     detection_side: int = Field(1920, ge=320, le=4096, description="pixels of the longer side that are searched")
     quality: Literal["high", "lossless"] = "high"
     stride: int = Field(5, ge=1, le=60)
-    padding: float = Field(0.15, ge=0, le=4, description="share of a box's sides masked beyond each")
-    doubt: float = Field(0.1, ge=0, le=4, description="so much more where a region is in doubt")
+    padding: float = Field(0.1, ge=0, le=4, description="share of a box's sides masked beyond each")
+    doubt: float = Field(0.15, ge=0, le=4, description="so much more where a region is in doubt")
     crf: int = Field(23, ge=0, le=51)
     preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"] = "veryfast"
     chunk_ms: int = Field(1000, ge=40, le=10_000)

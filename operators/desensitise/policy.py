@@ -37,10 +37,10 @@ class Policy:
     """Settings of the pipeline; they never change while it runs.
 
     `methods`: object kind to method; `authorities`: name to the kinds it is entitled to; `padding`: share of the
-    box's width and height added on every side; `doubt`: so much more where a region is in doubt; `stride`: every so
-    manieth frame is examined, at up to `detection_side` pixels; `crf`, `preset`: x264 for the public video; `hold`: the
-    price of moving a mask, in frames of its area; `routes`, `gradings`: what of its kinds an authority gets, see
-    `operators/routes.py`.
+    box's width and height added on every side, and `extra` for a kind; `doubt`: so much more where a region is in
+    doubt; `stride`: every so manieth frame is examined, at up to `detection_side` pixels; `crf`, `preset`: x264 for the
+    public video; `hold`: the price of moving a mask, in frames of its area; `routes`, `gradings`: what of its kinds an
+    authority gets, see `operators/routes.py`.
 
     `kinds`: of what is found, what is hidden (None: all); `smallest`: what is found less high, in pixels, stays as it
     is; `whole_heads`: hair and ears go with a face; `zones`: always masked, for the custodian alone; `sites`: what of
@@ -50,8 +50,9 @@ class Policy:
     authorities: Mapping[str, frozenset[str]]
     methods: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({"face": "blur"}))
     custodian: bool = True
-    padding: float = 0.15
-    doubt: float = 0.1
+    padding: float = 0.1
+    extra: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({"plate": 0.05}))
+    doubt: float = 0.15
     stride: int = 5
     crf: int = 23
     preset: Preset = "veryfast"
@@ -84,6 +85,10 @@ class Policy:
         """The policy as it holds at this camera."""
         site = next((one for one in self.sites if one.holds(camera_id)), None)
         return replace(self, sites=(), **site.changes) if site else self
+
+    def padding_of(self, kind: str) -> float:
+        """Share of a box's sides that is masked beyond each, for this kind."""
+        return self.padding + self.extra.get(kind, 0.0)
 
     def method(self, kind: str) -> Method:
         """The method for a kind; one without a method of its own is hidden by `solid` (unsure means masked)."""

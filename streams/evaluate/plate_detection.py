@@ -130,7 +130,7 @@ def _figures(part: str, searched: Sequence[Searched], shipped: float, tell: Call
 
 def _covered(searched: Sequence[Searched], score: float) -> tuple[float, list[str]]:
     """The share of plates whose every block is masked, and the pictures of the others."""
-    padding, count, left = Policy({}).padding, 0, []
+    padding, count, left = Policy({}).padding_of("plate"), 0, []
     for one in searched:
         mask = one.masked(score, padding)
         for box in one.photograph.boxes:

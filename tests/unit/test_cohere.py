@@ -92,9 +92,15 @@ def test_lay_out_a_lone_face_gets_the_padding_and_one_that_is_touched_the_doubt_
     assert first == BlockRect(3, 5, 9, 10)
 
 
+def test_lay_out_a_plate_gets_some_more_padding_than_a_face() -> None:
+    face, plate = _region(1, (98, 98, 142, 142)), Region(2, "plate", (194, 98, 238, 142), 0.9, "detected")
+    claims = lay_out(_set((face, plate)), FORMAT, Policy({}, padding=0.04, doubt=0))[0]
+    assert [claim.rect for claim in claims] == [BlockRect(6, 6, 9, 9), BlockRect(5, 11, 10, 16)]
+
+
 def test_lay_out_heads_take_hair_and_ears_along_but_plates_stay_plates() -> None:
     face, plate = _region(1, (100, 96, 140, 136)), Region(2, "plate", (200, 96, 240, 136), 0.9, "detected")
-    claims = lay_out(_set((face, plate)), FORMAT, Policy({}, padding=0, whole_heads=True))[0]
+    claims = lay_out(_set((face, plate)), FORMAT, Policy({}, padding=0, extra={}, whole_heads=True))[0]
     assert [claim.rect for claim in claims] == [BlockRect(4, 5, 9, 10), BlockRect(6, 12, 9, 15)]
 
 

@@ -91,7 +91,7 @@ def test_policy_at_a_camera_is_that_of_the_first_site_that_names_it() -> None:
     policy = replace(POLICY, sites=sites)
     gate, hall, other = (policy.at(name) for name in ("gate-2", "hall-2", "hall-1"))
     assert (gate.padding, gate.kinds, gate.stride) == (0.3, {"plate"}, 5)
-    assert (hall.padding, hall.kinds, hall.stride) == (0.15, None, 1)
+    assert (hall.padding, hall.kinds, hall.stride) == (0.1, None, 1)
     assert other is policy and gate.authorities == policy.authorities
 
 
