@@ -51,7 +51,7 @@ class Policy:
     methods: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({"face": "blur"}))
     custodian: bool = True
     padding: float = 0.1
-    extra: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({"plate": 0.05}))
+    extra: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({"plate": 0.1}))
     doubt: float = 0.15
     stride: int = 5
     crf: int = 23
