@@ -88,8 +88,9 @@ def blocks(box: Box, format: VideoFormat, padding: float) -> BlockRect | None:
 
 
 def _zone(zone: Zone, format: VideoFormat) -> BlockRect | None:
-    (x1, x2), (y1, y2) = (np.array(zone).reshape(2, 2).T * [[format.width], [format.height]]).tolist()
-    return blocks((x1, y1, x2, y2), format, 0)
+    left, top, right, bottom = zone
+    box = left * format.width, top * format.height, right * format.width, bottom * format.height
+    return blocks(box, format, 0)
 
 
 def in_doubt(regions: RegionSet, format: VideoFormat) -> dict[int, set[int]]:

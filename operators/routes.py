@@ -18,6 +18,11 @@ from schemas.regions import RegionSet
 Level = Literal["high", "low"]
 
 
+def is_named(camera_id: str, patterns: Sequence[str]) -> bool:
+    """Whether one of these patterns (`*`, `?`, `[a-z]`) is the camera's."""
+    return any(fnmatchcase(camera_id, pattern) for pattern in patterns)
+
+
 @dataclass(frozen=True, slots=True)
 class When:
     """A condition on a kind in a chunk.
@@ -40,7 +45,7 @@ class When:
     def holds(self, kind: str, camera_id: str, count: int) -> bool:
         """Of this kind by this camera, where a frame shows so many of it."""
         return (
-            kind in self.kinds and any(fnmatchcase(camera_id, pattern) for pattern in self.cameras)
+            kind in self.kinds and is_named(camera_id, self.cameras)
             and self.at_least <= count and (self.at_most is None or count <= self.at_most)
         )
 

@@ -8,10 +8,12 @@ in which one track coasts or is filled in, and whole frames: there somebody shou
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from pathlib import Path
 from typing import Literal
 
 from schemas.regions import ObjectKind, RegionSet
@@ -74,6 +76,10 @@ class Account:
                 for one in self.weakest()
             ],
         }  # fmt: skip
+
+    def write(self, path: Path) -> None:
+        """As a JSON file."""
+        path.write_text(json.dumps(self.as_json(), indent=1) + "\n", encoding="utf-8")
 
     def _follow(self, weak: dict[int, tuple[ObjectKind, Ground]], start: float, end: float) -> None:
         for track in list(self._open):

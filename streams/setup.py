@@ -83,7 +83,7 @@ def finder(kinds: Collection[str], faces: str = FINDS_FACES) -> Finder:
 
 def file_policy(
     *, method: str, quality: str, stride: int, crf: int, preset: str, keep_evidence: bool,
-    zones: tuple[Zone, ...] = (), whole_heads: bool = False, smallest: float = 0.0,
+    zones: tuple[Zone, ...] = (), whole_heads: bool = False,
 ) -> Policy:
     """The policy of file mode: one reader, entitled to every kind.
 
@@ -97,7 +97,6 @@ def file_policy(
         authorities={"file": frozenset({"face", "plate", "head", "person"})} if keep_evidence else {},
         methods=MappingProxyType({"face": method}), custodian=keep_evidence, stride=stride, crf=crf,
         preset=cast(Preset, preset), quality=cast(Quality, quality), zones=zones, whole_heads=whole_heads,
-        smallest=smallest,
     )
 
 

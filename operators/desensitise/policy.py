@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import Any, Literal
 
 from operators.desensitise.averages import BLUR, MOSAIC, SOLID
 from operators.desensitise.base import Method
-from operators.routes import Grading, Route
+from operators.routes import Grading, Route, is_named
 from schemas.errors import ConfigError
 from schemas.records import Quality
 
@@ -18,6 +17,12 @@ METHODS: Mapping[str, Method] = MappingProxyType({method.name: method for method
 Preset = Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"]
 Zone = tuple[float, float, float, float]
 """A rectangle as shares of width and height: left, top, right, bottom."""
+
+
+def is_zone(zone: Zone) -> bool:
+    """Whether it is a rectangle inside the picture."""
+    left, top, right, bottom = zone
+    return 0 <= left < right <= 1 and 0 <= top < bottom <= 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +34,7 @@ class Site:
 
     def holds(self, camera_id: str) -> bool:
         """Whether this camera is one of them."""
-        return any(fnmatchcase(camera_id, pattern) for pattern in self.cameras)
+        return is_named(camera_id, self.cameras)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +81,7 @@ class Policy:
             raise ConfigError("stride must be at least 1, hold at least 0, crf 0 to 51")
         if not 0 <= self.padding <= 4 or not 0 <= self.doubt <= 4:
             raise ConfigError("padding and doubt must be 0 to 4")
-        if not all(0 <= x1 < x2 <= 1 and 0 <= y1 < y2 <= 1 for x1, y1, x2, y2 in self.zones):
+        if not all(map(is_zone, self.zones)):
             raise ConfigError("a zone is left, top, right, bottom as shares of the picture, 0 to 1")
         for site in self.sites:
             replace(self, sites=(), **site.changes)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +11,7 @@ import typer
 from infra.camera import open_source
 from infra.recipients import read_recipient
 from operators.codec import encode
-from operators.desensitise.policy import Zone
+from operators.desensitise.policy import Zone, is_zone
 from operators.pipeline import Pipeline
 from schemas.errors import UsageError
 from streams.account import GROUNDS, Account
@@ -61,14 +60,14 @@ def anonymize(
         totals = run(iter(chunks), pipeline, signer, out, evidence, public,
                      lambda done: bar.update(bar.task_ids[0], completed=done))
     if report:
-        report.write_text(json.dumps(totals.account.as_json(), indent=1) + "\n", encoding="utf-8")
+        totals.account.write(report)
     _report(totals, time.monotonic() - began, out, evidence, as_json)
 
 
 def _zone(text: str) -> Zone:
     try:
         left, top, right, bottom = map(float, text.split(","))
-        if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
+        if not is_zone((left, top, right, bottom)):
             raise ValueError
     except ValueError:
         raise UsageError(f"--zone {text!r}: left,top,right,bottom are shares, such as 0,0,0.25,0.5") from None

@@ -36,7 +36,7 @@ def bench_file(
     if unknown:
         raise UsageError(f"no preset {unknown[0]!r}; there are {', '.join(get_args(Preset))}")
     with tempfile.TemporaryDirectory() as scratch:
-        found = runs.evaluate(clip, Path(scratch), frames, chosen, deface, lambda line: say(f"  {line}"))  # type: ignore[arg-type]
+        found = runs.evaluate(clip, Path(scratch), frames, chosen, deface, lambda line: say(f"  {line}"))
     if out:
         write(out, report("bench-file", found))
     console.print(table("bench file", found))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from typing import Annotated
@@ -31,7 +30,7 @@ def restore_file(
         frames = run(video, evidence, Identity(read_identity(identity)), out, lossless=not playable,
                      progress=lambda done: bar.update(bar.task_ids[0], completed=done), account=account)
     if report:
-        report.write_text(json.dumps(account.as_json(), indent=1) + "\n", encoding="utf-8")
+        account.write(report)
     seconds = time.monotonic() - began
     if as_json:
         give({"frames": frames, "seconds": round(seconds, 3), "account": account.as_json()})

@@ -19,7 +19,6 @@ import av
 
 from infra.camera import open_source
 from operators.codec import decode, encode
-from operators.desensitise.policy import Preset
 from operators.pipeline import Pipeline
 from operators.seal import Identity
 from schemas.frames import FrameChunk
@@ -37,7 +36,7 @@ Tell = Callable[[str], None]
 
 
 def evaluate(
-    clip: Path, folder: Path, frames: int, presets: tuple[Preset, ...], deface: bool, tell: Tell = lambda _: None
+    clip: Path, folder: Path, frames: int, presets: tuple[str, ...], deface: bool, tell: Tell = lambda _: None
 ) -> list[Figure]:
     """Ratios for both sizes; `folder` takes the scaled clips."""
     found = []
@@ -85,14 +84,14 @@ def _to_and_fro(pictures: list[av.VideoFrame]) -> Iterator[av.VideoFrame]:
         pictures.reverse()
 
 
-def transcode(chunks: list[FrameChunk], preset: Preset) -> None:
+def transcode(chunks: list[FrameChunk], preset: str) -> None:
     """The floor: decode, encode."""
     for chunk in chunks:
         pictures = [frame.planes for frame in decode(chunk).frames]
         encode(pictures, chunk.pts, chunk.format, crf=CRF, preset=preset)
 
 
-def run(chunks: list[FrameChunk], folder: Path, preset: Preset, *, evidence: bool) -> None:
+def run(chunks: list[FrameChunk], folder: Path, preset: str, *, evidence: bool) -> None:
     """File mode as `sealframe anonymize` runs it."""
     policy = file_policy(method="blur", quality="high", stride=5, crf=CRF, preset=preset, keep_evidence=evidence)
     signer, sealed = fresh_signer(), folder / "out.sealed" if evidence else None

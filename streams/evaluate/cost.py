@@ -19,7 +19,7 @@ from operators.detect import Finder
 from operators.pipeline import Pipeline
 from operators.sign import SigningKey
 from schemas.frames import FrameChunk
-from streams.evaluate.clip_leak import first_chunks
+from streams.evaluate.files import first_chunks
 from streams.evaluate.report import Figure
 
 SHARE = 1 / 3

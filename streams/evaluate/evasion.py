@@ -19,9 +19,9 @@ import numpy as np
 from infra.camera import open_source
 from infra.models import PYRAMID_FACE, resolve
 from operators.codec import decode, encode
-from operators.cohere import blocks
 from operators.desensitise.policy import Policy
 from operators.detect import FaceDetector, is_cut, picture_of
+from operators.pixels import blocks_of
 from operators.track import plan
 from schemas.errors import UsageError
 from schemas.frames import FrameChunk, Planes, VideoFormat
@@ -159,10 +159,8 @@ def tally(
 def padded(found: Detections, video: VideoFormat, policy: Policy) -> Flags:
     """The blocks that one frame's detections mask by themselves."""
     mask = np.zeros(video.blocks, bool)
-    for x1, y1, x2, y2 in found.boxes.tolist():
-        rect = blocks((x1, y1, x2, y2), video, policy.padding)
-        if rect:
-            mask[rect.top : rect.bottom, rect.left : rect.right] = True
+    for box in found.boxes:
+        mask |= blocks_of(box, policy.padding_of(found.kind), video)
     return mask
 
 

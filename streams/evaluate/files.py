@@ -9,6 +9,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 import av
@@ -76,6 +77,16 @@ def evaluate(folder: Path, quality: str, tell: Callable[[str], None]) -> tuple[l
         tell(path.name)
         results.append(run_clip(path, quality))
     return _figures(results, quality), results
+
+
+def first_chunks(path: Path, frames: int) -> list[FrameChunk]:
+    """Whole chunks until they hold so many frames, of the first video alone."""
+    out: list[FrameChunk] = []
+    for chunk in islice(open_source(str(path), encode=encode, camera_id="leak"), frames):
+        if sum(len(one.units) for one in out) >= frames or (out and chunk.video_id != out[0].video_id):
+            break
+        out.append(chunk)
+    return out
 
 
 def run_clip(path: Path, quality: str) -> ClipResult:
