@@ -7,8 +7,10 @@ them. Sealing needs fresh keys and the authorities' keys of the epoch, so it sta
 from __future__ import annotations
 
 import json
+import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 import cv2
@@ -26,7 +28,7 @@ from operators.pieces import cut
 from operators.seal import OpenPart, new_evidence, seal_evidence
 from operators.sign import SigningKey, digest, sign
 from operators.split import route
-from operators.track import Found, Tracker, TrackerState, TrackSettings, plan
+from operators.track import Tracker, TrackerState, TrackSettings, plan
 from schemas.codec import encode as encode_record
 from schemas.errors import ClockJump, ConfigError, MalformedRecord
 from schemas.frames import CodedUnit, DecodedChunk, DesensitisedFrame, FrameChunk, Planes, RawFrame
@@ -74,7 +76,7 @@ class _Examined:
 
     key: bytes
     decoded: DecodedChunk
-    found: Found
+    found: Mapping[int, tuple[Detections, ...] | None]
     cuts: frozenset[int]
 
 
@@ -88,6 +90,7 @@ class Pipeline:
     ) -> None:
         cv2.setNumThreads(1)
         self.policy, self._detector, self._signer, self._tracker = policy, detector, signer, Tracker(tracking)
+        self._beside = ThreadPoolExecutor(os.cpu_count() or 1, "pieces")
         self._examined: dict[str, tuple[_Examined, ...]] = {}
 
     def initial(self, key: str) -> CameraState:
@@ -111,6 +114,8 @@ class Pipeline:
     ) -> tuple[CameraState, RegionSet]:
         """Detect and track; errors as `step`."""
         here = self._examine(chunk)
+        if following is None:
+            here = self._examine_last(here)
         ahead = self._examine(following) if following is not None else None
         self._examined[chunk.camera_id] = (here, ahead) if ahead else (here,)
         same = state.format is not None and _size(state.format) == _size(chunk.format)
@@ -138,13 +143,14 @@ class Pipeline:
         layout = lay_out(regions, chunk.format, policy)
         known = {a.track: a.appearance for a in state.appearances}
         used = appearances(decoded, layout, known, policy)
-        pieces = cut(decoded, layout, policy.quality) if policy.keeps_evidence else ()
-        parts = route(chunk, regions, pieces, policy) if policy.keeps_evidence else {}
+        cutting = self._beside.submit(cut, decoded, layout, policy.quality) if policy.keeps_evidence else None
         blind = any(is_blind(decoded.frames[i].planes) for i in regions.failed)
         frames = paint(_released(deque(decoded.frames)), layout, chunk.format, used, policy)
         del decoded
         packed = pack_masks(masks(layout, chunk.format))
-        record, body = self._operator_chunk(state, chunk, frames, packed, parts, policy)
+        units, passed = _public_units(chunk, frames, packed, policy)
+        parts = route(chunk, regions, cutting.result(), policy) if cutting else {}
+        record, body = self._operator_chunk(state, chunk, units, passed, packed, parts, policy)
         state = _after(state, chunk, digest(body), parts, used)
         drafts = tuple(_draft(chunk, digest(body), body_counts, parts) for body_counts in _sent(record[1].evidence))
         state, closing = self._close(state, chunk)
@@ -159,10 +165,18 @@ class Pipeline:
                 return kept
         decoded, policy = decode(chunk), self.policy.at(chunk.camera_id)
         looked = plan(decoded, policy.stride, is_cut)
-        found: dict[int, Detections | tuple[Detections, ...] | None] = {}
+        found: dict[int, tuple[Detections, ...] | None] = {}
         for index in looked.examine:
             found[index] = self._look(decoded.frames[index].planes, chunk, policy)
         return _Examined(key, decoded, found, looked.cuts)
+
+    def _examine_last(self, here: _Examined) -> _Examined:
+        """The last frame counts on the next chunk's first one; where there is none, it is examined itself."""
+        last, chunk = len(here.decoded.frames) - 1, here.decoded.chunk
+        if last in here.found:
+            return here
+        found = self._look(here.decoded.frames[last].planes, chunk, self.policy.at(chunk.camera_id))
+        return replace(here, found={**here.found, last: found})
 
     def _look(self, planes: Planes, chunk: FrameChunk, policy: Policy) -> tuple[Detections, ...] | None:
         """What is to be hidden in a frame; None where nobody can say."""
@@ -186,11 +200,9 @@ class Pipeline:
         return next((one.decoded for one in kept if one.key == key), None) or decode(chunk)
 
     def _operator_chunk(
-        self, state: CameraState, chunk: FrameChunk, frames: Iterable[DesensitisedFrame], packed: bytes,
+        self, state: CameraState, chunk: FrameChunk, units: tuple[CodedUnit, ...], passed: bool, packed: bytes,
         parts: dict[str, tuple[OpenPart, ...]], policy: Policy,
     ) -> tuple[tuple[OperatorRecord, OperatorChunk], bytes]:
-        passed = not packed and policy.pass_through and annexb.passable(chunk)
-        units = _stripped(chunk) if passed else encode_public(frames, chunk, policy)
         media = fragment(units, chunk.end_pts, chunk.chunk_seq + 1, chunk.format, state.origin_pts)
         previous = {count.authority: count.previous for count in state.evidence}
         counts = tuple(EvidenceCount(name, len(mine), previous.get(name, 0)) for name, mine in parts.items())
@@ -212,6 +224,14 @@ class Pipeline:
             state, ending = chain.end_video(state, chunk.camera_id, self._signer)
             records += ending
         return state, records
+
+
+def _public_units(
+    chunk: FrameChunk, frames: Iterable[DesensitisedFrame], packed: bytes, policy: Policy
+) -> tuple[tuple[CodedUnit, ...], bool]:
+    """The operator's coded pictures, and whether they are the camera's own: nothing is masked in them."""
+    passed = not packed and policy.pass_through and annexb.passable(chunk)
+    return (_stripped(chunk) if passed else encode_public(frames, chunk, policy)), passed
 
 
 def encode_public(frames: Iterable[DesensitisedFrame], chunk: FrameChunk, policy: Policy) -> tuple[CodedUnit, ...]:

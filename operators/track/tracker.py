@@ -64,7 +64,8 @@ class Tracker:
                 frames += next_decoded.frames
         line = Timeline(frames, count, sorted(all_cuts), here.seconds, _size(decoded))
         regions = self._regions(state, here, ahead, line)
-        failed = failed_frames(count, found, here.crowded, coast_frames(self.settings, here.seconds))
+        vouched = not next_found or next_found[min(next_found)] is not None
+        failed = failed_frames(count, found, here.crowded, coast_frames(self.settings, here.seconds), vouched=vouched)
         chunk = decoded.chunk
         return here.state, RegionSet(chunk.camera_id, chunk.video_id, chunk.chunk_seq, regions, failed, own)
 
@@ -93,11 +94,14 @@ class Tracker:
         return tuple(tuple(row) for row in rows)
 
 
-def failed_frames(count: int, found: Found, crowded: set[int], longest: int) -> frozenset[int]:
+def failed_frames(
+    count: int, found: Found, crowded: set[int], longest: int, *, vouched: bool = True
+) -> frozenset[int]:
     """Frames that nothing vouches for: failed or crowded examinations with the unexamined frames around them.
 
     An unexamined frame counts on the examinations on both its sides, so a failed one takes it along; so does a run of
-    more than `longest` frames that nobody looked at, and a chunk without any examination.
+    more than `longest` frames that nobody looked at, and a chunk without any examination. `vouched`: the first
+    examination after the chunk didn't fail.
     """
     good = [i for i in sorted(found) if found[i] is not None and i not in crowded]
     bad = {i for i in found if found[i] is None} | crowded
@@ -105,7 +109,7 @@ def failed_frames(count: int, found: Found, crowded: set[int], longest: int) -> 
     edges = [-1, *good, count]
     for low, high in zip(edges, edges[1:], strict=False):
         gap = range(low + 1, high)
-        if len(gap) > longest or bad.intersection(gap) or not good:
+        if len(gap) > longest or bad.intersection(gap) or not good or (high == count and not vouched):
             out.update(gap)
     return frozenset(out)
 

@@ -1,8 +1,9 @@
 """Take in evidence: check, open in memory, wrap under track keys, append to the video's file, index. Idempotent.
 
 Order: file appended and synced, then one transaction, then the caller commits the offset. Bytes that a kill left behind
-the transaction are cut off by the next append to that file. The first version of a chunk's evidence wins; others are
-counted.
+the transaction are cut off by the next append to that file. The first version of a chunk's evidence wins. Evidence of
+the same operator chunk, sealed once more under fresh keys after the worker was killed, is a repetition; that of another
+version of the chunk is a conflict, and counted.
 """
 
 from __future__ import annotations
@@ -86,7 +87,7 @@ class EvidenceSink:
         self._lock.release()
 
     def take(self, value: bytes, received_ms: int) -> Taken:
-        """Take in one record of the evidence topic; the same record again changes nothing.
+        """Take in one record of the evidence topic; the same evidence again changes nothing.
 
         Raises:
             BadSignature: not signed by the pipeline.
@@ -99,9 +100,9 @@ class EvidenceSink:
             raise MalformedRecord(f"evidence for {evidence.authority!r} on {self._topic}")
         path = store.evidence_path(self.folder, evidence.video_id)
         with self._database.connection() as db:
-            known = store.known_digest(db, evidence.video_id, evidence.chunk_seq)
+            known = store.known_version(db, evidence.video_id, evidence.chunk_seq)
             if known is not None:
-                if known == body_digest:
+                if known == (evidence.operator_digest, len(evidence.parts)):
                     return Taken("repeated", evidence)
                 store.add_conflict(db, evidence, body_digest, received_ms)
                 return Taken("conflict", evidence)

@@ -80,12 +80,12 @@ def evidence_path(folder: Path, video_id: str) -> Path:
     return folder / f"{video_id}.evidence"
 
 
-def known_digest(db: Any, video_id: str, chunk_seq: int) -> bytes | None:
-    """Digest of the evidence that was taken in for a chunk."""
+def known_version(db: Any, video_id: str, chunk_seq: int) -> tuple[bytes, int] | None:
+    """Of which operator chunk (digest) evidence was taken in, and in how many parts."""
     row = db.execute(
-        "SELECT digest FROM evidence WHERE video_id = %s AND chunk_seq = %s", (video_id, chunk_seq)
+        "SELECT operator_digest, parts FROM evidence WHERE video_id = %s AND chunk_seq = %s", (video_id, chunk_seq)
     ).fetchone()
-    return None if row is None else bytes(row[0])
+    return None if row is None else (bytes(row[0]), int(row[1]))
 
 
 def file_bytes(db: Any, video_id: str) -> int:

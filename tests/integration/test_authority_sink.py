@@ -12,6 +12,7 @@ import pytest
 from infra.framing import EVIDENCE, read_framed
 from infra.keys import restore as restore_keys
 from infra.postgres import Database
+from operators.desensitise.policy import Policy
 from operators.seal import Identity
 from operators.sign import SigningKey, check, sign
 from schemas.codec import decode, encode, pack, unpack_as
@@ -27,6 +28,7 @@ from tests.support.authority import (
     KEY,
     NAME,
     NOW_MS,
+    POLICY,
     VIDEO,
     Desk,
     Recording,
@@ -54,9 +56,9 @@ def desk(tmp_path: Path, database: Database) -> Iterator[Desk]:
     opened.close()
 
 
-def recorded(public: bytes, chunks: int = 2, signer: SigningKey = KEY) -> Recording:
+def recorded(public: bytes, chunks: int = 2, signer: SigningKey = KEY, policy: Policy = POLICY) -> Recording:
     made = [chunk(PLACES, seq, end=seq == chunks - 1, video=VIDEO) for seq in range(chunks)]
-    return record(made, [regions(PLACES, seq) for seq in range(chunks)], public, signer=signer)
+    return record(made, [regions(PLACES, seq) for seq in range(chunks)], public, signer=signer, policy=policy)
 
 
 def add_subject(desk: Desk, track: int) -> str:
@@ -101,8 +103,20 @@ def test_sink_reads_back_by_track_keys_after_the_epoch_is_gone(desk: Desk) -> No
     assert set(one.withheld) == {(2,), (1, 2)}
 
 
+def test_sink_evidence_sealed_once_more_after_a_kill_is_a_repetition(desk: Desk) -> None:
+    first, again = recorded(desk.epoch), recorded(desk.epoch)
+    assert first.evidence[0] != again.evidence[0]
+    desk.take(first)
+    assert [taken.outcome for taken in desk.take(again)] == ["repeated", "repeated"]
+    with desk.database.connection() as db:
+        assert db.execute("SELECT count(*) FROM conflicts").fetchone() == (0,)
+        assert db.execute("SELECT count(*), count(DISTINCT chunk_seq) FROM evidence").fetchone() == (2, 2)
+    with store.evidence_path(desk.home / "evidence", VIDEO).open("rb") as file:
+        assert list(read_framed(file, EVIDENCE)) == first.evidence
+
+
 def test_sink_second_version_is_counted_and_first_wins(desk: Desk) -> None:
-    first, second = recorded(desk.epoch), recorded(desk.epoch)
+    first, second = recorded(desk.epoch), recorded(desk.epoch, policy=replace(POLICY, crf=40))
     desk.take(first)
     assert [taken.outcome for taken in desk.take(second)] == ["conflict", "conflict"]
     with desk.database.connection() as db:

@@ -240,6 +240,14 @@ def test_step_failed_examination_masks_all_that_relied_on_it(examined, failed, e
     assert Tracker().step(TrackerState(), chunk, found)[1].failed == expected
 
 
+def test_step_failed_examination_at_the_start_of_the_next_chunk_masks_the_frames_before_it() -> None:
+    here, after = scene_chunk([picture([])] * 10), scene_chunk([picture([])] * 10, first=10)
+    found = {0: detections([]), 5: detections([])}
+    step = Tracker().step
+    assert step(TrackerState(), here, found, after, {0: None, 5: detections([])})[1].failed == set(range(6, 10))
+    assert not step(TrackerState(), here, found, after, {0: detections([]), 5: None})[1].failed
+
+
 def test_step_frames_nobody_looked_at_for_a_second_are_failed() -> None:
     chunk, found = scene([], range(40))
     _, result = Tracker().step(TrackerState(), chunk, {0: found[0], 39: found[39]})
