@@ -33,9 +33,9 @@ def boxes(values: npt.ArrayLike) -> Array:
 class Detections:
     """What a detector found in one picture: boxes (n, 4), scores (n,), landmarks (n, 5, 2) x y in pixels.
 
-    Landmark order: eye, eye, nose, mouth corner, mouth corner, each pair left to right in the picture; NaN where
-    the detector gives none. Plates have four, (n, 4, 2): their corners as they are read, top left, top right, bottom
-    right, bottom left; a corner may lie outside box and picture.
+    Landmark order: eye, eye, nose, mouth corner, mouth corner, each pair left to right in the picture; NaN, or
+    (n, 0, 2), where the detector gives none. Plates have four, (n, 4, 2): their corners as they are read, top left, top
+    right, bottom right, bottom left; a corner may lie outside box and picture.
     """
 
     kind: ObjectKind

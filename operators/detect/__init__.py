@@ -7,16 +7,20 @@ from operators.detect.face import FaceDetector, rescale
 from operators.detect.picture import DETECTION_SIDE, crop_rgb, picture_of
 from operators.detect.plate import PLATE_KEPT, PLATE_SCORE, PlateDetector, PyramidPlate
 from operators.detect.pyramid import PyramidFace
+from operators.detect.readers import CONTINUES, READERS, Stretched, fitting, opened
 from operators.detect.scene import is_cut
 from operators.detect.several import Finder, Several
-from operators.detect.spec import Candidates, DetectorSpec
+from operators.detect.spec import Candidates, Detector, DetectorSpec
 
 __all__ = [
+    "CONTINUES",
     "DETECTION_SIDE",
     "PLATE_KEPT",
     "PLATE_SCORE",
+    "READERS",
     "Candidates",
     "CenterFace",
+    "Detector",
     "DetectorSpec",
     "FaceDetector",
     "Finder",
@@ -24,10 +28,13 @@ __all__ = [
     "PyramidFace",
     "PyramidPlate",
     "Several",
+    "Stretched",
     "choose",
     "crop_rgb",
+    "fitting",
     "is_blind",
     "is_cut",
+    "opened",
     "picture_of",
     "rescale",
 ]

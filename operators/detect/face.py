@@ -1,5 +1,7 @@
 """Faces in one picture: run a detector's network on the CPU and clean up what it says.
 
+A network that takes one size only gets the picture scaled down to fit, never up, in the upper left corner.
+
 One thread per call; `detect` may be called from several threads at once. A network that answers with wrong shapes or
 with values that aren't numbers raises: the caller then masks the whole frame.
 
@@ -12,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -22,7 +25,7 @@ from operators.detect.session import ORT_ERRORS, cpu_session
 from operators.detect.spec import Candidates, DetectorSpec
 from schemas.errors import ConfigError
 from schemas.frames import Planes, VideoFormat
-from schemas.regions import Array, Detections, boxes
+from schemas.regions import Array, Detections, ObjectKind, boxes
 
 SCORE = 0.3
 OVERLAP = 0.3
@@ -30,18 +33,24 @@ MAX_CANDIDATES = 4096
 
 
 class FaceDetector:
-    """A detector ready to run: `score` is the lowest score kept, `overlap` the IoU from which boxes are one."""
+    """A detector ready to run: `score` is the lowest score kept, `overlap` the IoU from which boxes are one.
+
+    `size`: the only height and width that the network takes, where it takes just one.
+    """
 
     def __init__(
-        self, model: bytes | Path, spec: DetectorSpec | None = None, score: float = SCORE, overlap: float = OVERLAP
+        self, model: bytes | Path, spec: DetectorSpec | None = None, score: float = SCORE, overlap: float = OVERLAP,
+        size: tuple[int, int] | None = None,
     ) -> None:
         self.spec: DetectorSpec = spec or CenterFace()
-        self.score, self.overlap = score, overlap
+        self.score, self.overlap, self.size = score, overlap, size
         data = model.read_bytes() if isinstance(model, Path) else model
         self._session = cpu_session(free_shapes(data), self.spec.name)
         inputs = self._session.get_inputs()
         if len(inputs) != 1 or len(self._session.get_outputs()) != self.spec.outputs:
             raise ConfigError(f"{self.spec.name}: wants 1 input and {self.spec.outputs} outputs")
+        if inputs[0].type != "tensor(float)":
+            raise ConfigError(f"{self.spec.name}: wants an input of float32, not {inputs[0].type}")
         self._input = inputs[0].name
 
     def detect(self, picture: npt.NDArray[np.uint8]) -> Detections:
@@ -51,17 +60,19 @@ class FaceDetector:
             ConfigError: the network answers with wrong shapes or with values that aren't numbers.
 
         """
-        if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8 or not picture.size:
-            raise ConfigError(f"a detector takes uint8 pictures (h, w, 3), not {picture.dtype} {picture.shape}")
+        check_picture(picture)
         height, width = picture.shape[:2]
-        padded = _padded(picture, self.spec.multiple)
+        fitted = picture if self.size is None else _fitted(picture, self.size)
+        padded = _padded(fitted, *(self.size or _rounded(fitted.shape[:2], self.spec.multiple)))
         outputs = self._run(self.spec.prepare(padded))
         if not all(np.isfinite(output).all() for output in outputs):
             raise ConfigError(f"{self.spec.name}: an output holds values that aren't numbers")
         found = self.spec.decode(outputs, padded.shape[1], padded.shape[2], self.score)
         if not all(np.isfinite(part).all() for part in (found.boxes, found.scores, found.landmarks)):
             raise ConfigError(f"{self.spec.name}: a box lies beyond all numbers")
-        return self._cleaned(found, height, width)
+        grown = np.array([width / fitted.shape[1], height / fitted.shape[0]], np.float32)
+        inside = Candidates(found.boxes * np.tile(grown, 2), found.scores, found.landmarks * grown)
+        return cleaned(self.spec.kind, inside, height, width, self.overlap)
 
     def detect_planes(self, planes: Planes, video: VideoFormat, size: int = DETECTION_SIDE) -> Detections:
         """Faces of a frame, in its samples, searched in a picture of at most `size` on the longer side."""
@@ -74,13 +85,20 @@ class FaceDetector:
         except ORT_ERRORS as error:
             raise ConfigError(f"{self.spec.name} doesn't run: {type(error).__name__}") from error
 
-    def _cleaned(self, found: Candidates, height: int, width: int) -> Detections:
-        """Cut at the picture's edge, drop what is empty, keep the best of boxes that overlap."""
-        cut = np.clip(found.boxes, 0, np.array([width, height, width, height], np.float32))
-        real = np.flatnonzero((cut[:, 2:] - cut[:, :2] >= 1).all(1))
-        order = real[np.argsort(-found.scores[real], kind="stable")][:MAX_CANDIDATES]
-        keep = order[suppress(cut[order], self.overlap)]
-        return Detections(self.spec.kind, boxes(cut[keep]), frozen(found.scores[keep]), frozen(found.landmarks[keep]))
+
+def check_picture(picture: npt.NDArray[np.uint8]) -> None:
+    """Raises ConfigError for something else than an RGB picture (h, w, 3) of bytes."""
+    if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8 or not picture.size:
+        raise ConfigError(f"a detector takes uint8 pictures (h, w, 3), not {picture.dtype} {picture.shape}")
+
+
+def cleaned(kind: ObjectKind, found: Candidates, height: int, width: int, overlap: float) -> Detections:
+    """Cut at the picture's edge, without what is empty, the best of boxes that overlap kept."""
+    cut = np.clip(found.boxes, 0, np.array([width, height, width, height], np.float32))
+    real = np.flatnonzero((cut[:, 2:] - cut[:, :2] >= 1).all(1))
+    order = real[np.argsort(-found.scores[real], kind="stable")][:MAX_CANDIDATES]
+    keep = order[suppress(cut[order], overlap)]
+    return Detections(kind, boxes(cut[keep]), frozen(found.scores[keep]), frozen(found.landmarks[keep]))
 
 
 def suppress(ordered: Array, overlap: float) -> npt.NDArray[np.intp]:
@@ -105,10 +123,25 @@ def rescale(found: Detections, scale_x: float, scale_y: float) -> Detections:
     )
 
 
-def _padded(picture: npt.NDArray[np.uint8], multiple: int) -> npt.NDArray[np.float32]:
-    """(3, h, w) float32, black on the right and below up to the next multiple."""
+def _fitted(picture: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray[np.uint8]:
+    """The picture scaled down until it fits into height and width; a smaller one as it is."""
     height, width = picture.shape[:2]
-    padded = np.zeros((3, -(-height // multiple) * multiple, -(-width // multiple) * multiple), np.float32)
+    ratio = min(size[0] / height, size[1] / width)
+    if ratio >= 1:
+        return picture
+    target = max(1, round(width * ratio)), max(1, round(height * ratio))
+    return np.asarray(cv2.resize(picture, target, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _rounded(shape: Sequence[int], multiple: int) -> tuple[int, int]:
+    """Height and width, up to the next multiple."""
+    return -(-shape[0] // multiple) * multiple, -(-shape[1] // multiple) * multiple
+
+
+def _padded(picture: npt.NDArray[np.uint8], rows: int, columns: int) -> npt.NDArray[np.float32]:
+    """(3, rows, columns) float32, black on the right and below."""
+    height, width = picture.shape[:2]
+    padded = np.zeros((3, rows, columns), np.float32)
     padded[:, :height, :width] = picture.transpose(2, 0, 1)
     return padded
 

@@ -4,20 +4,51 @@ Some exporters freeze the input size (CenterFace: 10x3x32x32) and list the weigh
 from folding them. Only the two outer levels of the file (ModelProto, GraphProto) are rewritten here: shapes of inputs
 and outputs are dropped, weights leave the list of inputs, node and weight bytes are copied as they are.
 Field numbers: onnx.proto3.
+
+`declared` says what the file itself states about input and outputs, for networks that take one size only.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from schemas.errors import ConfigError
 
 _MODEL_IR, _MODEL_GRAPH = 1, 7
 _GRAPH_INITIALIZER, _GRAPH_INPUT, _GRAPH_OUTPUT, _GRAPH_VALUE_INFO = 5, 11, 12, 13
 _TENSOR_NAME, _VALUE_NAME, _VALUE_TYPE = 8, 1, 2
-_TYPE_TENSOR, _TENSOR_ELEM = 1, 1
+_TYPE_TENSOR, _TENSOR_ELEM, _TENSOR_SHAPE = 1, 1, 2
+_SHAPE_DIM, _DIM_VALUE = 1, 1
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _FIRST_IR_WITH_CONSTANTS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """Height and width that the network's input is fixed to, None where either is free; the number of its outputs."""
+
+    size: tuple[int, int] | None
+    outputs: int
+
+
+def declared(model: bytes) -> Declared:
+    """What the file states about its first input, taken for (n, 3, h, w), and its outputs.
+
+    Raises:
+        ConfigError: not an ONNX file.
+
+    """
+    graph = _member(memoryview(model), _MODEL_GRAPH)
+    fields = list(_fields(memoryview(graph)))
+    weights = {_member(value, _TENSOR_NAME) for number, _, value in fields if number == _GRAPH_INITIALIZER}
+    inputs = [v for n, _, v in fields if n == _GRAPH_INPUT and _member(v, _VALUE_NAME) not in weights]
+    if not inputs:
+        raise ConfigError("the model file holds no ONNX graph with an input")
+    shape = _member(_member(_member(inputs[0], _VALUE_TYPE), _TYPE_TENSOR), _TENSOR_SHAPE)
+    sides = [_number(v, _DIM_VALUE) for n, _, v in _fields(memoryview(shape)) if n == _SHAPE_DIM]
+    fixed = (sides[2], sides[3]) if len(sides) == 4 and min(sides[2:]) > 0 else None
+    return Declared(fixed, sum(number == _GRAPH_OUTPUT for number, _, _ in fields))
 
 
 def free_shapes(model: bytes) -> bytes:
@@ -55,9 +86,16 @@ def _free_graph(graph: memoryview) -> bytes:
 def _free_value(value: int | memoryview) -> bytes:
     """A ValueInfoProto with name and element type only."""
     tensor = _member(_member(value, _VALUE_TYPE), _TYPE_TENSOR)
-    element = next((v for n, _, v in _fields(memoryview(tensor)) if n == _TENSOR_ELEM), 0)
+    element = _number(tensor, _TENSOR_ELEM)
     bare = _field(_TYPE_TENSOR, _BYTES, _field(_TENSOR_ELEM, _VARINT, element))
     return _field(_VALUE_NAME, _BYTES, _member(value, _VALUE_NAME)) + _field(_VALUE_TYPE, _BYTES, bare)
+
+
+def _number(message: int | bytes | memoryview, number: int) -> int:
+    """The first whole number of this field; 0 where there is none."""
+    if isinstance(message, int):
+        raise ConfigError("the model file is not ONNX: a number where a message belongs")
+    return next((v for n, _, v in _fields(memoryview(message)) if n == number and isinstance(v, int)), 0)
 
 
 def _member(message: int | bytes | memoryview, number: int) -> bytes:

@@ -12,8 +12,9 @@ from typing import Protocol
 
 import numpy as np
 
-from operators.detect.face import FaceDetector, frozen, rescale, suppress
+from operators.detect.face import frozen, rescale, suppress
 from operators.detect.picture import DETECTION_SIDE, Rgb, picture_of
+from operators.detect.spec import Detector
 from schemas.frames import Planes, VideoFormat
 from schemas.regions import Detections, boxes
 
@@ -41,7 +42,7 @@ class Finder(Protocol):
 class Several:
     """Detectors side by side, one for each kind; where one fails, all do: the frame is then masked whole."""
 
-    def __init__(self, *detectors: FaceDetector) -> None:
+    def __init__(self, *detectors: Detector) -> None:
         self.detectors = detectors
 
     def detect_planes(self, planes: Planes, video: VideoFormat, size: int = DETECTION_SIDE) -> tuple[Detections, ...]:
@@ -79,7 +80,7 @@ def _spans(length: int) -> list[tuple[int, int]]:
     return [(start, start + size) for start in starts]
 
 
-def _searched(detector: FaceDetector, picture: Rgb, part: Part) -> Detections:
+def _searched(detector: Detector, picture: Rgb, part: Part) -> Detections:
     """What a tile shows whole, in pixels of the picture."""
     top, left, bottom, right = part
     found = detector.detect(np.ascontiguousarray(picture[top:bottom, left:right]))

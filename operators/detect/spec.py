@@ -12,12 +12,15 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from schemas.regions import Array, ObjectKind
+from schemas.regions import Array, Detections, ObjectKind
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Candidates:
-    """Boxes before suppression, in pixels of the padded picture: boxes (n, 4), scores (n,), landmarks (n, k, 2)."""
+    """Boxes before suppression, in pixels of the padded picture: boxes (n, 4), scores (n,), landmarks (n, k, 2).
+
+    k is 0 where the network gives no landmarks.
+    """
 
     boxes: Array
     scores: Array
@@ -53,4 +56,12 @@ class DetectorSpec(Protocol):
 
     def decode(self, outputs: Sequence[Array], height: int, width: int, threshold: float) -> Candidates:
         """Boxes of the outputs for an input of this size; raises ConfigError on wrong shapes."""
+        ...
+
+
+class Detector(Protocol):
+    """What finds objects of one kind in a picture: one network read by a spec, or several in a row."""
+
+    def detect(self, picture: npt.NDArray[np.uint8]) -> Detections:
+        """Objects of an RGB picture (h, w, 3), in its pixels, best first; raises ConfigError where a network fails."""
         ...
