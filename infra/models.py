@@ -16,18 +16,24 @@ from pathlib import Path
 from infra.atomic import AtomicFile
 from schemas.errors import ConfigError, UsageError
 
+FOLDER = Path(".sealframe/models")
+"""Where converted and added models are kept, unless told otherwise."""
 CATALOGUE = Path(__file__).with_name("models.toml")
 CENTERFACE = "centerface"
 PYRAMID_FACE = "pyramid-face"
 FACE_EMBEDDER = "face-embedder"
 PLATE_DETECTOR = "plate-detector"
+MTCNN, MTCNN_PARTS = "mtcnn", ("mtcnn-p", "mtcnn-r", "mtcnn-o")
+"""A detector made of three models."""
 
 Converter = Callable[[bytes], bytes]
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One entry of models.toml. `extra`: the optional part of Sealframe that installs its package."""
+    """One entry of models.toml. `extra`: the optional part of Sealframe that installs its package; `optional`: nothing
+    that Sealframe does by default needs it.
+    """
 
     name: str
     purpose: str
@@ -39,6 +45,7 @@ class Model:
     extra: str = ""
     conversion: str = ""
     converted: str = ""
+    optional: bool = False
 
 
 def catalogue(path: Path = CATALOGUE) -> dict[str, Model]:
@@ -81,6 +88,11 @@ def source(entry: Model) -> Path:
     return _checked(entry.name, Path(spec.submodule_search_locations[0]) / entry.path, entry.sha256)
 
 
+def is_left_out(entry: Model) -> bool:
+    """Whether the model is optional and its package isn't installed."""
+    return entry.optional and importlib.util.find_spec(entry.package) is None
+
+
 def resolve(name: str, cache: Path) -> Path:
     """The ONNX file to load, checked: inside its package, or converted in the folder `cache`.
 
@@ -94,6 +106,8 @@ def resolve(name: str, cache: Path) -> Path:
         return source(entry)
     target = _target(entry, cache)
     if not target.is_file():
+        if is_left_out(entry):
+            source(entry)
         raise ConfigError(f"model {name} isn't set up; run `sealframe models setup`")
     return _checked(name, target, entry.converted)
 

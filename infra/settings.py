@@ -81,7 +81,7 @@ class Settings(BaseSettings):
     gradings: tuple[GradingSetting, ...] = Field((), description="sensitivity levels that routes may ask for")
     sites: tuple[SiteSetting, ...] = Field((), description="what differs at some cameras; the first that holds counts")
     methods: dict[str, Literal["solid", "mosaic", "blur"]] = {"face": "blur"}
-    face_detector: Literal["pyramid-face", "centerface"] = Field("pyramid-face", description="see `sealframe models`")
+    face_detector: str = Field("pyramid-face", description="finds faces: a name of `sealframe models list`")
     detection_side: int = Field(1920, ge=320, le=4096, description="pixels of the longer side that are searched")
     quality: Literal["high", "lossless"] = "high"
     stride: int = Field(5, ge=1, le=60)

@@ -8,19 +8,26 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import cast, get_args
 
-from infra.models import CENTERFACE, PLATE_DETECTOR, PYRAMID_FACE, resolve
+from infra.added import added, load
+from infra.models import CENTERFACE, FOLDER, MTCNN, MTCNN_PARTS, PLATE_DETECTOR, PYRAMID_FACE, resolve
 from infra.settings import Condition, Settings
 from operators.desensitise.policy import Policy, Preset, Site, Zone
 from operators.detect import (
+    CONTINUES,
+    MTCNN_SCORE,
     PLATE_KEPT,
     PLATE_SCORE,
     CenterFace,
+    Detector,
     DetectorSpec,
     FaceDetector,
     Finder,
+    Mtcnn,
     PlateDetector,
     PyramidFace,
     Several,
+    Stretched,
+    opened,
 )
 from operators.routes import Grading, Route, When
 from schemas.errors import ConfigError, UsageError
@@ -61,19 +68,49 @@ def detector(name: str = CENTERFACE, score: float | None = None) -> FaceDetector
     return FaceDetector(resolve(name, Path()), model.spec, model.score if score is None else score)
 
 
+def named_detector(name: str, score: float | None = None, folder: Path = FOLDER) -> Detector:
+    """The face detector of this name: of the catalogue, or added to the folder by the user.
+
+    With a score it says its own scores, from there on; without one, scores as tracking takes them.
+
+    Raises:
+        UsageError: no such detector.
+        ConfigError: its file is missing or changed.
+
+    """
+    if name in FACE_MODELS:
+        return detector(name, score)
+    face, make = _optional(name, folder)
+    return Stretched(make(CONTINUES * face), face) if score is None else make(score)
+
+
+def _optional(name: str, folder: Path) -> tuple[float, Callable[[float], Detector]]:
+    """The score from which a box is a face, and what makes the detector with a lowest score."""
+    users = added(folder)
+    if name == MTCNN:
+        first, second, third = (resolve(part, folder).read_bytes() for part in MTCNN_PARTS)
+        return MTCNN_SCORE, lambda lowest: Mtcnn((first, second, third), lowest)
+    if name in users:
+        entry, data = users[name], load(folder, users[name])
+        return entry.score, lambda lowest: opened(data, entry.reads, lowest, entry.size)
+    raise UsageError(f"no face detector {name!r}; there are {', '.join((*FACE_MODELS, MTCNN, *users))}")
+
+
 def plate_detector(score: float | None = None) -> PlateDetector:
     """The plate detector, keeping boxes from its own score on or from the one given; errors as `resolve`."""
     return PlateDetector(resolve(PLATE_DETECTOR, Path()), PLATE_SCORE if score is None else score)
 
 
-def finder(kinds: Collection[str], faces: str = FINDS_FACES) -> Finder:
-    """What looks for these kinds in a frame, faces by the detector of this name.
+def finder(kinds: Collection[str], faces: str = FINDS_FACES, folder: Path = FOLDER) -> Finder:
+    """What looks for these kinds in a frame, faces by the detector of this name; the folder holds added models.
 
     Raises:
         UsageError: a kind that nothing finds, or no kind.
 
     """
-    make: tuple[Callable[[], FaceDetector], ...] = (lambda: detector(faces), lambda: plate_detector(PLATE_KEPT))
+    make: tuple[Callable[[], Detector], ...] = (
+        lambda: named_detector(faces, folder=folder), lambda: plate_detector(PLATE_KEPT),
+    )
     makers = dict(zip(KINDS, make, strict=True))
     unknown = sorted(set(kinds) - set(makers))
     if unknown or not kinds:

@@ -4,6 +4,7 @@ from operators.detect.blind import is_blind
 from operators.detect.centerface import CenterFace
 from operators.detect.choose import choose
 from operators.detect.face import FaceDetector, rescale
+from operators.detect.mtcnn import MTCNN_SCORE, Mtcnn
 from operators.detect.picture import DETECTION_SIDE, crop_rgb, picture_of
 from operators.detect.plate import PLATE_KEPT, PLATE_SCORE, PlateDetector, PyramidPlate
 from operators.detect.pyramid import PyramidFace
@@ -15,6 +16,7 @@ from operators.detect.spec import Candidates, Detector, DetectorSpec
 __all__ = [
     "CONTINUES",
     "DETECTION_SIDE",
+    "MTCNN_SCORE",
     "PLATE_KEPT",
     "PLATE_SCORE",
     "READERS",
@@ -24,6 +26,7 @@ __all__ = [
     "DetectorSpec",
     "FaceDetector",
     "Finder",
+    "Mtcnn",
     "PlateDetector",
     "PyramidFace",
     "PyramidPlate",

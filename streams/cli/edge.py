@@ -45,7 +45,7 @@ def edge(
     entitled = {name: frozenset(kinds) for name, kinds in settings.authorities.items()}
     book = AddressBook(entitled, lambda der: signer_identity(der, access.identity.ca), wall_ms)
     protection = Protection(
-        stream_policy(settings), finder(settings.detect, settings.face_detector), signer, book,
+        stream_policy(settings), finder(settings.detect, settings.face_detector, stack.home / "models"), signer, book,
         read_recipient(stack.custodian()),
     )
     chunks: Iterator[FrameChunk] = open_source(

@@ -44,7 +44,7 @@ from streams.evaluate import (
 from streams.evaluate import stack as whole
 from streams.evaluate.report import Figure, report, table, write
 from streams.evaluate.worst import Worst
-from streams.setup import FACE_MODELS, FINDS_FACES, detector, finder, plate_detector
+from streams.setup import FACE_MODELS, FINDS_FACES, detector, finder, named_detector, plate_detector
 
 PICTURES = Path(".sealframe/pictures")
 Models = Annotated[Path, typer.Option(help="converted models, as `sealframe models setup` makes them")]
@@ -268,9 +268,14 @@ def eval_tracks(
 def eval_detect(
     data: Annotated[Path, typer.Option(help="folder that holds faceboxes/labels.tsv", exists=True, file_okay=False)],
     out: Out = None,
+    also: Annotated[list[str] | None, typer.Option(help="mtcnn, or an added model; may be repeated")] = None,
+    models: Models = MODELS,
 ) -> None:
-    """Every face detector on labelled photographs: average precision, recall, time; our own against the others."""
-    makers = {name: partial(detector, name) for name in FACE_MODELS}
+    """Every face detector on labelled photographs: average precision, recall, time; our own against the others.
+
+    The scores that notes name are the network's own, as `sealframe models add --score` takes them.
+    """
+    makers = {name: partial(named_detector, name, folder=models) for name in (*FACE_MODELS, *(also or ()))}
     _finish("detect", detect.evaluate(data, PYRAMID_FACE, makers, _tell), out)
 
 

@@ -26,6 +26,7 @@ MIN_FREE_BYTES = 2 * 2**30
 
 def up(home: Home = HOME, as_json: AsJson = False) -> None:
     """Start broker, databases and all services here, with TLS, rights and passwords on; wait until all answer."""
+    _finds_faces(home)
     stack = Stack(load(home=home))
     stack.up(lambda what: None if as_json else say(f"  {what}"))
     urls = {name: stack.url(name) for name in stack.ports()}
@@ -65,6 +66,7 @@ def doctor(home: Home = HOME, as_json: AsJson = False) -> None:
         "java": lambda: f"{find_java().version}",
         "kafka": kafka_version,
         "detector": lambda: centerface().name,
+        "face_detector": lambda: _finds_faces(home),
         "embedder": lambda: resolve(FACE_EMBEDDER, home / "models").name,
         "disk": lambda: _say(shutil.disk_usage(Path.cwd()).free > MIN_FREE_BYTES, "enough", "under 2 GiB free"),
     }
@@ -81,6 +83,15 @@ def doctor(home: Home = HOME, as_json: AsJson = False) -> None:
             say(f"  {'[red]no[/red] ' if found.startswith('missing') else '[green]ok[/green]'} {name}: {found}")
     if failed:
         raise typer.Exit(1)
+
+
+def _finds_faces(home: Path) -> str:
+    """The detector of worker and edge, loaded once; raises as `named_detector`."""
+    from streams.setup import named_detector
+
+    name = load(home=home).face_detector
+    named_detector(name, folder=home / "models")
+    return name
 
 
 def _say(holds: bool, good: str, bad: str) -> str:

@@ -42,4 +42,4 @@ def worker(
         stream_policy(settings), stack.home / "worker" / member, member=member, threads=threads,
         health_port=health_port, part=PARTS[part],
     )
-    run_worker(setup, finder(settings.detect, settings.face_detector), loglevel=log_level)
+    run_worker(setup, finder(settings.detect, settings.face_detector, stack.home / "models"), loglevel=log_level)

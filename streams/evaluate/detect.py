@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from operators.detect import DETECTION_SIDE, FaceDetector
+from operators.detect import DETECTION_SIDE, Detector
 from operators.detect.measure import FALSE_PER_PICTURE, Flags, Matched, average_precision, gather, recall_at, score_at
 from schemas.errors import UsageError
 from schemas.regions import Array
@@ -33,7 +33,7 @@ MOST_MS = 12.0
 LOWEST_SCORE = 0.02
 
 Rgb = npt.NDArray[np.uint8]
-Make = Callable[[float], FaceDetector]
+Make = Callable[[float], Detector]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ def scaled(picture: Rgb, size: int = DETECTION_SIDE) -> tuple[Rgb, float]:
     return np.ascontiguousarray(small, np.uint8), 1 / ratio
 
 
-def matched(detector: FaceDetector, pictures: Sequence[Labelled]) -> Matched:
+def matched(detector: Detector, pictures: Sequence[Labelled]) -> Matched:
     """One detector over all pictures."""
 
     def found() -> Iterator[tuple[Array, Array, Array, Flags]]:
@@ -98,7 +98,7 @@ def matched(detector: FaceDetector, pictures: Sequence[Labelled]) -> Matched:
     return gather(found())
 
 
-def call_times(detectors: Mapping[str, FaceDetector], picture: Rgb, runs: int = TIMED_RUNS) -> dict[str, list[float]]:
+def call_times(detectors: Mapping[str, Detector], picture: Rgb, runs: int = TIMED_RUNS) -> dict[str, list[float]]:
     """CPU times in ms of whole calls on one 640x384 picture, the detectors in turn, sorted.
 
     Detectors run on the calling thread alone, so its CPU time is what a call takes on a core of its own.

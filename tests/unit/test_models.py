@@ -140,9 +140,13 @@ def test_models_setup_then_list_says_ready(tmp_path):
     runner = CliRunner()
     done = runner.invoke(app, ["setup", "--folder", str(tmp_path), "--json"])
     assert done.exit_code == 0
-    assert set(json.loads(done.stdout)["models"]) == set(catalogue())
+    said = json.loads(done.stdout)
+    assert set(said["models"]) | set(said["left_out"]) == set(catalogue())
+    assert all(model(name).optional for name in said["left_out"])
     listed = json.loads(runner.invoke(app, ["list", "--folder", str(tmp_path), "--json"]).stdout)
-    assert {entry["state"] for entry in listed["models"]} == {"ready"}
+    states = {entry["name"]: entry["state"] for entry in listed["models"]}
+    assert {states[name] for name in said["models"]} == {"ready"}
+    assert all("sealframe[mtcnn]" in states[name] for name in said["left_out"])
 
 
 def test_models_list_before_set_up_says_what_to_run(tmp_path):
