@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from operators.detect.spec import Candidates
+from operators.detect.spec import Candidates, Tensor
 from schemas.errors import ConfigError
 from schemas.regions import Array, ObjectKind
 
@@ -29,7 +29,7 @@ class CenterFace:
     multiple: int = 32
     outputs: int = 4
 
-    def prepare(self, padded: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def prepare(self, padded: npt.NDArray[np.uint8]) -> Tensor:
         """(1, 3, h, w), values as they are."""
         return padded[None]
 

@@ -22,7 +22,7 @@ from operators.detect.centerface import CenterFace
 from operators.detect.graph import free_shapes
 from operators.detect.picture import DETECTION_SIDE, picture_of
 from operators.detect.session import ORT_ERRORS, cpu_session
-from operators.detect.spec import Candidates, DetectorSpec
+from operators.detect.spec import Candidates, DetectorSpec, Tensor
 from schemas.errors import ConfigError
 from schemas.frames import Planes, VideoFormat
 from schemas.regions import Array, Detections, ObjectKind, boxes
@@ -30,6 +30,7 @@ from schemas.regions import Array, Detections, ObjectKind, boxes
 SCORE = 0.3
 OVERLAP = 0.3
 MAX_CANDIDATES = 4096
+_TYPES = {"tensor(float)": np.float32, "tensor(uint8)": np.uint8}
 
 
 class FaceDetector:
@@ -49,9 +50,9 @@ class FaceDetector:
         inputs = self._session.get_inputs()
         if len(inputs) != 1 or len(self._session.get_outputs()) != self.spec.outputs:
             raise ConfigError(f"{self.spec.name}: wants 1 input and {self.spec.outputs} outputs")
-        if inputs[0].type != "tensor(float)":
-            raise ConfigError(f"{self.spec.name}: wants an input of float32, not {inputs[0].type}")
-        self._input = inputs[0].name
+        if inputs[0].type not in _TYPES:
+            raise ConfigError(f"{self.spec.name}: wants an input of float32 or uint8, not {inputs[0].type}")
+        self._input, self._type = inputs[0].name, _TYPES[inputs[0].type]
 
     def detect(self, picture: npt.NDArray[np.uint8]) -> Detections:
         """Faces of an RGB picture (h, w, 3), in its pixels, best first.
@@ -79,9 +80,11 @@ class FaceDetector:
         picture, scale_x, scale_y = picture_of(planes, video, size)
         return rescale(self.detect(picture), scale_x, scale_y)
 
-    def _run(self, tensor: npt.NDArray[np.float32]) -> Sequence[Array]:
+    def _run(self, tensor: Tensor) -> Sequence[Array]:
+        if not np.can_cast(tensor.dtype, self._type):
+            raise ConfigError(f"{self.spec.name}: wants an input of float32, the file takes bytes")
         try:
-            return list(self._session.run(None, {self._input: tensor}))
+            return list(self._session.run(None, {self._input: tensor.astype(self._type, copy=False)}))
         except ORT_ERRORS as error:
             raise ConfigError(f"{self.spec.name} doesn't run: {type(error).__name__}") from error
 
@@ -138,11 +141,12 @@ def _rounded(shape: Sequence[int], multiple: int) -> tuple[int, int]:
     return -(-shape[0] // multiple) * multiple, -(-shape[1] // multiple) * multiple
 
 
-def _padded(picture: npt.NDArray[np.uint8], rows: int, columns: int) -> npt.NDArray[np.float32]:
-    """(3, rows, columns) float32, black on the right and below."""
+def _padded(picture: npt.NDArray[np.uint8], rows: int, columns: int) -> npt.NDArray[np.uint8]:
+    """(3, rows, columns), black on the right and below."""
     height, width = picture.shape[:2]
-    padded = np.zeros((3, rows, columns), np.float32)
-    padded[:, :height, :width] = picture.transpose(2, 0, 1)
+    padded = np.zeros((3, rows, columns), np.uint8)
+    for plane, channel in zip(padded, cv2.split(picture), strict=True):
+        plane[:height, :width] = channel
     return padded
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from operators.detect.flat import STRIDES, Level, levels
-from operators.detect.spec import Candidates
+from operators.detect.spec import Candidates, Tensor
 from schemas.regions import Array, ObjectKind
 
 _ANCHORS = 2
@@ -33,7 +33,7 @@ class Scrfd:
     multiple: int = 32
     outputs: int = KPS_OUTPUTS
 
-    def prepare(self, padded: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def prepare(self, padded: npt.NDArray[np.uint8]) -> Tensor:
         """(1, 3, h, w), about -1 to 1."""
         return np.asarray((padded[None] - _MIDDLE) / _SCALE, np.float32)
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from schemas.regions import Array, Detections, ObjectKind
 
+Tensor = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Candidates:
@@ -50,8 +51,8 @@ class DetectorSpec(Protocol):
         """How many output tensors it has."""
         ...
 
-    def prepare(self, padded: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """The input tensor of a padded RGB picture (3, h, w), values 0 to 255."""
+    def prepare(self, padded: npt.NDArray[np.uint8]) -> Tensor:
+        """The input tensor of a padded RGB picture (3, h, w); it is cast to the type that the network takes."""
         ...
 
     def decode(self, outputs: Sequence[Array], height: int, width: int, threshold: float) -> Candidates:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from operators.detect.flat import STRIDES
-from operators.detect.spec import Candidates
+from operators.detect.spec import Candidates, Tensor
 from schemas.errors import ConfigError
 from schemas.regions import Array, ObjectKind
 
@@ -31,7 +31,7 @@ class Yolov5Face:
     multiple: int = 32
     outputs: int = 1
 
-    def prepare(self, padded: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def prepare(self, padded: npt.NDArray[np.uint8]) -> Tensor:
         """(1, 3, h, w), 0 to 1."""
         return np.asarray(padded[None] / np.float32(255), np.float32)
 

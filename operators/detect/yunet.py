@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from operators.detect.flat import STRIDES, Level, levels
-from operators.detect.spec import Candidates
+from operators.detect.spec import Candidates, Tensor
 from schemas.regions import Array, ObjectKind
 
 _POINTS = 5
@@ -31,7 +31,7 @@ class YuNet:
     multiple: int = 32
     outputs: int = len(STRIDES) * sum(_WANTED.values())
 
-    def prepare(self, padded: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def prepare(self, padded: npt.NDArray[np.uint8]) -> Tensor:
         """(1, 3, h, w), blue first, values as they are."""
         return np.ascontiguousarray(padded[None, ::-1])
 

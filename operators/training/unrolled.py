@@ -43,18 +43,20 @@ class Unrolled:
             one.name: torch.from_numpy(np.array(numpy_helper.to_array(one))) for one in graph.initializer
         }
         self._input, self._outputs = graph.input[0].name, [one.name for one in graph.output]
+        self._bytes = graph.input[0].type.tensor_type.elem_type == onnx.TensorProto.UINT8
         self._rounded = rounded
 
     def __call__(self, picture: Tensor) -> list[Tensor]:
         """The outputs, with a gradient towards `picture`."""
-        values = {**self._constants, self._input: picture}
+        given = _quantise([picture, *_AS_BYTES], {}, self._rounded) if self._bytes else picture
+        values = {**self._constants, self._input: given}
         for node, attributes in self._nodes:
             values[node.output[0]] = _STEPS[node.op_type](
                 [values[name] for name in node.input if name], attributes, self._rounded
             )
         return [values[name] for name in self._outputs]
 
-    def run(self, picture: npt.NDArray[np.float32]) -> list[npt.NDArray[np.float32]]:
+    def run(self, picture: npt.NDArray[np.uint8] | npt.NDArray[np.float32]) -> list[npt.NDArray[np.float32]]:
         """The same on arrays, as ONNX Runtime would."""
         with torch.no_grad():
             return [output.numpy() for output in self(torch.from_numpy(picture))]
@@ -82,15 +84,23 @@ def _convolve(given: list[Tensor], attributes: Attributes, rounded: bool) -> Ten
     )
 
 
+def _blocks(given: list[Tensor], attributes: Attributes, rounded: bool) -> Tensor:
+    side, (count, channels, height, width) = attributes["blocksize"], given[0].shape
+    parts = given[0].reshape(count, channels, height // side, side, width // side, side)
+    return parts.permute(0, 3, 5, 1, 2, 4).reshape(count, side * side * channels, height // side, width // side)
+
+
 def _resize(given: list[Tensor], attributes: Attributes, rounded: bool) -> Tensor:
     factors = [int(factor) for factor in given[-1].tolist()]
     return given[0].repeat_interleave(factors[2], 2).repeat_interleave(factors[3], 3)
 
 
+_AS_BYTES = torch.ones(()), torch.zeros((), dtype=torch.uint8)
 _STEPS: dict[str, Callable[[list[Tensor], Attributes, bool], Tensor]] = {
     "QuantizeLinear": _quantise,
     "DequantizeLinear": _dequantise,
     "Conv": _convolve,
     "Add": lambda given, attributes, rounded: given[0] + given[1],
     "Resize": _resize,
+    "SpaceToDepth": _blocks,
 }

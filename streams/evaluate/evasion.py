@@ -21,6 +21,7 @@ from infra.models import PYRAMID_FACE, resolve
 from operators.codec import decode, encode
 from operators.desensitise.policy import Policy
 from operators.detect import FaceDetector, is_cut, picture_of
+from operators.detect.spec import Tensor
 from operators.pixels import blocks_of
 from operators.track import plan
 from schemas.errors import UsageError
@@ -62,7 +63,7 @@ class Twin(FaceDetector):
         super().__init__(path, FACE_MODELS[PYRAMID_FACE].spec, FACE_MODELS[PYRAMID_FACE].score)
         self._network = network
 
-    def _run(self, tensor: Array) -> Sequence[Array]:
+    def _run(self, tensor: Tensor) -> Sequence[Array]:
         return self._network.run(tensor)
 
 

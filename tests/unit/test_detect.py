@@ -177,7 +177,7 @@ class Overflowing(CenterFace):
     """Feeds the network values that overflow inside."""
 
     def prepare(self, padded):
-        return np.full_like(padded[None], np.nan)
+        return np.full((1, *padded.shape), np.nan, np.float32)
 
 
 @pytest.mark.parametrize("spec", [Broken(), Overflowing()])

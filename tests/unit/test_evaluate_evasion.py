@@ -73,7 +73,7 @@ def test_unrolled_gives_what_the_file_gives_and_a_gradient_that_hides_the_face()
 
     network, found = Unrolled(resolve(PYRAMID_FACE, Path()), rounded=True), detector(PYRAMID_FACE)
     face = astronaut()[:256, 96:352]
-    tensor = np.ascontiguousarray(face.transpose(2, 0, 1)[None], np.float32)
+    tensor = np.ascontiguousarray(face.transpose(2, 0, 1)[None])
     for ours, theirs in zip(network.run(tensor), found._run(tensor), strict=True):
         assert np.abs(ours - theirs).mean() < 0.1
     hidden = perturbed(network, np.ascontiguousarray(face), seed=1)

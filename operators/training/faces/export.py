@@ -19,6 +19,7 @@ from operators.detect.session import cpu_session
 from operators.training.faces.network import INPUT_SCALE, STRIDES, FaceNetwork
 from operators.training.faces.pictures import read_rgb
 from operators.training.quantise import digest, quantise
+from operators.training.stem import fold
 
 OPSET = 17
 SIZE = 640
@@ -49,6 +50,7 @@ def export(checkpoint: Path, data: Path, out: Path, tell: Callable[[str], None])
         raise ValueError(f"ONNX Runtime differs from torch by {apart:.2g}")
     tell(f"fp32: differs from torch by {apart:.1g}, {plain.stat().st_size:,} bytes, {digest(plain)}")
     quantise(plain, out, ({"picture": picture} for picture in pictures), _chosen)
+    fold(out)
     tell(f"INT8: {out.stat().st_size:,} bytes, {digest(out)}")
 
 

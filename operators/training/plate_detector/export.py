@@ -18,6 +18,7 @@ from operators.training.faces.network import INPUT_SCALE, STRIDES
 from operators.training.plate_detector.network import PlateDetectorNetwork
 from operators.training.plate_detector.scenes import Scenes
 from operators.training.quantise import digest, quantise
+from operators.training.stem import fold
 
 OPSET = 17
 CALIBRATION_SCENES = 300
@@ -57,6 +58,7 @@ def export(checkpoint: Path, scenes: Scenes, out: Path, tell: Callable[[str], No
         raise ValueError(f"ONNX Runtime differs from torch by {apart:.2g}")
     tell(f"fp32: differs from torch by {apart:.1g}, {plain.stat().st_size:,} bytes, {digest(plain)}")
     quantise(plain, out, ({"picture": picture} for picture in pictures), _chosen)
+    fold(out)
     tell(f"INT8: {out.stat().st_size:,} bytes, {digest(out)}")
 
 
