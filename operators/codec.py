@@ -164,20 +164,22 @@ def encode(
     crf: float = 23.0,
     preset: str = "veryfast",
     lossless: bool = False,
+    tune: str = "",
 ) -> tuple[CodedUnit, ...]:
     """One closed GOP of H.264, in decoding order, parameter sets in band, no SEI. Equal input gives equal bytes.
 
     `frames` are read one by one, so they may be made as they are read.
 
     `pts` are ascending ticks of `format.time_base` at any rate. `lossless`: every sample comes back (qp 0, profile
-    High 4:4:4 Predictive, for evidence only); `crf` is then ignored.
+    High 4:4:4 Predictive, for evidence only); `crf` is then ignored. `tune`: x264's, `psnr` where samples count, not
+    looks.
 
     Raises:
         MalformedRecord: pictures of another size, odd sides, or times that don't ascend.
 
     """
     _check_times(pts, format)
-    context = _encoder(pts, format, crf, preset, lossless)
+    context = _encoder(pts, format, crf, preset, lossless, tune)
     packets = []
     for planes, time in _timed(frames, pts, format):
         frame = _frame(planes, format.width, format.height)
@@ -192,7 +194,7 @@ def encode(
 
 
 def _encoder(
-    pts: Sequence[int], format: VideoFormat, crf: float, preset: str, lossless: bool
+    pts: Sequence[int], format: VideoFormat, crf: float, preset: str, lossless: bool, tune: str
 ) -> VideoCodecContext:
     context = CodecContext.create("libx264", "w")
     context.width, context.height, context.pix_fmt = format.width, format.height, "yuv420p"
@@ -205,5 +207,6 @@ def _encoder(
     gop = f"keyint={len(pts)}:min-keyint=1:scenecut=0:open-gop=0"
     # x264's vector code for mbtree reads memory that nobody set, and gave 2 to 27 results in 30 runs at some widths.
     repeats = "threads=1:lookahead-threads=1:cpu-independent=1"
-    context.options = {"preset": preset, "x264-params": f"{gop}:{repeats}", **quality}
+    tuned = {"tune": tune} if tune else {}
+    context.options = {"preset": preset, "x264-params": f"{gop}:{repeats}", **tuned, **quality}
     return context

@@ -25,8 +25,8 @@ from schemas.frames import BLOCK, MAX_DECODED_BYTES, MAX_PIECE_BYTES, CodedUnit,
 from schemas.records import Piece, PieceFrame, PieceUnit, Quality
 
 MIN_PSNR_DB = 45.0
-ENOUGH_DB, DB_PER_CRF = 1.0, 0.8
-FIRST_CRF, MIN_CRF, MAX_CRF, MAX_TRIES = 17, 2, 24, 5
+ENOUGH_DB, DB_PER_CRF = 1.0, 0.6
+FIRST_CRF, MIN_CRF, MAX_CRF, MAX_TRIES = 18, 2, 24, 5
 COARSE_CRFS = (18, 20, 24, 28, 34, 40, 51)
 PRESET = "veryfast"
 MAX_PIECE_SIDE = 8192
@@ -184,12 +184,13 @@ class _Coder:
         """
         best: tuple[tuple[CodedUnit, ...], list[Planes]] | None = None
         crf, good, bad = self._first, MIN_CRF - 1, MAX_CRF + 1
+        claimed = [pixels.sample_masks(mask, format) for mask in masks]
         for _ in range(MAX_TRIES):
             units = _encode(pictures, format, crf)
             if not _fits(units):
                 break
             decoded = decode_piece(units, format.width, format.height)
-            surplus = _psnr(pictures, decoded, masks, format) - MIN_PSNR_DB
+            surplus = _psnr(pictures, decoded, claimed) - MIN_PSNR_DB
             if surplus >= 0:
                 best, good = (units, decoded), crf
                 self._first = crf
@@ -204,7 +205,9 @@ class _Coder:
 
 def _encode(pictures: Sequence[Planes], format: VideoFormat, crf: int | None) -> tuple[CodedUnit, ...]:
     """Coded at this quality; lossless for None."""
-    return encode(pictures, range(len(pictures)), format, crf=crf or 0, preset=PRESET, lossless=crf is None)
+    return encode(
+        pictures, range(len(pictures)), format, crf=crf or 0, preset=PRESET, lossless=crf is None, tune="psnr"
+    )
 
 
 def _fits(units: Sequence[CodedUnit]) -> bool:
@@ -215,11 +218,8 @@ def _piece_units(units: Sequence[CodedUnit]) -> tuple[PieceUnit, ...]:
     return tuple(PieceUnit(unit.pts, unit.data) for unit in units)
 
 
-def _psnr(a: Sequence[Planes], b: Sequence[Planes], masks: Sequence[Mask], format: VideoFormat) -> float:
-    errors = [
-        pixels.squared_error(one, two, pixels.sample_masks(mask, format))
-        for one, two, mask in zip(a, b, masks, strict=True)
-    ]
+def _psnr(a: Sequence[Planes], b: Sequence[Planes], masks: Sequence[tuple[Mask, Mask]]) -> float:
+    errors = [pixels.squared_error(one, two, mask) for one, two, mask in zip(a, b, masks, strict=True)]
     return pixels.psnr_of(sum(error for error, _ in errors), sum(count for _, count in errors))
 
 
