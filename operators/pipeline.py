@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
@@ -17,20 +17,21 @@ import cv2
 
 from operators import annexb, chain
 from operators.chain import PIPELINE
-from operators.codec import decode, encode
+from operators.codec import encode
 from operators.cohere import lay_out
 from operators.desensitise.paint import appearances, masks, paint
 from operators.desensitise.policy import Policy
-from operators.detect import Finder, choose, is_blind, is_cut
+from operators.detect import Finder, is_blind, is_cut
+from operators.examine import Examined, Examiner
 from operators.fragment import fragment
 from operators.masks import pack_masks
 from operators.pieces import cut
 from operators.seal import OpenPart, new_evidence, seal_evidence
 from operators.sign import SigningKey, digest, sign
 from operators.split import route
-from operators.track import Tracker, TrackerState, TrackSettings, plan
+from operators.track import Tracker, TrackerState, TrackSettings
 from schemas.codec import encode as encode_record
-from schemas.errors import ClockJump, ConfigError, MalformedRecord
+from schemas.errors import ClockJump, MalformedRecord
 from schemas.frames import CodedUnit, DecodedChunk, DesensitisedFrame, FrameChunk, Planes, RawFrame
 from schemas.records import (
     Alarm,
@@ -42,7 +43,7 @@ from schemas.records import (
     Signed,
     VideoHead,
 )
-from schemas.regions import Detections, RegionSet
+from schemas.regions import RegionSet
 from schemas.state import CameraState, TrackAppearance
 
 HEAD_MS = 10_000
@@ -70,16 +71,6 @@ class Outgoing:
     events: tuple[bytes, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Examined:
-    """A chunk with what was found in it; kept in memory for the step that comes to it next."""
-
-    key: bytes
-    decoded: DecodedChunk
-    found: Mapping[int, tuple[Detections, ...] | None]
-    cuts: frozenset[int]
-
-
 class Pipeline:
     """All operators under one policy; the same input gives the same output."""
 
@@ -89,9 +80,9 @@ class Pipeline:
         self, policy: Policy, detector: Finder, signer: SigningKey, tracking: TrackSettings | None = None
     ) -> None:
         cv2.setNumThreads(1)
-        self.policy, self._detector, self._signer, self._tracker = policy, detector, signer, Tracker(tracking)
+        self.policy, self._signer, self._tracker = policy, signer, Tracker(tracking)
+        self.examiner = Examiner(policy, detector)
         self._beside = ThreadPoolExecutor(os.cpu_count() or 1, "pieces")
-        self._examined: dict[str, tuple[_Examined, ...]] = {}
 
     def initial(self, key: str) -> CameraState:
         """A camera that was never seen."""
@@ -113,11 +104,7 @@ class Pipeline:
         self, state: CameraState, chunk: FrameChunk, following: FrameChunk | None
     ) -> tuple[CameraState, RegionSet]:
         """Detect and track; errors as `step`."""
-        here = self._examine(chunk)
-        if following is None:
-            here = self._examine_last(here)
-        ahead = self._examine(following) if following is not None else None
-        self._examined[chunk.camera_id] = (here, ahead) if ahead else (here,)
+        here, ahead = self.examiner.of(chunk, following)
         same = state.format is not None and _size(state.format) == _size(chunk.format)
         tracks = state.tracks if same and state.video_id == chunk.video_id else ()
         after = _cuts_after(here, ahead)
@@ -133,8 +120,8 @@ class Pipeline:
     def protect(
         self, state: CameraState, chunk: FrameChunk, regions: RegionSet, decoded: DecodedChunk | None = None
     ) -> tuple[CameraState, Outgoing]:
-        """Desensitise, cohere, split, sign; errors as `step`. `decoded`: as `take` gave it, to be let go here."""
-        decoded = decoded or self.take(chunk)
+        """Desensitise, cohere, split, sign; errors as `step`. `decoded`: the examiner's, to be let go here."""
+        decoded = decoded or self.examiner.take(chunk)
         if len(regions.frames) != len(decoded.frames):
             raise MalformedRecord(f"{chunk.video_id} chunk {chunk.chunk_seq}: regions of another chunk")
         state, opening = chain.open_video(state, chunk, self._signer)
@@ -157,47 +144,6 @@ class Pipeline:
         return state, Outgoing(
             (*opening, record[0], *closing), drafts, _alarms(chunk, regions, blind), (_events(chunk, regions),)
         )
-
-    def _examine(self, chunk: FrameChunk) -> _Examined:
-        key = _key(chunk)
-        for kept in self._examined.get(chunk.camera_id, ()):
-            if kept.key == key:
-                return kept
-        decoded, policy = decode(chunk), self.policy.at(chunk.camera_id)
-        looked = plan(decoded, policy.stride, is_cut)
-        found: dict[int, tuple[Detections, ...] | None] = {}
-        for index in looked.examine:
-            found[index] = self._look(decoded.frames[index].planes, chunk, policy)
-        return _Examined(key, decoded, found, looked.cuts)
-
-    def _examine_last(self, here: _Examined) -> _Examined:
-        """The last frame counts on the next chunk's first one; where there is none, it is examined itself."""
-        last, chunk = len(here.decoded.frames) - 1, here.decoded.chunk
-        if last in here.found:
-            return here
-        found = self._look(here.decoded.frames[last].planes, chunk, self.policy.at(chunk.camera_id))
-        return replace(here, found={**here.found, last: found})
-
-    def _look(self, planes: Planes, chunk: FrameChunk, policy: Policy) -> tuple[Detections, ...] | None:
-        """What is to be hidden in a frame; None where nobody can say."""
-        if is_blind(planes):
-            return None
-        try:
-            seen = self._detector.detect_planes(planes, chunk.format, policy.detection_side)
-        except ConfigError:
-            return None
-        return choose(seen, policy.kinds, policy.smallest)
-
-    def take(self, chunk: FrameChunk) -> DecodedChunk:
-        """The pictures of a chunk that was located, for the last time.
-
-        None is kept longer than the look-ahead and encoding need it.
-        """
-        key, kept = _key(chunk), self._examined.pop(chunk.camera_id, ())
-        left = tuple(one for one in kept if one.key != key)
-        if left:
-            self._examined[chunk.camera_id] = left
-        return next((one.decoded for one in kept if one.key == key), None) or decode(chunk)
 
     def _operator_chunk(
         self, state: CameraState, chunk: FrameChunk, units: tuple[CodedUnit, ...], passed: bool, packed: bytes,
@@ -260,7 +206,7 @@ def seal_draft(
     return sign(encode_record(sealed), "evidence", signer)
 
 
-def _cuts_after(here: _Examined, ahead: _Examined | None) -> frozenset[int]:
+def _cuts_after(here: Examined, ahead: Examined | None) -> frozenset[int]:
     """Where scenes begin in the next chunk, counted on from this one; at its first frame too."""
     if ahead is None or not here.decoded.frames or not ahead.decoded.frames:
         return frozenset()
@@ -322,11 +268,6 @@ def _events(chunk: FrameChunk, regions: RegionSet) -> bytes:
     event = {"camera_id": chunk.camera_id, "capture_ms": chunk.capture_ms, "chunk_seq": chunk.chunk_seq,
              "counts": counts, "video_id": chunk.video_id}
     return json.dumps(event, sort_keys=True, separators=(",", ":")).encode()
-
-
-def _key(chunk: FrameChunk) -> bytes:
-    head = f"{chunk.video_id}/{chunk.chunk_seq}/{chunk.codec}/{chunk.pts}".encode()
-    return digest(head + b"".join(unit.data for unit in chunk.units))
 
 
 def _size(format: object) -> tuple[int, int]:

@@ -48,9 +48,11 @@ def run_pipeline(
 ) -> Iterator[tuple[FrameChunk, RegionSet, Outgoing]]:
     """Every chunk of one camera with what is found in it and what it gives, looking one chunk ahead.
 
-    Two threads: while a chunk is protected, the next one is located. Codecs and networks leave the interpreter's lock.
+    While a chunk is protected, the next one is located and the one after it examined, on as many cores as there are:
+    codecs and networks leave the interpreter's lock.
     """
-    current, following = next(chunks, None), next(chunks, None)
+    coming = _examined_ahead(pipeline, chunks)
+    current, following = next(coming, None), next(coming, None)
     if current is None:
         raise SourceError("the source holds no picture")
     state = pipeline.initial(current.camera_id)
@@ -58,8 +60,8 @@ def run_pipeline(
         locating = ahead.submit(pipeline.locate, state, current, following)
         while current is not None:
             located, regions = locating.result()
-            taken = [pipeline.take(current)]
-            later = next(chunks, None)
+            taken = [pipeline.examiner.take(current)]
+            later = next(coming, None)
             if following is not None:
                 seen = replace(located, video_id=current.video_id)
                 locating = ahead.submit(pipeline.locate, seen, following, later)
@@ -70,6 +72,18 @@ def run_pipeline(
             state, outgoing = pipeline.protect(state, current, regions, taken.pop())
             yield current, regions, outgoing
             current, following = following, later
+
+
+def _examined_ahead(pipeline: Pipeline, chunks: Iterator[FrameChunk]) -> Iterator[FrameChunk]:
+    """The same chunks; as one is handed out, a look at the one after it has begun."""
+    before: FrameChunk | None = None
+    for chunk in chunks:
+        pipeline.examiner.begin(chunk)
+        if before is not None:
+            yield before
+        before = chunk
+    if before is not None:
+        yield before
 
 
 def anonymize(

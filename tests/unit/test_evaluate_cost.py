@@ -18,8 +18,8 @@ class Slow:
     """A network that takes its time and finds nothing."""
 
     def detect_planes(self, planes: Planes, video: VideoFormat, size: int = 640) -> tuple[Detections, ...]:
-        began = time.process_time()
-        while time.process_time() - began < SEARCH:
+        began = time.thread_time()
+        while time.thread_time() - began < SEARCH:
             pass
         return (Detections.none("face"),)
 

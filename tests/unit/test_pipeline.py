@@ -189,9 +189,9 @@ def test_step_keeps_only_the_chunk_it_looked_ahead_to() -> None:
     pipeline = Pipeline(POLICY, NoFaces(), KEY)  # type: ignore[arg-type]
     first, second = chunk([[]] * 4, 0), chunk([[]] * 4, 1, end=True)
     state, _ = pipeline.step(CameraState(), first, second)
-    assert [kept.decoded.chunk.chunk_seq for kept in pipeline._examined["cam"]] == [1]
+    assert [kept.chunk_seq for kept, _ in pipeline.examiner._kept["cam"].values()] == [1]
     pipeline.step(state, second, None)
-    assert not pipeline._examined
+    assert not pipeline.examiner._kept
 
 
 class NoFaces:

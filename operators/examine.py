@@ -1,0 +1,110 @@
+"""Decode a chunk and look for what is to be hidden in it: once, however often it is asked for.
+
+The look depends on the chunk and the policy alone, so it may begin before the chunk's turn has come, on another core.
+Pictures stay in memory from the first look at a chunk until it is taken; see `Examiner.drop_before`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+from operators.codec import decode
+from operators.desensitise.policy import Policy
+from operators.detect import Finder, choose, is_blind, is_cut
+from operators.sign import digest
+from operators.track import plan
+from schemas.errors import ConfigError
+from schemas.frames import DecodedChunk, FrameChunk, Planes
+from schemas.regions import Detections
+
+MOST_KEPT = 4
+"""Chunks of one camera that are kept at most."""
+Looked = Mapping[int, tuple[Detections, ...] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """A chunk with what was found in the frames looked at (None: nobody can say), and where scenes begin."""
+
+    decoded: DecodedChunk
+    found: Looked
+    cuts: frozenset[int]
+
+
+class Examiner:
+    """Looks at chunks, several at a time; safe to call from several threads."""
+
+    def __init__(self, policy: Policy, detector: Finder) -> None:
+        self._policy, self._detector = policy, detector
+        self._pool = ThreadPoolExecutor(os.cpu_count() or 1, "look")
+        self._kept: dict[str, dict[bytes, tuple[FrameChunk, Future[Examined]]]] = {}
+
+    def begin(self, chunk: FrameChunk) -> Future[Examined]:
+        """Look at a chunk that comes soon; what it raises, `of` raises."""
+        mine, key = self._kept.setdefault(chunk.camera_id, {}), key_of(chunk)
+        if key not in mine:
+            mine[key] = chunk, self._pool.submit(self._examine, chunk)
+            for old in list(mine)[:-MOST_KEPT]:
+                mine.pop(old, None)
+        return mine[key][1]
+
+    def of(self, chunk: FrameChunk, following: FrameChunk | None) -> tuple[Examined, Examined | None]:
+        """What a chunk shows, and the one that follows it.
+
+        A chunk's last frame counts on the next chunk's first one; where there is none, it is looked at itself.
+
+        Raises:
+            PoisonError: one of them can't be decoded.
+
+        """
+        self._drop_before(chunk)
+        here, ahead = self.begin(chunk), self.begin(following) if following is not None else None
+        if ahead is None:
+            return self._with_last(here.result()), None
+        return here.result(), ahead.result()
+
+    def take(self, chunk: FrameChunk) -> DecodedChunk:
+        """The pictures of a chunk, for the last time; decoded anew where nobody has looked at it."""
+        mine = self._kept.get(chunk.camera_id, {})
+        found = mine.pop(key_of(chunk), None)
+        if not mine:
+            self._kept.pop(chunk.camera_id, None)
+        return found[1].result().decoded if found else decode(chunk)
+
+    def _drop_before(self, chunk: FrameChunk) -> None:
+        mine = self._kept.get(chunk.camera_id, {})
+        for key, (other, _) in list(mine.items()):
+            if other.video_id != chunk.video_id or other.chunk_seq < chunk.chunk_seq:
+                mine.pop(key, None)
+
+    def _examine(self, chunk: FrameChunk) -> Examined:
+        decoded, policy = decode(chunk), self._policy.at(chunk.camera_id)
+        looked = plan(decoded, policy.stride, is_cut)
+        found = {index: self._look(decoded.frames[index].planes, chunk, policy) for index in looked.examine}
+        return Examined(decoded, found, looked.cuts)
+
+    def _with_last(self, here: Examined) -> Examined:
+        last, chunk = len(here.decoded.frames) - 1, here.decoded.chunk
+        if last in here.found:
+            return here
+        found = self._look(here.decoded.frames[last].planes, chunk, self._policy.at(chunk.camera_id))
+        return replace(here, found={**here.found, last: found})
+
+    def _look(self, planes: Planes, chunk: FrameChunk, policy: Policy) -> tuple[Detections, ...] | None:
+        """What is to be hidden in a frame; None where nobody can say."""
+        if is_blind(planes):
+            return None
+        try:
+            seen = self._detector.detect_planes(planes, chunk.format, policy.detection_side)
+        except ConfigError:
+            return None
+        return choose(seen, policy.kinds, policy.smallest)
+
+
+def key_of(chunk: FrameChunk) -> bytes:
+    """Digest of what a chunk is: video, number, codec, times, coded pictures."""
+    head = f"{chunk.video_id}/{chunk.chunk_seq}/{chunk.codec}/{chunk.pts}".encode()
+    return digest(head + b"".join(unit.data for unit in chunk.units))
