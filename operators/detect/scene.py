@@ -12,7 +12,7 @@ THUMBNAIL = (32, 18)
 CUT = 5.4
 SAME = 0.92
 """Correlation of two thumbnails from which they show one place, whatever the light."""
-_STEP = 4
+_STEP, _BINS = 4, 32
 
 
 def is_cut(previous: Planes, planes: Planes) -> bool:
@@ -41,5 +41,5 @@ def _thumbnail(luma: Plane) -> npt.NDArray[np.float32]:
 
 
 def _histogram(luma: Plane) -> npt.NDArray[np.float64]:
-    counts = np.bincount((luma[::_STEP, ::_STEP] >> 3).ravel(), minlength=32)
-    return np.asarray(counts / counts.sum(), np.float64)
+    counts = cv2.calcHist([np.ascontiguousarray(luma[::_STEP, ::_STEP])], [0], None, [_BINS], [0, 256])
+    return np.asarray(counts.ravel() / counts.sum(), np.float64)

@@ -7,6 +7,8 @@ detection, recognising who left and came back later than a track coasts.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 
 from operators.track.fill import Timeline, fill
@@ -15,8 +17,23 @@ from operators.track.geometry import Box
 from operators.track.kalman import Filter
 from operators.track.settings import TrackSettings
 from schemas.errors import UsageError
-from schemas.frames import DecodedChunk
+from schemas.frames import DecodedChunk, FrameChunk
 from schemas.regions import Region, RegionSet
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A camera's last pass, with what it was made of."""
+
+    state: TrackerState
+    chunk: FrameChunk
+    found: Found
+    cuts: frozenset[int]
+    made: Pass
+
+    def holds(self, state: TrackerState, chunk: FrameChunk, found: Found, cuts: frozenset[int]) -> bool:
+        """Whether the same input would make the same pass."""
+        return self.chunk is chunk and self.found is found and self.cuts == cuts and self.state == state
 
 
 class Tracker:
@@ -26,6 +43,7 @@ class Tracker:
 
     def __init__(self, settings: TrackSettings | None = None) -> None:
         self.settings = settings or TrackSettings()
+        self._kept: dict[str, _Kept] = {}
         cv2.setNumThreads(1)
 
     def initial(self, key: str) -> TrackerState:
@@ -54,13 +72,13 @@ class Tracker:
         count = len(decoded.frames)
         _check(found, count)
         own = frozenset(i for i in cuts if i < count)
-        here = forward(state, decoded, found, own, self.settings)
+        here = self._pass(state, decoded, found, own)
         frames, ahead, all_cuts = list(decoded.frames), None, set(cuts)
         if next_decoded is not None and next_found is not None and count:
             _check(next_found, len(next_decoded.frames))
             if _size(next_decoded) == _size(decoded):
                 later = frozenset(i - count for i in cuts if i >= count)
-                ahead = forward(here.state, next_decoded, next_found, later, self.settings)
+                ahead = self._pass(here.state, next_decoded, next_found, later)
                 frames += next_decoded.frames
         line = Timeline(frames, count, sorted(all_cuts), here.seconds, _size(decoded))
         regions = self._regions(state, here, ahead, line)
@@ -68,6 +86,14 @@ class Tracker:
         failed = failed_frames(count, found, here.crowded, coast_frames(self.settings, here.seconds), vouched=vouched)
         chunk = decoded.chunk
         return here.state, RegionSet(chunk.camera_id, chunk.video_id, chunk.chunk_seq, regions, failed, own)
+
+    def _pass(self, state: TrackerState, decoded: DecodedChunk, found: Found, cuts: frozenset[int]) -> Pass:
+        """The pass over a chunk: the one made when it was looked ahead to, where that began from the same state."""
+        kept = self._kept.get(decoded.chunk.camera_id)
+        if kept is None or not kept.holds(state, decoded.chunk, found, cuts):
+            made = forward(state, decoded, found, cuts, self.settings)
+            kept = self._kept[decoded.chunk.camera_id] = _Kept(state, decoded.chunk, found, cuts, made)
+        return kept.made
 
     def _regions(
         self, state: TrackerState, here: Pass, ahead: Pass | None, line: Timeline
