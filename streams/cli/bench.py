@@ -12,14 +12,11 @@ from operators.desensitise.policy import Preset
 from schemas.errors import UsageError
 from streams.cli.output import console, say
 from streams.evaluate import bench as runs
-from streams.evaluate.report import report, table, write
+from streams.evaluate import bench_operators as operators
+from streams.evaluate.report import Figure, report, table, write
+from streams.setup import file_policy, finder
 
 bench_app = typer.Typer(no_args_is_help=True, help="How fast, in ratios of one run on this machine.")
-
-
-@bench_app.callback()
-def _group() -> None:
-    """Keeps `file` a name."""
 
 
 @bench_app.command("file")
@@ -29,15 +26,45 @@ def bench_file(
     frames: Annotated[int, typer.Option(help="of the clip, there and back until there are so many", min=50)] = 300,
     preset: Annotated[list[str] | None, typer.Option(help="x264 preset; may be repeated")] = None,
     deface: Annotated[bool, typer.Option(help="run the peer, too")] = True,
+    empty: Annotated[Path | None, typer.Option(
+        help="video with nobody in it, too: how fast its chunks pass", exists=True, dir_okay=False)] = None,
 ) -> None:
-    """File mode at 720p and 1080p against decoding and encoding alone, and against deface. Exit code 1: a miss."""
+    """File mode at 720p and 1080p against decoding and encoding alone, and against deface. Exit code 1: a miss.
+
+    The floor decodes and encodes one frame after the other, on one thread, as file mode's codecs do; beside it stands
+    the floor on all cores.
+    """
     chosen = tuple(preset or ["veryfast", "ultrafast"])
     unknown = [one for one in chosen if one not in get_args(Preset)]
     if unknown:
         raise UsageError(f"no preset {unknown[0]!r}; there are {', '.join(get_args(Preset))}")
     with tempfile.TemporaryDirectory() as scratch:
-        found = runs.evaluate(clip, Path(scratch), frames, chosen, deface, lambda line: say(f"  {line}"))
+        folder = Path(scratch)
+        found = runs.evaluate(clip, folder, frames, chosen, deface, lambda line: say(f"  {line}"))
+        found += runs.evaluate_empty(empty, folder, frames, chosen[0], lambda line: say(f"  {line}")) if empty else []
+    _finish("bench file", found, out)
+
+
+@bench_app.command("operators")
+def bench_operators(
+    clip: Annotated[Path, typer.Argument(metavar="CLIP", help="video with faces", exists=True, dir_okay=False)],
+    out: Annotated[Path | None, typer.Option("--json", help="write the report to this file")] = None,
+    frames: Annotated[int, typer.Option(help="of the clip, there and back until there are so many", min=50)] = 150,
+    size: Annotated[str, typer.Option(help=f"scaled to: {', '.join(runs.SIZES)}")] = "720p",
+    preset: Annotated[str, typer.Option(help="x264 preset")] = "veryfast",
+) -> None:
+    """Where each millisecond of CPU time goes, operator by operator. Exit code 1: a miss."""
+    if size not in runs.SIZES:
+        raise UsageError(f"no size {size!r}; there are {', '.join(runs.SIZES)}")
+    policy = file_policy(method="blur", quality="high", stride=5, crf=runs.CRF, preset=preset, keep_evidence=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        chunks = runs.chunks_of(clip, Path(scratch) / "clip.mp4", *runs.SIZES[size], frames)
+        found = operators.evaluate(chunks, policy, finder(["face"]))
+    _finish("bench operators", found, out)
+
+
+def _finish(name: str, found: list[Figure], out: Path | None) -> None:
     if out:
-        write(out, report("bench-file", found))
-    console.print(table("bench file", found))
+        write(out, report(name.replace(" ", "-"), found))
+    console.print(table(name, found))
     raise typer.Exit(any(figure.holds is False for figure in found))

@@ -1,17 +1,19 @@
 """`sealframe bench file`: our file mode against the transcoding floor and against deface, one after the other.
 
 One clip, scaled to 720p and 1080p. The floor decodes and encodes with the very functions and settings that file mode
-uses, and does nothing in between. deface is the package's own command, at its default and searching at 640x360, on the
-first frames alone, since it is slow; its start-up (the run on one frame) is taken off. Ratios hold for this run; times
-don't carry over to other machines.
+uses, on one thread, and does nothing in between; `floor_all_cores` does so with several chunks at a time. deface is
+the package's own command, at its default and searching at 640x360, on the first frames alone, since it is slow; its
+start-up (the run on one frame) is taken off. Ratios hold for this run; times don't carry over to other machines.
 """
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 
@@ -27,6 +29,8 @@ from streams.evaluate.report import Figure
 from streams.setup import file_policy, finder
 
 SIZES = {"720p": (1280, 720), "1080p": (1920, 1080)}
+EMPTY_SIZES = {"360p": (640, 360)}
+EMPTY = {"360p": 0.2, "720p": 0.6, "1080p": 0.6}
 FLOOR = {"veryfast": 0.85, "ultrafast": 0.70}
 DEFACE = {"720p": 16.0, "1080p": 22.0}
 DEFACE_FAST = 6.0
@@ -41,17 +45,19 @@ def evaluate(
     """Ratios for both sizes; `folder` takes the scaled clips."""
     found = []
     for name, (width, height) in SIZES.items():
-        path = folder / f"{name}.mp4"
-        count = scaled(clip, path, width, height, frames)
-        chunks = [*open_source(str(path), encode=encode, camera_id="bench")]
+        chunks, count = chunks_of(clip, folder / f"{name}.mp4", width, height, frames), frames
         ours = 0.0
         for preset in presets:
             floor = count / timed(transcode, chunks, preset)
+            spread = count / timed(transcode, chunks, preset, os.cpu_count() or 1)
             evidence, plain = (count / timed(run, chunks, folder, preset, evidence=kept) for kept in (True, False))
             ours = ours or evidence
-            tell(f"{name} {preset}: floor {floor:.1f}, ours {evidence:.1f}, without evidence {plain:.1f} frames/s")
+            tell(f"{name} {preset}, frames/s: floor {floor:.1f} (all cores {spread:.1f}), ours {evidence:.1f}, "
+                 f"without evidence {plain:.1f}")
             found.append(Figure(f"floor_ratio_{name}_{preset}", evidence / floor, "", ">=", FLOOR.get(preset), count,
                                 f"{evidence:.1f} of {floor:.1f} frames/s"))
+            found.append(Figure(f"floor_all_cores_ratio_{name}_{preset}", evidence / spread, "", ">=", None, count,
+                                f"{evidence:.1f} of {spread:.1f} frames/s"))
             found.append(Figure(f"floor_ratio_no_evidence_{name}_{preset}", plain / floor, "", ">=", None, count))
         for way, options, target in (
             ("deface", (), DEFACE[name]), ("deface_fast", ("--scale", "640x360"), DEFACE_FAST),
@@ -61,6 +67,24 @@ def evaluate(
             found.append(Figure(f"{way}_ratio_{name}", ours / peer, "", ">=", target, DEFACE_FRAMES,
                                 f"{ours:.1f} frames/s at {presets[0]} against {peer:.2f}"))
     return found
+
+
+def evaluate_empty(clip: Path, folder: Path, frames: int, preset: str, tell: Tell = lambda _: None) -> list[Figure]:
+    """How fast a video with nobody in it goes through, against decoding alone."""
+    found = []
+    for name, (width, height) in (EMPTY_SIZES | SIZES).items():
+        chunks = chunks_of(clip, folder / f"empty-{name}.mp4", width, height, frames)
+        floor, ours = frames / timed(decode_all, chunks), frames / timed(run, chunks, folder, preset, evidence=True)
+        tell(f"{name}, nobody: decoding {floor:.1f}, ours {ours:.1f} frames/s")
+        found.append(Figure(f"empty_ratio_{name}", ours / floor, "", ">=", EMPTY[name], frames,
+                            f"{ours:.1f} of {floor:.1f} frames/s"))
+    return found
+
+
+def chunks_of(clip: Path, path: Path, width: int, height: int, frames: int) -> list[FrameChunk]:
+    """The clip's first frames at this size, as the chunks of a file written to `path`."""
+    scaled(clip, path, width, height, frames)
+    return [*open_source(str(path), encode=encode, camera_id="bench")]
 
 
 def scaled(clip: Path, out: Path, width: int, height: int, frames: int) -> int:
@@ -84,11 +108,21 @@ def _to_and_fro(pictures: list[av.VideoFrame]) -> Iterator[av.VideoFrame]:
         pictures.reverse()
 
 
-def transcode(chunks: list[FrameChunk], preset: str) -> None:
-    """The floor: decode, encode."""
+def transcode(chunks: Sequence[FrameChunk], preset: str, cores: int = 1) -> None:
+    """The floor: decode, encode; on several cores, so many chunks at a time."""
+    with ThreadPoolExecutor(cores) as pool:
+        list(pool.map(lambda chunk: _recode(chunk, preset), chunks))
+
+
+def _recode(chunk: FrameChunk, preset: str) -> None:
+    pictures = [frame.planes for frame in decode(chunk).frames]
+    encode(pictures, chunk.pts, chunk.format, crf=CRF, preset=preset)
+
+
+def decode_all(chunks: Sequence[FrameChunk]) -> None:
+    """Decode, and nothing else."""
     for chunk in chunks:
-        pictures = [frame.planes for frame in decode(chunk).frames]
-        encode(pictures, chunk.pts, chunk.format, crf=CRF, preset=preset)
+        decode(chunk)
 
 
 def run(chunks: list[FrameChunk], folder: Path, preset: str, *, evidence: bool) -> None:

@@ -5,9 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 
-from streams.evaluate import bench
+from operators.detect.face import frozen
+from schemas.frames import Planes, VideoFormat
+from schemas.regions import Detections, boxes
+from streams.evaluate import bench, bench_operators
+from streams.setup import file_policy
 from tests.support.scenes import crossing, picture
 
 
@@ -35,7 +40,7 @@ def test_evaluate_divides_by_the_floor_of_the_same_run(
     clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bench, "SIZES", {"720p": (320, 224)})
-    seconds = iter((2.0, 4.0, 3.0))
+    seconds = iter((2.0, 1.0, 4.0, 3.0))
     ran: list[str] = []
 
     def timed(work, *given, **named) -> float:
@@ -46,5 +51,34 @@ def test_evaluate_divides_by_the_floor_of_the_same_run(
     monkeypatch.setattr(bench, "timed", timed)
     found = {one.id: one for one in bench.evaluate(clip, tmp_path, 50, ("ultrafast",), deface=False)}
     assert found["floor_ratio_720p_ultrafast"].value == 0.5 and not found["floor_ratio_720p_ultrafast"].holds
+    assert found["floor_all_cores_ratio_720p_ultrafast"].value == 0.25
     assert found["floor_ratio_no_evidence_720p_ultrafast"].value == pytest.approx(2 / 3)
-    assert len(ran) == 3 and (tmp_path / "out.mp4").exists() and (tmp_path / "out.sealed").exists()
+    assert len(ran) == 4 and (tmp_path / "out.mp4").exists() and (tmp_path / "out.sealed").exists()
+
+
+def test_evaluate_empty_divides_by_decoding(clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench, "SIZES", {})
+    monkeypatch.setattr(bench, "EMPTY_SIZES", {"360p": (320, 224)})
+    seconds = iter((1.0, 4.0))
+    monkeypatch.setattr(bench, "timed", lambda work, *given, **named: (work(*given, **named), next(seconds))[1])
+    (one,) = bench.evaluate_empty(clip, tmp_path, 50, "ultrafast")
+    assert one.id == "empty_ratio_360p" and one.value == 0.25 and one.holds
+
+
+def test_operators_are_timed_one_by_one_and_sum_up(clip: Path, tmp_path: Path) -> None:
+    chunks = bench.chunks_of(clip, tmp_path / "x.mp4", 320, 224, 50)
+    policy = file_policy(method="blur", quality="high", stride=5, crf=23, preset="ultrafast", keep_evidence=True)
+    found = {one.id: one for one in bench_operators.evaluate(chunks, policy, Everywhere())}
+    parts = [found[f"{name}_ms"].value for name in bench_operators.OPERATORS]
+    assert all(part > 0 for part in parts) and sum(parts) == pytest.approx(found["all_ms"].value)
+    assert found["look_ms"].n == 11 and found["region_ms"].n == 50
+    pictures = len(chunks[0].units) * 320 * 224 * 1.5 / 2**20
+    assert pictures - 0.1 < float(found["decode_ms"].note.split("up to ")[1].split()[0]) < pictures + 0.5
+
+
+class Everywhere:
+    """Finds one face, always at the same place."""
+
+    def detect_planes(self, planes: Planes, video: VideoFormat, size: int = 640) -> tuple[Detections, ...]:
+        """The face."""
+        return (Detections("face", boxes([[40, 40, 90, 100]]), frozen(np.ones(1)), frozen(np.zeros((1, 5, 2)))),)
