@@ -80,6 +80,8 @@ class Settings(BaseSettings):
     routes: tuple[RouteSetting, ...] = Field((), description="narrow what authorities get, chunk by chunk")
     gradings: tuple[GradingSetting, ...] = Field((), description="sensitivity levels that routes may ask for")
     sites: tuple[SiteSetting, ...] = Field((), description="what differs at some cameras; the first that holds counts")
+    approvers: dict[str, str] = Field({}, description="name to public key: two sign for never-masked zones")
+    bare_zones: tuple[Path, ...] = Field((), description="never-masked zones: files that `sealframe zones` made")
     methods: dict[str, Literal["solid", "mosaic", "blur"]] = {"face": "blur"}
     face_detector: str = Field("pyramid-face", description="finds faces: a name of `sealframe models list`")
     detection_side: int = Field(1920, ge=320, le=4096, description="pixels of the longer side that are searched")

@@ -13,16 +13,17 @@ Of 15,591 generated face-frames 9 leak with 10 % and 25 % in doubt, as with 15 %
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from operators.desensitise.policy import Policy, Zone
+from operators.desensitise.policy import Policy
 from operators.pixels import BlockRect, padded
+from operators.zones import Zone
 from schemas.frames import BLOCK, VideoFormat
-from schemas.regions import ObjectKind, Region, RegionSet
+from schemas.regions import ObjectKind, Place, Region, RegionSet
 
 WHOLE = 0
 LONGEST = 64
@@ -47,8 +48,11 @@ class Claim:
 Layout = tuple[tuple[Claim, ...], ...]
 
 
-def lay_out(regions: RegionSet, format: VideoFormat, policy: Policy) -> Layout:
-    """Claims of every frame of a chunk, by track id; zones last, so that they are painted over all else."""
+def lay_out(regions: RegionSet, format: VideoFormat, policy: Policy, bare: Set[Place] = frozenset()) -> Layout:
+    """Claims of every frame of a chunk, by track id; zones last, so that they are painted over all else.
+
+    `bare`: regions that claim nothing.
+    """
     whole = Claim(WHOLE, "frame", BlockRect(0, 0, *format.blocks))
     claims: list[list[Claim]] = [[whole] if i in regions.failed else [] for i in range(len(regions.frames))]
     doubtful = in_doubt(regions, format) if policy.doubt else {}
@@ -56,13 +60,14 @@ def lay_out(regions: RegionSet, format: VideoFormat, policy: Policy) -> Layout:
         found = [(i, r) for i, frame in enumerate(regions.frames) for r in frame if r.track == track]
         unsure = doubtful.get(track, set())
         needs = [
-            blocks(extent(region, policy), format, policy.padding_of(region.kind) + policy.doubt * (i in unsure))
+            None if (i, track) in bare
+            else blocks(extent(region, policy), format, policy.padding_of(region.kind) + policy.doubt * (i in unsure))
             for i, region in found
         ]
         for (i, region), rect in zip(found, steady(needs, policy.hold), strict=True):
             if rect is not None and i not in regions.failed:
                 claims[i].append(Claim(track, region.kind, rect))
-    zones = [Claim(WHOLE, "frame", rect) for zone in policy.zones if (rect := _zone(zone, format))]
+    zones = [Claim(WHOLE, "frame", rect) for zone in policy.zones if (rect := zone_blocks(zone, format))]
     for i, frame in enumerate(claims):
         frame += zones if i not in regions.failed else []
     return tuple(tuple(frame) for frame in claims)
@@ -87,7 +92,8 @@ def blocks(box: Box, format: VideoFormat, padding: float) -> BlockRect | None:
     return BlockRect(top, left, bottom, right) if top < bottom and left < right else None
 
 
-def _zone(zone: Zone, format: VideoFormat) -> BlockRect | None:
+def zone_blocks(zone: Zone, format: VideoFormat) -> BlockRect | None:
+    """Blocks that a zone touches."""
     left, top, right, bottom = zone
     box = left * format.width, top * format.height, right * format.width, bottom * format.height
     return blocks(box, format, 0)

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 import cv2
 
 from operators import annexb, chain
+from operators.bare import LeftBare, hidden, left_bare
 from operators.chain import PIPELINE
 from operators.codec import encode
 from operators.cohere import lay_out
@@ -43,7 +44,7 @@ from schemas.records import (
     Signed,
     VideoHead,
 )
-from schemas.regions import RegionSet
+from schemas.regions import Place, RegionSet
 from schemas.state import CameraState, TrackAppearance
 
 HEAD_MS = 10_000
@@ -63,12 +64,16 @@ class EvidenceDraft:
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """What a step sends: operator records in order, drafts of evidence to seal, alarms, JSON events."""
+    """What a step sends: operator records in order, drafts of evidence to seal, alarms, JSON events.
+
+    `bare`, which isn't sent: regions that were found and left as they are.
+    """
 
     operator: tuple[OperatorRecord, ...] = ()
     evidence: tuple[EvidenceDraft, ...] = ()
     alarms: tuple[Alarm, ...] = ()
     events: tuple[bytes, ...] = ()
+    bare: frozenset[Place] = frozenset()
 
 
 class Pipeline:
@@ -127,7 +132,8 @@ class Pipeline:
         state, opening = chain.open_video(state, chunk, self._signer)
         _check_order(state, chunk)
         policy = self.policy.at(chunk.camera_id)
-        layout = lay_out(regions, chunk.format, policy)
+        bare = left_bare(regions, chunk, policy)
+        layout, regions = lay_out(regions, chunk.format, policy, bare.places), hidden(regions, bare.places)
         known = {a.track: a.appearance for a in state.appearances}
         used = appearances(decoded, layout, known, policy)
         cutting = self._beside.submit(cut, decoded, layout, policy.quality) if policy.keeps_evidence else None
@@ -137,17 +143,18 @@ class Pipeline:
         packed = pack_masks(masks(layout, chunk.format))
         units, passed = _public_units(chunk, frames, packed, policy)
         parts = route(chunk, regions, cutting.result(), policy) if cutting else {}
-        record, body = self._operator_chunk(state, chunk, units, passed, packed, parts, policy)
+        record, body = self._operator_chunk(state, chunk, units, passed, packed, parts, policy, bare)
         state = _after(state, chunk, digest(body), parts, used)
         drafts = tuple(_draft(chunk, digest(body), body_counts, parts) for body_counts in _sent(record[1].evidence))
         state, closing = self._close(state, chunk)
         return state, Outgoing(
-            (*opening, record[0], *closing), drafts, _alarms(chunk, regions, blind), (_events(chunk, regions),)
+            (*opening, record[0], *closing), drafts, _alarms(chunk, regions, blind), (_events(chunk, regions),),
+            bare.places,
         )
 
     def _operator_chunk(
         self, state: CameraState, chunk: FrameChunk, units: tuple[CodedUnit, ...], passed: bool, packed: bytes,
-        parts: dict[str, tuple[OpenPart, ...]], policy: Policy,
+        parts: dict[str, tuple[OpenPart, ...]], policy: Policy, bare: LeftBare,
     ) -> tuple[tuple[OperatorRecord, OperatorChunk], bytes]:
         media = fragment(units, chunk.end_pts, chunk.chunk_seq + 1, chunk.format, state.origin_pts)
         previous = {count.authority: count.previous for count in state.evidence}
@@ -156,6 +163,7 @@ class Pipeline:
             chunk.camera_id, chunk.video_id, chunk.chunk_seq, chunk.first_frame, chunk.capture_ms, chunk.pts,
             chunk.end_pts, packed, ",".join(sorted(set(policy.methods.values()))) if packed else "", counts,
             digest(media), len(media), state.last_digest, passed, chunk.gaps + chunk.first_frame - state.frames,
+            bare.zones, bare.spared,
         )
         encoded = encode_record(OperatorBody(chunk=body))
         return (OperatorRecord(sign(encoded, chain.RECORD, self._signer), media), body), encoded

@@ -93,10 +93,57 @@ class EvidenceCount:
 
 
 @dataclass(frozen=True, slots=True)
+class Rectangle:
+    """A part of the picture, as shares of its width and height."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+@dataclass(frozen=True, slots=True)
+class BareZone:
+    """A never-masked zone in force: by which statement (digest of its body), and how many regions it left bare."""
+
+    zone: Rectangle
+    statement: bytes
+    regions: int
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneStatement:
+    """Zones in which nothing is masked, at cameras of these patterns, from one time (ms) until another."""
+
+    cameras: tuple[str, ...]
+    zones: tuple[Rectangle, ...]
+    reason: str
+    from_ms: int
+    until_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """An Ed25519 signature of a statement, and the public key that made it."""
+
+    approver: bytes
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovedZones:
+    """The bytes of a ZoneStatement and who signed them."""
+
+    body: bytes
+    approvals: tuple[Approval, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class OperatorChunk:
     """A desensitised chunk; `media` beside it is one CMAF fragment. Holds no kinds, track ids or scores.
 
     `masks`: zlib of the packed bits of the masked blocks, frame by frame, row by row; empty where nothing is masked.
+    `bare`: the never-masked zones in force; `spared`: how many regions consent left bare.
     """
 
     camera_id: str
@@ -114,6 +161,8 @@ class OperatorChunk:
     previous_digest: bytes
     passed: bool = False
     gaps: int = 0
+    bare: tuple[BareZone, ...] = ()
+    spared: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,8 @@ from schemas.errors import MalformedRecord
 Array = npt.NDArray[np.float32]
 ObjectKind = Literal["face", "plate", "head", "person", "frame"]
 RegionSource = Literal["detected", "tracked", "filled", "coasting", "zone"]
+Place = tuple[int, int]
+"""Index of a frame in its chunk, and a track that has a region there."""
 
 
 def boxes(values: npt.ArrayLike) -> Array:

@@ -257,7 +257,7 @@ class EvidenceCount(_message.Message):
     def __init__(self, authority: _Optional[str] = ..., parts: _Optional[int] = ..., previous: _Optional[int] = ...) -> None: ...
 
 class OperatorChunk(_message.Message):
-    __slots__ = ("camera_id", "video_id", "chunk_seq", "first_frame", "capture_ms", "pts", "end_pts", "masks", "method", "evidence", "media_digest", "media_bytes", "previous_digest", "passed", "gaps")
+    __slots__ = ("camera_id", "video_id", "chunk_seq", "first_frame", "capture_ms", "pts", "end_pts", "masks", "method", "evidence", "media_digest", "media_bytes", "previous_digest", "passed", "gaps", "bare", "spared")
     CAMERA_ID_FIELD_NUMBER: _ClassVar[int]
     VIDEO_ID_FIELD_NUMBER: _ClassVar[int]
     CHUNK_SEQ_FIELD_NUMBER: _ClassVar[int]
@@ -273,6 +273,8 @@ class OperatorChunk(_message.Message):
     PREVIOUS_DIGEST_FIELD_NUMBER: _ClassVar[int]
     PASSED_FIELD_NUMBER: _ClassVar[int]
     GAPS_FIELD_NUMBER: _ClassVar[int]
+    BARE_FIELD_NUMBER: _ClassVar[int]
+    SPARED_FIELD_NUMBER: _ClassVar[int]
     camera_id: str
     video_id: str
     chunk_seq: int
@@ -288,7 +290,61 @@ class OperatorChunk(_message.Message):
     previous_digest: bytes
     passed: bool
     gaps: int
-    def __init__(self, camera_id: _Optional[str] = ..., video_id: _Optional[str] = ..., chunk_seq: _Optional[int] = ..., first_frame: _Optional[int] = ..., capture_ms: _Optional[int] = ..., pts: _Optional[_Iterable[int]] = ..., end_pts: _Optional[int] = ..., masks: _Optional[bytes] = ..., method: _Optional[str] = ..., evidence: _Optional[_Iterable[_Union[EvidenceCount, _Mapping]]] = ..., media_digest: _Optional[bytes] = ..., media_bytes: _Optional[int] = ..., previous_digest: _Optional[bytes] = ..., passed: _Optional[bool] = ..., gaps: _Optional[int] = ...) -> None: ...
+    bare: _containers.RepeatedCompositeFieldContainer[BareZone]
+    spared: int
+    def __init__(self, camera_id: _Optional[str] = ..., video_id: _Optional[str] = ..., chunk_seq: _Optional[int] = ..., first_frame: _Optional[int] = ..., capture_ms: _Optional[int] = ..., pts: _Optional[_Iterable[int]] = ..., end_pts: _Optional[int] = ..., masks: _Optional[bytes] = ..., method: _Optional[str] = ..., evidence: _Optional[_Iterable[_Union[EvidenceCount, _Mapping]]] = ..., media_digest: _Optional[bytes] = ..., media_bytes: _Optional[int] = ..., previous_digest: _Optional[bytes] = ..., passed: _Optional[bool] = ..., gaps: _Optional[int] = ..., bare: _Optional[_Iterable[_Union[BareZone, _Mapping]]] = ..., spared: _Optional[int] = ...) -> None: ...
+
+class Rectangle(_message.Message):
+    __slots__ = ("left", "top", "right", "bottom")
+    LEFT_FIELD_NUMBER: _ClassVar[int]
+    TOP_FIELD_NUMBER: _ClassVar[int]
+    RIGHT_FIELD_NUMBER: _ClassVar[int]
+    BOTTOM_FIELD_NUMBER: _ClassVar[int]
+    left: float
+    top: float
+    right: float
+    bottom: float
+    def __init__(self, left: _Optional[float] = ..., top: _Optional[float] = ..., right: _Optional[float] = ..., bottom: _Optional[float] = ...) -> None: ...
+
+class BareZone(_message.Message):
+    __slots__ = ("zone", "statement", "regions")
+    ZONE_FIELD_NUMBER: _ClassVar[int]
+    STATEMENT_FIELD_NUMBER: _ClassVar[int]
+    REGIONS_FIELD_NUMBER: _ClassVar[int]
+    zone: Rectangle
+    statement: bytes
+    regions: int
+    def __init__(self, zone: _Optional[_Union[Rectangle, _Mapping]] = ..., statement: _Optional[bytes] = ..., regions: _Optional[int] = ...) -> None: ...
+
+class ZoneStatement(_message.Message):
+    __slots__ = ("cameras", "zones", "reason", "from_ms", "until_ms")
+    CAMERAS_FIELD_NUMBER: _ClassVar[int]
+    ZONES_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    FROM_MS_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_MS_FIELD_NUMBER: _ClassVar[int]
+    cameras: _containers.RepeatedScalarFieldContainer[str]
+    zones: _containers.RepeatedCompositeFieldContainer[Rectangle]
+    reason: str
+    from_ms: int
+    until_ms: int
+    def __init__(self, cameras: _Optional[_Iterable[str]] = ..., zones: _Optional[_Iterable[_Union[Rectangle, _Mapping]]] = ..., reason: _Optional[str] = ..., from_ms: _Optional[int] = ..., until_ms: _Optional[int] = ...) -> None: ...
+
+class ApprovedZones(_message.Message):
+    __slots__ = ("body", "approvals")
+    BODY_FIELD_NUMBER: _ClassVar[int]
+    APPROVALS_FIELD_NUMBER: _ClassVar[int]
+    body: bytes
+    approvals: _containers.RepeatedCompositeFieldContainer[Approval]
+    def __init__(self, body: _Optional[bytes] = ..., approvals: _Optional[_Iterable[_Union[Approval, _Mapping]]] = ...) -> None: ...
+
+class Approval(_message.Message):
+    __slots__ = ("approver", "signature")
+    APPROVER_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    approver: bytes
+    signature: bytes
+    def __init__(self, approver: _Optional[bytes] = ..., signature: _Optional[bytes] = ...) -> None: ...
 
 class VideoHead(_message.Message):
     __slots__ = ("camera_id", "video_id", "chunk_seq", "digest", "capture_ms")

@@ -4,6 +4,7 @@ A frame counts as what its least certain region is: `whole` (the detector failed
 that the detector has lost), `filled` (before a track's first detection, or between two), `tracked` (followed between
 detections), `detected`, `zone` (always masked), or `clear` (nothing to hide was found). Weak moments are runs of frames
 in which one track coasts or is filled in, and whole frames: there somebody should look. The longest are the weakest.
+What zones and consent left bare is no region here: it is counted for itself, and shown on a page beside the account.
 """
 
 from __future__ import annotations
@@ -16,7 +17,11 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
+from schemas.frames import VideoFormat
+from schemas.records import OperatorChunk, Rectangle
 from schemas.regions import ObjectKind, RegionSet
+from streams.account_page import BareTotal, page
+from streams.spare import SparedTrack
 
 Ground = Literal["clear", "zone", "detected", "tracked", "filled", "coasting", "whole"]
 GROUNDS: tuple[Ground, ...] = ("clear", "zone", "detected", "tracked", "filled", "coasting", "whole")
@@ -43,9 +48,13 @@ class Account:
     zones: bool = False
     frames: Counter[Ground] = field(default_factory=Counter)
     tracks: set[int] = field(default_factory=set)
+    spared_regions: int = 0
+    spared: tuple[SparedTrack, ...] = ()
     _open: dict[int, Moment] = field(default_factory=dict)
     _ended: list[Moment] = field(default_factory=list)
     _origin: float | None = None
+    _bare: dict[tuple[Rectangle, bytes], BareTotal] = field(default_factory=dict)
+    _size: tuple[int, int] = (16, 9)
 
     def add(self, ticks: Sequence[int], time_base: Fraction, regions: RegionSet) -> None:
         """Take in the next chunk of the video: when its frames begin and the last one ends, and what is in them."""
@@ -61,12 +70,29 @@ class Account:
             start, end = times[i] - self._origin, times[i + 1] - self._origin
             self._follow({t: one for t, one in grounds.items() if one[1] in WEAK}, start, end)
 
+    def leave_bare(self, chunk: OperatorChunk, video: VideoFormat) -> None:
+        """Take in what a signed chunk says that zones and consent left bare."""
+        self._size = video.width, video.height
+        self.spared_regions += chunk.spared
+        for one in chunk.bare:
+            before = self._bare.get((one.zone, one.statement), BareTotal(one.zone, one.statement, 0, 0))
+            total = BareTotal(one.zone, one.statement, before.frames + len(chunk.pts), before.regions + one.regions)
+            self._bare[one.zone, one.statement] = total
+
+    def spare(self, tracks: Sequence[SparedTrack]) -> None:
+        """Take in the tracks that stay visible by consent."""
+        self.spared = tuple(tracks)
+
+    def bare(self) -> list[BareTotal]:
+        """The never-masked zones that were in force."""
+        return list(self._bare.values())
+
     def weakest(self) -> list[Moment]:
         """The longest moments, at most `LISTED`, in the order of time."""
         return sorted(_longest([*self._ended, *self._open.values()]), key=lambda one: (one.start_s, one.track))
 
     def as_json(self) -> dict[str, object]:
-        """Plain values: frames by ground, tracks, weak moments; no pixel and no text of a plate."""
+        """Plain values: frames by ground, tracks, weak moments, what was left bare; no pixel and no text of a plate."""
         return {
             "frames": {ground: self.frames[ground] for ground in GROUNDS},
             "tracks": len(self.tracks - {0}),
@@ -75,11 +101,26 @@ class Account:
                  "end_s": round(one.end_s, 3), "frames": one.frames}
                 for one in self.weakest()
             ],
+            "bare_zones": [
+                {"zone": [one.zone.left, one.zone.top, one.zone.right, one.zone.bottom], "frames": one.frames,
+                 "regions": one.regions, "statement": one.statement.hex()}
+                for one in self.bare()
+            ],
+            "spared_regions": self.spared_regions,
+            "spared": [
+                {"track": one.track.track, "start_s": round(one.start_s, 3), "end_s": round(one.end_s, 3),
+                 "picture": one.picture.hex(), "score": round(one.track.score, 4), "worst": round(one.track.worst, 4),
+                 "looks": one.track.looks}
+                for one in self.spared
+            ],
         }  # fmt: skip
 
     def write(self, path: Path) -> None:
-        """As a JSON file."""
+        """As a JSON file; a page beside it (`.html` more) shows what was left bare."""
         path.write_text(json.dumps(self.as_json(), indent=1) + "\n", encoding="utf-8")
+        if self._bare or self.spared:
+            drawn = page(self.bare(), self._size, self.spared)
+            path.with_name(path.name + ".html").write_text(drawn, encoding="utf-8")
 
     def _follow(self, weak: dict[int, tuple[ObjectKind, Ground]], start: float, end: float) -> None:
         for track in list(self._open):

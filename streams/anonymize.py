@@ -13,6 +13,7 @@ from pathlib import Path
 
 from infra.atomic import AtomicFile
 from infra.framing import EVIDENCE, framed
+from operators.bare import hidden
 from operators.pipeline import Outgoing, Pipeline, seal_draft
 from operators.sign import SigningKey
 from schemas.codec import decode, pack
@@ -21,6 +22,7 @@ from schemas.frames import FrameChunk
 from schemas.records import OperatorBody, OperatorRecord
 from schemas.regions import RegionSet
 from streams.account import Account
+from streams.spare import FirstPass
 
 TOPIC = "file"
 EPOCH = "file"
@@ -89,27 +91,33 @@ def _examined_ahead(pipeline: Pipeline, chunks: Iterator[FrameChunk]) -> Iterato
 def anonymize(
     chunks: Iterator[FrameChunk], pipeline: Pipeline, signer: SigningKey, out: Path,
     evidence: Path | None = None, recipient: bytes = b"", progress: Progress | None = None,
+    first: FirstPass | None = None,
 ) -> FileTotals:
     """Write the desensitised video to `out`, and what it hides, sealed for `recipient`, to `evidence`.
 
-    Files appear under their names once whole; a failed run leaves none. `progress` is told frames done.
+    Files appear under their names once whole; a failed run leaves none. `progress` is told frames done. `first`: the
+    pass that found the tracks which the pipeline's policy spares.
 
     Raises:
         SealframeError: the source or the disk refuses.
 
     """
     totals = FileTotals(account=Account(zones=bool(pipeline.policy.zones)))
+    totals.account.spare(first.spared if first else ())
     video_id = ""
     with AtomicFile(out) as video, AtomicFile(evidence) as sealed:
         if sealed.file:
             sealed.file.write(EVIDENCE)
-        for chunk, regions, outgoing in run_pipeline(pipeline, chunks):
+        for number, (chunk, regions, outgoing) in enumerate(run_pipeline(pipeline, chunks)):
+            if first:
+                first.check(number, regions)
             if video_id and chunk.video_id != video_id:
                 raise SourceError(f"the source changes its format or time after {totals.frames_in} frames: "
                                   "split it there and run on each part")
             video_id = chunk.video_id
             _count(totals, chunk, outgoing)
-            totals.account.add((*chunk.pts, chunk.end_pts), chunk.format.time_base, regions)
+            found = hidden(regions, outgoing.bare)
+            totals.account.add((*chunk.pts, chunk.end_pts), chunk.format.time_base, found)
             for record in outgoing.operator:
                 if video.file:
                     video.file.write(record.media)
@@ -143,3 +151,4 @@ def _count(totals: FileTotals, chunk: FrameChunk, outgoing: Outgoing) -> None:
             totals.chunks_passed += body.chunk.passed
             totals.frames_out += len(body.chunk.pts)
             totals.masked_frames += len(body.chunk.pts) if body.chunk.masks else 0
+            totals.account.leave_bare(body.chunk, chunk.format)

@@ -131,6 +131,7 @@ def restore_file(
             frames += len(restored.frames)
             if account:
                 account.add((*chunk.pts, chunk.end_pts), head.format.time_base, restored.regions)
+                account.leave_bare(chunk, head.format)
             if progress:
                 progress(frames)
     return frames

@@ -11,7 +11,7 @@ from typing import cast, get_args
 from infra.added import added, load
 from infra.models import CENTERFACE, FOLDER, MTCNN, MTCNN_PARTS, PLATE_DETECTOR, PYRAMID_FACE, resolve
 from infra.settings import Condition, Settings
-from operators.desensitise.policy import Policy, Preset, Site, Zone
+from operators.desensitise.policy import Policy, Preset, Site
 from operators.detect import (
     CONTINUES,
     MTCNN_SCORE,
@@ -30,8 +30,10 @@ from operators.detect import (
     opened,
 )
 from operators.routes import Grading, Route, When
+from operators.zones import BareZones, Zone
 from schemas.errors import ConfigError, UsageError
 from schemas.records import Quality
+from streams.zones import bare_zones
 
 KINDS = ("face", "plate")
 """What can be found, and so be hidden."""
@@ -120,7 +122,7 @@ def finder(kinds: Collection[str], faces: str = FINDS_FACES, folder: Path = FOLD
 
 def file_policy(
     *, method: str, quality: str, stride: int, crf: int, preset: str, keep_evidence: bool,
-    zones: tuple[Zone, ...] = (), whole_heads: bool = False,
+    zones: tuple[Zone, ...] = (), whole_heads: bool = False, bare: tuple[BareZones, ...] = (),
 ) -> Policy:
     """The policy of file mode: one reader, entitled to every kind.
 
@@ -134,6 +136,7 @@ def file_policy(
         authorities={"file": frozenset({"face", "plate", "head", "person"})} if keep_evidence else {},
         methods=MappingProxyType({"face": method}), custodian=keep_evidence, stride=stride, crf=crf,
         preset=cast(Preset, preset), quality=cast(Quality, quality), zones=zones, whole_heads=whole_heads,
+        bare=bare,
     )
 
 
@@ -141,7 +144,8 @@ def stream_policy(settings: Settings) -> Policy:
     """The policy of worker and edge.
 
     Raises:
-        ConfigError: a route to an unknown authority, or a number of regions that can't be.
+        ConfigError: a route to an unknown authority, a number of regions that can't be, or never-masked zones that
+            two approvers don't vouch for now.
 
     """
     return Policy(
@@ -152,6 +156,7 @@ def stream_policy(settings: Settings) -> Policy:
         routes=_routes(settings),
         gradings=tuple(Grading(grading.level, _when(grading)) for grading in settings.gradings),
         sites=tuple(Site(site.cameras, site.changes()) for site in settings.sites),
+        bare=bare_zones(settings.bare_zones, settings.approvers),
     )
 
 

@@ -10,20 +10,13 @@ from typing import Any, Literal
 from operators.desensitise.averages import BLUR, MOSAIC, SOLID
 from operators.desensitise.base import Method
 from operators.routes import Grading, Route, is_named
+from operators.spare import Spared
+from operators.zones import BareZones, Zone, is_zone
 from schemas.errors import ConfigError
 from schemas.records import Quality
 
 METHODS: Mapping[str, Method] = MappingProxyType({method.name: method for method in (SOLID, MOSAIC, BLUR)})
 Preset = Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"]
-Zone = tuple[float, float, float, float]
-"""A rectangle as shares of width and height: left, top, right, bottom."""
-
-
-def is_zone(zone: Zone) -> bool:
-    """Whether it is a rectangle inside the picture."""
-    left, top, right, bottom = zone
-    return 0 <= left < right <= 1 and 0 <= top < bottom <= 1
-
 
 @dataclass(frozen=True, slots=True)
 class Site:
@@ -49,7 +42,8 @@ class Policy:
 
     `kinds`: of what is found, what is hidden (None: all); `smallest`: what is found less high, in pixels, stays as it
     is; `whole_heads`: hair and ears go with a face; `zones`: always masked, for the custodian alone; `sites`: what of
-    all this differs at which cameras, the first that holds counts.
+    all this differs at which cameras, the first that holds counts; `bare`: never-masked zones, see `operators/bare.py`;
+    `spared`: tracks of who consented, in file mode, which knows them before it paints.
     """
 
     authorities: Mapping[str, frozenset[str]]
@@ -72,6 +66,8 @@ class Policy:
     whole_heads: bool = False
     zones: tuple[Zone, ...] = ()
     sites: tuple[Site, ...] = ()
+    bare: tuple[BareZones, ...] = ()
+    spared: tuple[Spared, ...] = ()
 
     def __post_init__(self) -> None:
         unknown = set(self.methods.values()) - set(METHODS)

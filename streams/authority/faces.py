@@ -53,11 +53,15 @@ class View:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Probe:
-    """The face of a picture that is searched: its unit vector, and how many other faces the picture shows."""
+    """The face of a picture that is searched: its unit vector, and how many other faces the picture shows.
+
+    `box`: where it is in the picture, xyxy in pixels.
+    """
 
     embedding: Array = field(repr=False)
     width: float
     others: int
+    box: tuple[float, ...] = ()
 
 
 class Faces:
@@ -111,7 +115,8 @@ class Faces:
             chip = align(rgb, found.landmarks[best] / scale)
         except MalformedRecord as error:
             raise UsageError("the face in the picture has no landmarks that can be read") from error
-        return Probe(self._embedder.embed(chip[None])[0], float(sizes[best, 0]), len(sizes) - 1)
+        box = tuple((found.boxes[best] / scale).tolist())
+        return Probe(self._embedder.embed(chip[None])[0], float(sizes[best, 0]), len(sizes) - 1, box)
 
 
 def best_views(

@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from infra.camera import open_source
+from infra.camera_input import is_live
+from infra.models import face_embedder
 from infra.recipients import read_recipient
+from infra.settings import load
 from operators.codec import encode
-from operators.desensitise.policy import Zone, is_zone
+from operators.embed import FaceEmbedder
 from operators.pipeline import Pipeline
 from schemas.errors import UsageError
+from schemas.frames import FrameChunk
 from streams.account import GROUNDS, Account
 from streams.anonymize import FileTotals, fresh_signer
 from streams.anonymize import anonymize as run
+from streams.authority.faces import Faces
 from streams.cli.output import give, progress, say
-from streams.setup import FINDS_FACES, file_policy, finder
+from streams.setup import FINDS_FACES, detector, file_policy, finder
+from streams.spare import FirstPass, first_pass, read_consent
+from streams.zones import bare_zones, zone_of
 
 SHOWN = 5
+MODELS = Path(".sealframe/models")
 
 
 def anonymize(
@@ -38,6 +48,12 @@ def anonymize(
     faces: Annotated[str, typer.Option("--detector", help="finds faces: see `sealframe models list`")] = FINDS_FACES,
     zone: Annotated[list[str] | None, typer.Option(
         help="always masked: left,top,right,bottom as shares of the picture; may be repeated")] = None,
+    bare: Annotated[list[Path] | None, typer.Option("--bare-zones",
+        help="never masked: a file that two approvers signed, see `sealframe zones`; may be repeated")] = None,
+    camera: Annotated[str, typer.Option(help="the camera's name, which such a file has to name")] = "file",
+    spare: Annotated[list[Path] | None, typer.Option(
+        help="picture of somebody who consented: their face stays visible; may be repeated")] = None,
+    models: Annotated[Path, typer.Option(help="converted models, which --spare needs")] = MODELS,
     heads: Annotated[bool, typer.Option("--heads", help="hide whole heads: hair and ears with the face")] = False,
     report: Annotated[Path | None, typer.Option(help="write what the masks rest on, and the weakest moments")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print totals as JSON")] = False,
@@ -51,27 +67,32 @@ def anonymize(
         raise UsageError("--evidence and --recipient belong together: evidence is always sealed for somebody")
     public = read_recipient(recipient) if recipient else b""
     policy = file_policy(method=method, quality=quality, stride=stride, crf=crf, preset=preset,
-                         keep_evidence=evidence is not None, zones=tuple(map(_zone, zone or ())), whole_heads=heads)
-    signer = fresh_signer()
-    pipeline = Pipeline(policy, finder(hide or ["face"], faces), signer)
-    began = time.monotonic()
+                         keep_evidence=evidence is not None, zones=tuple(map(zone_of, zone or ())), whole_heads=heads,
+                         bare=bare_zones(bare, load().approvers) if bare else ())
+    signer, finds, began = fresh_signer(), finder(hide or ["face"], faces), time.monotonic()
+
+    def chunks() -> Iterator[FrameChunk]:
+        return iter(open_source(source, encode=encode, chunk_ms=chunk_ms, camera_id=camera))
+
+    first = _first_pass(source, chunks, Pipeline(policy, finds, signer), spare, models) if spare else None
+    policy = replace(policy, spared=tuple(one.track for one in first.spared)) if first else policy
     with progress("frames", quiet=as_json) as bar:
-        chunks = open_source(source, encode=encode, chunk_ms=chunk_ms, camera_id="file")
-        totals = run(iter(chunks), pipeline, signer, out, evidence, public,
-                     lambda done: bar.update(bar.task_ids[0], completed=done))
+        totals = run(chunks(), Pipeline(policy, finds, signer), signer, out, evidence, public,
+                     lambda done: bar.update(bar.task_ids[0], completed=done), first)
     if report:
         totals.account.write(report)
     _report(totals, time.monotonic() - began, out, evidence, as_json)
 
 
-def _zone(text: str) -> Zone:
-    try:
-        left, top, right, bottom = map(float, text.split(","))
-        if not is_zone((left, top, right, bottom)):
-            raise ValueError
-    except ValueError:
-        raise UsageError(f"--zone {text!r}: left,top,right,bottom are shares, such as 0,0,0.25,0.5") from None
-    return left, top, right, bottom
+def _first_pass(
+    source: str, chunks: Callable[[], Iterator[FrameChunk]], pipeline: Pipeline, pictures: Sequence[Path], models: Path
+) -> FirstPass:
+    if is_live(source):
+        raise UsageError("--spare looks through the whole source before it paints: a file, not a camera")
+    faces = Faces(detector(), FaceEmbedder(face_embedder(models)))
+    consents = [read_consent(path, faces) for path in pictures]
+    say("looking for who consented")
+    return first_pass(chunks(), pipeline, faces, consents)
 
 
 def _report(totals: FileTotals, seconds: float, out: Path, evidence: Path | None, as_json: bool) -> None:
@@ -96,6 +117,11 @@ def _report(totals: FileTotals, seconds: float, out: Path, evidence: Path | None
 def _say_account(account: Account) -> None:
     """What the masks rest on, and where to look first."""
     say("frames: " + ", ".join(f"{account.frames[ground]} {ground}" for ground in GROUNDS if account.frames[ground]))
+    for bare in account.bare():
+        say(f"never masked, {bare.frames} frames: {bare.regions} found there were left bare")
+    for one in account.spared:
+        say(f"visible by consent, {one.start_s:.1f} to {one.end_s:.1f} s: track {one.track.track}, "
+            f"likeness {one.track.score:.3f}")
     longest = sorted(account.weakest(), key=lambda one: one.start_s - one.end_s)[:SHOWN]
-    for one in sorted(longest, key=lambda one: one.start_s):
-        say(f"look at {one.start_s:.1f} to {one.end_s:.1f} s: {one.kind} {one.track} is {one.ground}")
+    for weak in sorted(longest, key=lambda one: one.start_s):
+        say(f"look at {weak.start_s:.1f} to {weak.end_s:.1f} s: {weak.kind} {weak.track} is {weak.ground}")

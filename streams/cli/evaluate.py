@@ -18,6 +18,7 @@ from operators.desensitise.policy import Policy
 from operators.detect import PLATE_SCORE, PlateDetector
 from operators.embed import FaceEmbedder
 from operators.plates import WEIGHTS, PlateReader
+from operators.spare import SpareSettings
 from schemas.errors import UsageError
 from streams.authority.faces import Faces
 from streams.cli.output import console, progress, say
@@ -38,6 +39,7 @@ from streams.evaluate import (
     plate_search,
     plate_tracks,
     plates,
+    spare,
     stage,
     tracks,
 )
@@ -295,6 +297,25 @@ def eval_faces(
             lambda done, of: bar.update(bar.task_ids[0], completed=done, total=of),
         )
     _finish("faces", figures, out)
+
+
+@app.command("spare")
+def eval_spare(
+    data: Annotated[Path, typer.Option(help="folder with labels.tsv, or with identities/labels.tsv", file_okay=False)],
+    out: Out = None,
+    clips: Annotated[int, typer.Option(help="casts of 18 people, three a clip; 0: photographs alone", min=0)] = 1,
+    models: Models = MODELS,
+) -> None:
+    """Consent by picture: how often a track of somebody else is spared, and how often one's own."""
+    with progress("pictures", quiet=False) as bar, tempfile.TemporaryDirectory() as scratch:
+        faces_ = Faces(detector(), FaceEmbedder(face_embedder(models)))
+        figures = spare.photographs(
+            data, faces_, SpareSettings(),
+            lambda done, of: bar.update(bar.task_ids[0], completed=done, total=of),
+        )
+        if clips:
+            figures += spare.clips(faces.folder_of(data), Path(scratch), finder(["face"]), faces_, clips, _tell)
+    _finish("spare", figures, out)
 
 
 @app.command("plates")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -10,8 +11,9 @@ import typer
 from rich.table import Table
 
 from infra import keys as stores
-from infra.recipients import recipient_text, write_identity
+from infra.recipients import approver_text, recipient_text, write_approver, write_identity
 from operators.seal import Identity
+from operators.sign import SigningKey
 from streams.cli.output import console, give, say
 
 app = typer.Typer(
@@ -35,6 +37,23 @@ def create(
         give({"recipient": recipient_text(made.public)})
     else:
         say(f"private key: {identity} (keep it safe; without it nothing opens)\n{recipient_text(made.public)}")
+
+
+@app.command("approver")
+def approver(
+    secret: Annotated[Path, typer.Argument(help="new file for the private key (0600)")],
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+) -> None:
+    """Make the key of somebody who signs for never-masked zones; prints its public half, for `approvers`.
+
+    Each approver makes their own and keeps it; two of them have to sign (`sealframe zones`).
+    """
+    made = SigningKey(secrets.token_bytes(32))
+    write_approver(secret, made.seed)
+    if as_json:
+        give({"approver": approver_text(made.public)})
+    else:
+        say(f"private key: {secret} (yours alone)\n{approver_text(made.public)}")
 
 
 @app.command("list")

@@ -20,7 +20,12 @@ def verify(
     records, by_chunk = run(video, evidence)
     chunks = sum(record.body.chunk is not None for record in records)
     parts = sum(len(sealed.parts) for found in by_chunk.values() for sealed in found)
+    bare = [zone for record in records if record.body.chunk for zone in record.body.chunk.bare]
+    statements = sorted({zone.statement.hex() for zone in bare})
     if as_json:
-        give({"chunks": chunks, "parts": parts, "holds": True})
-    else:
-        say(f"{video.name}: {chunks} chunks and {parts} sealed parts, all as they were signed")
+        give({"chunks": chunks, "parts": parts, "holds": True, "left_bare": sum(zone.regions for zone in bare),
+              "bare_zone_statements": statements})
+        return
+    say(f"{video.name}: {chunks} chunks and {parts} sealed parts, all as they were signed")
+    if bare:
+        say(f"never-masked zones left {sum(zone.regions for zone in bare)} bare, by {', '.join(statements)}")

@@ -19,6 +19,7 @@ ENVELOPE = r.Envelope(b"n" * 12, b"ciphertext and tag", (r.Wrap(b"i" * 16, b"e" 
 SIGNED = r.Signed(b"body", b"signer", b"s" * 64)
 REGION = Region(7, "face", (1.5, 2.0, 30.25, 40.0), 0.75, "detected", tuple(float(i) for i in range(10)))
 COUNT = r.EvidenceCount("city-faces", 3, 2)
+ZONE = r.Rectangle(0.5, 0.0, 1.0, 0.25)
 CHUNK = FrameChunk("gate-1", "gate-1-1700000000000-0badcafe", 4, 100, 1_700_000_004_000, FORMAT, "h264",
                    (CodedUnit(-3600, b"\x00\x00\x01\x65idr"), CodedUnit(3600, b"\x00\x00\x01\x41p")),
                    7200, True, 2, b"a")
@@ -48,6 +49,12 @@ BODIES: dict[str, Any] = {
     "chunk": r.OperatorBody(chunk=r.OperatorChunk(
         "gate-1", CHUNK.video_id, 4, 100, 1_700_000_004_000, (-3600, 3600), 7200, b"masks", "blur", (COUNT,), DIGEST, 4,
         DIGEST, False, 2)),
+    "chunk_bare": r.OperatorBody(chunk=r.OperatorChunk(
+        "gate-1", CHUNK.video_id, 4, 100, 1_700_000_004_000, (-3600, 3600), 7200, b"", "", (COUNT,), DIGEST, 4,
+        DIGEST, True, 0, (r.BareZone(ZONE, DIGEST, 3),), 5)),
+    "zone_statement": r.ZoneStatement(("studio-*",), (ZONE,), "a wall of posters", 1_700_000_000_000,
+                                      1_710_000_000_000),
+    "approved_zones": r.ApprovedZones(b"statement", (r.Approval(DIGEST, b"s" * 64),)),
     "head": r.OperatorBody(head=r.VideoHead("gate-1", CHUNK.video_id, 4, DIGEST, 1_700_000_004_000)),
     "end": r.OperatorBody(end=r.VideoEnd("gate-1", CHUNK.video_id, 5, 102, DIGEST, (COUNT,))),
     "sealed_evidence": r.SealedEvidence("city-faces", "gate-1", CHUNK.video_id, 4, DIGEST, 2, "2026-01-01.1", "high",

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import csv
+import hashlib
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import av
@@ -12,11 +16,14 @@ import pytest
 from operators.codec import encode
 from operators.fragment import fragment, init_segment
 from tests.support.scenes import FORMAT, crossing, picture
+from tests.support.shared import shared_data
+
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[2])}
 
 
-def _sealframe(*arguments: object) -> subprocess.CompletedProcess[str]:
+def _sealframe(*arguments: object, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "streams.cli", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=folder, env=ENVIRONMENT)
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +84,57 @@ def test_anonymize_zones_hide_that_part_always_and_the_evidence_says_so(made: Pa
     with av.open(str(tmp_path / "out.mp4")) as container:
         luma = [frame.to_ndarray(format="gray")[:112, :80] for frame in container.decode(video=0)]
     assert all(plane.std() < 2 for plane in luma)
+
+
+def _statement(folder: Path, *signers: str) -> None:
+    """Never-masked zones over the whole picture, and settings with two approvers."""
+    keys = {name: json.loads(_sealframe("keys", "approver", folder / f"{name}.key", "--json").stdout)["approver"]
+            for name in ("ada", "ben")}  # fmt: skip
+    (folder / "sealframe.toml").write_text(f"approvers = {{ ada = '{keys['ada']}', ben = '{keys['ben']}' }}\n")
+    until = (datetime.now(UTC) + timedelta(days=30)).date().isoformat()
+    done = [_sealframe("zones", "propose", folder / "wall.zones", "--camera", "studio-*", "--zone", "0,0,1,1",
+                       "--reason", "posters", "--until", until)]  # fmt: skip
+    done += [_sealframe("zones", "sign", folder / "wall.zones", "--key", folder / f"{name}.key", "--yes")
+             for name in signers]  # fmt: skip
+    assert [one.returncode for one in done] == [0] * len(done), done[-1].stderr
+
+
+def test_anonymize_never_masked_zones_of_two_approvers_leave_bare_and_both_reports_say_so(
+    made: Path, tmp_path: Path
+) -> None:
+    _statement(tmp_path, "ada", "ben")
+    recipient = json.loads(_sealframe("keys", "create", tmp_path / "me.key", "--json").stdout)["recipient"]
+    ways = ("--evidence", "out.sealed", "--recipient", recipient, "--bare-zones", "wall.zones", "--json")
+    done = _sealframe("anonymize", made / "in.mp4", "out.mp4", *ways, "--camera", "studio-1", "--report", "said.json",
+                      folder=tmp_path)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    account = json.loads((tmp_path / "said.json").read_text())
+    (zone,) = json.loads(done.stdout)["account"]["bare_zones"]
+    assert json.loads(done.stdout)["frames_masked"] == 0 and account["frames"]["clear"] == 40
+    assert (zone["frames"], zone["regions"]) == (40, 40)
+    assert "40 left bare" in (tmp_path / "said.json.html").read_text()
+    done = _sealframe("restore-file", "out.mp4", "--evidence", "out.sealed", "--identity", "me.key", "-o", "back.mp4",
+                      "--json", "--report", "again.json", folder=tmp_path)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "again.json").read_text()) == account
+    assert (tmp_path / "again.json.html").read_text() == (tmp_path / "said.json.html").read_text()
+    done = _sealframe("verify", "out.mp4", "--evidence", "out.sealed", "--json", folder=tmp_path)
+    checked = json.loads(done.stdout)
+    assert (checked["left_bare"], checked["bare_zone_statements"]) == (40, [zone["statement"]])
+
+
+def test_anonymize_never_masked_zones_are_for_the_cameras_that_they_name(made: Path, tmp_path: Path) -> None:
+    _statement(tmp_path, "ada", "ben")
+    done = _sealframe("anonymize", made / "in.mp4", "out.mp4", "--bare-zones", "wall.zones", "--json", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["frames_masked"] == 40 and not json.loads(done.stdout)["account"]["bare_zones"]
+
+
+def test_anonymize_never_masked_zones_that_one_approver_signed_stop_the_start(made: Path, tmp_path: Path) -> None:
+    _statement(tmp_path, "ada")
+    done = _sealframe("anonymize", made / "in.mp4", "out.mp4", "--bare-zones", "wall.zones", folder=tmp_path)
+    assert done.returncode == 1 and "wall.zones" in done.stderr and "zones sign" in done.stderr
+    assert not (tmp_path / "out.mp4").exists()
 
 
 @pytest.mark.parametrize("zone", ["0,0,1", "a,b,c,d", "0.5,0,0.4,1"])
@@ -154,3 +212,67 @@ def test_anonymize_wrong_use_is_exit_code_2(tmp_path: Path) -> None:
     (tmp_path / "in.mp4").write_bytes(init_segment(FORMAT) + fragment(fine, 3, 1, FORMAT))
     for wrong in (("--quality", "best"), ("--evidence", tmp_path / "x"), ("--preset", "warp"), ("--nonsense",)):
         assert _sealframe("anonymize", tmp_path / "in.mp4", tmp_path / "out.mp4", *wrong).returncode == 2
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the face embedder."""
+    from infra.models import model, source
+    from operators.training.dlib_to_onnx import convert
+
+    folder = tmp_path_factory.mktemp("models")
+    (folder / "face-embedder.onnx").write_bytes(convert(source(model("face-embedder")).read_bytes()))
+    return folder
+
+
+def _portrait(folder: Path, rgb: object) -> Path:
+    with av.open(str(folder / "portrait.png"), "w", format="image2") as out:
+        frame = av.VideoFrame.from_ndarray(rgb, "rgb24")
+        stream = out.add_stream("png", rate=25)
+        stream.width, stream.height, stream.pix_fmt = frame.width, frame.height, "rgb24"
+        out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    return folder / "portrait.png"
+
+
+def test_anonymize_spare_keeps_who_consented_visible_and_lists_them(made: Path, models: Path, tmp_path: Path) -> None:
+    from skimage import data
+
+    picture = _portrait(tmp_path, data.astronaut()[:400])
+    recipient = json.loads(_sealframe("keys", "create", tmp_path / "me.key", "--json").stdout)["recipient"]
+    ways = ("--models", models, "--stride", "2", "--report", "said.json", "--json", "--evidence", "out.sealed",
+            "--recipient", recipient)  # fmt: skip
+    done = _sealframe("anonymize", made / "in.mp4", "out.mp4", "--spare", picture, *ways, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    account = json.loads((tmp_path / "said.json").read_text())
+    (spared,) = account["spared"]
+    assert spared["picture"] == hashlib.sha256(picture.read_bytes()).hexdigest() and spared["looks"] >= 5
+    assert account["spared_regions"] == 40 - json.loads(done.stdout)["frames_masked"] >= 20
+    page = (tmp_path / "said.json.html").read_text()
+    assert "data:image/jpeg;base64," in page and "portrait" not in page + (tmp_path / "said.json").read_text()
+    done = _sealframe("restore-file", "out.mp4", "--evidence", "out.sealed", "--identity", "me.key", "-o", "back.mp4",
+                      "--json", folder=tmp_path)  # fmt: skip
+    again = json.loads(done.stdout)["account"]
+    assert again["spared_regions"] == account["spared_regions"] and again["frames"] == account["frames"]
+
+
+def test_anonymize_spare_for_a_picture_of_somebody_else_leaves_nobody_visible(
+    made: Path, models: Path, tmp_path: Path
+) -> None:
+    with (shared_data() / "identities" / "labels.tsv").open(newline="") as table:
+        pictures = [row["file"] for row in csv.DictReader(table, delimiter="\t") if row["part"] == "umass-vis-lfw"]
+    picture = shared_data() / "identities" / pictures[0]
+    done = _sealframe("anonymize", made / "in.mp4", "out.mp4", "--spare", picture, "--models", models, "--stride", "2",
+                      "--json", folder=tmp_path)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    totals = json.loads(done.stdout)
+    assert totals["frames_masked"] == 40
+    assert (totals["account"]["spared"], totals["account"]["spared_regions"]) == ([], 0)
+
+
+def test_anonymize_spare_for_a_picture_without_a_face_is_wrong_use(made: Path, models: Path, tmp_path: Path) -> None:
+    import numpy as np
+
+    blank = _portrait(tmp_path, np.full((200, 200, 3), 90, np.uint8))
+    done = _sealframe("anonymize", made / "in.mp4", "out.mp4", "--spare", blank, "--models", models, folder=tmp_path)
+    assert done.returncode == 2 and "no face" in done.stderr and not (tmp_path / "out.mp4").exists()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from schemas.frames import FrameChunk
+from schemas.records import BareZone, OperatorChunk, Rectangle
 from schemas.regions import Region, RegionSet, RegionSource
 from streams.account import LISTED, Account
 from tests.support.scenes import chunk, crossing
@@ -66,3 +69,29 @@ def test_weakest_keeps_the_longest_of_very_many() -> None:
     found = account.weakest()
     assert len(found) == LISTED
     assert max(found, key=lambda one: one.frames).track == 78
+
+
+def _signed(frames: int, *zones: BareZone) -> OperatorChunk:
+    return OperatorChunk("c", "v", 0, 0, 0, (*range(frames),), frames, b"", "", (), b"", 0, b"", bare=zones)
+
+
+def test_leave_bare_sums_up_each_zone_of_each_statement_and_draws_it(tmp_path: Path) -> None:
+    account, wall, logo = Account(), Rectangle(0.5, 0, 1, 0.25), Rectangle(0, 0.5, 0.125, 1)
+    video = replace(CHUNK.format, width=1280, height=720)
+    account.leave_bare(_signed(10, BareZone(wall, b"one", 3), BareZone(logo, b"one", 0)), video)
+    account.leave_bare(_signed(5, BareZone(wall, b"one", 4), BareZone(wall, b"two", 1)), video)
+    assert account.as_json()["bare_zones"] == [
+        {"zone": [0.5, 0, 1, 0.25], "frames": 15, "regions": 7, "statement": b"one".hex()},
+        {"zone": [0, 0.5, 0.125, 1], "frames": 10, "regions": 0, "statement": b"one".hex()},
+        {"zone": [0.5, 0, 1, 0.25], "frames": 5, "regions": 1, "statement": b"two".hex()},
+    ]
+    account.write(tmp_path / "report.json")
+    page = (tmp_path / "report.json.html").read_text()
+    assert '<rect x="320.0" y="0.0" width="320.0" height="90.0"' in page and "1: 7 left bare" in page
+    assert '<rect x="0.0" y="180.0" width="80.0" height="180.0"' in page and "<script" not in page
+    assert json.loads((tmp_path / "report.json").read_text()) == account.as_json()
+
+
+def test_write_without_bare_zones_draws_nothing(tmp_path: Path) -> None:
+    Account().write(tmp_path / "report.json")
+    assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
