@@ -28,7 +28,8 @@ MIN_PSNR_DB = 45.0
 ENOUGH_DB, DB_PER_CRF = 1.0, 0.6
 FIRST_CRF, MIN_CRF, MAX_CRF, MAX_TRIES = 18, 2, 24, 5
 COARSE_CRFS = (18, 20, 24, 28, 34, 40, 51)
-PRESET = "veryfast"
+PRESET, FAST_PRESET = "veryfast", "superfast"
+"""x264 presets of evidence; who wants the public video in less time wants so of evidence, for a tenth more bytes."""
 MAX_PIECE_SIDE = 8192
 
 
@@ -41,7 +42,7 @@ class _Part:
     rect: BlockRect
 
 
-def cut(decoded: DecodedChunk, layout: Layout, quality: Quality) -> tuple[Piece, ...]:
+def cut(decoded: DecodedChunk, layout: Layout, quality: Quality, preset: str = PRESET) -> tuple[Piece, ...]:
     """The pieces of a chunk, by their tracks."""
     groups: dict[tuple[int, ...], list[_Part]] = {}
     kinds = {claim.track: claim.kind for claims in layout for claim in claims}
@@ -50,10 +51,15 @@ def cut(decoded: DecodedChunk, layout: Layout, quality: Quality) -> tuple[Piece,
             rect = pixels.bounds(mask)
             if rect is not None:
                 groups.setdefault(tracks, []).append(_Part(index, mask, rect))
-    coder, pieces = _Coder(quality), []
+    coder, pieces = _Coder(quality, preset), []
     for tracks, parts in sorted(groups.items()):
         pieces.append(_piece(decoded, tracks, tuple(sorted({kinds[t] for t in tracks})), parts, coder))
     return tuple(pieces)
+
+
+def preset_beside(public: str) -> str:
+    """The x264 preset of evidence beside a public video of this preset."""
+    return FAST_PRESET if public in ("ultrafast", "superfast") else PRESET
 
 
 def canvases(piece: Piece) -> list[Planes]:
@@ -152,8 +158,8 @@ def _canvas(planes: Planes, rect: BlockRect, mask: Mask) -> Planes:
 class _Coder:
     """Codes the pieces of a chunk, one after the other; each begins with the quality that suited the one before."""
 
-    def __init__(self, quality: Quality) -> None:
-        self._quality, self._first = quality, FIRST_CRF
+    def __init__(self, quality: Quality, preset: str) -> None:
+        self._quality, self._preset, self._first = quality, preset, FIRST_CRF
 
     def code(
         self, pictures: Sequence[Planes], masks: Sequence[Mask], format: VideoFormat
@@ -166,11 +172,11 @@ class _Coder:
         good = self._search(pictures, masks, format) if self._quality == "high" else None
         if good is not None:
             return _piece_units(good[0]), good[1]
-        units = _encode(pictures, format, None)
+        units = self._encode(pictures, format, None)
         if _fits(units):
             return _piece_units(units), list(pictures)
         for crf in COARSE_CRFS:
-            units = _encode(pictures, format, crf)
+            units = self._encode(pictures, format, crf)
             if _fits(units):
                 break
         return _piece_units(units), decode_piece(units, format.width, format.height)
@@ -186,7 +192,7 @@ class _Coder:
         crf, good, bad = self._first, MIN_CRF - 1, MAX_CRF + 1
         claimed = [pixels.sample_masks(mask, format) for mask in masks]
         for _ in range(MAX_TRIES):
-            units = _encode(pictures, format, crf)
+            units = self._encode(pictures, format, crf)
             if not _fits(units):
                 break
             decoded = decode_piece(units, format.width, format.height)
@@ -202,12 +208,12 @@ class _Coder:
             crf = min(bad - 1, max(good + 1, crf + step))
         return best
 
-
-def _encode(pictures: Sequence[Planes], format: VideoFormat, crf: int | None) -> tuple[CodedUnit, ...]:
-    """Coded at this quality; lossless for None."""
-    return encode(
-        pictures, range(len(pictures)), format, crf=crf or 0, preset=PRESET, lossless=crf is None, tune="psnr"
-    )
+    def _encode(self, pictures: Sequence[Planes], format: VideoFormat, crf: int | None) -> tuple[CodedUnit, ...]:
+        """Coded at this quality; lossless for None."""
+        return encode(
+            pictures, range(len(pictures)), format, crf=crf or 0, preset=self._preset, lossless=crf is None,
+            tune="psnr",
+        )
 
 
 def _fits(units: Sequence[CodedUnit]) -> bool:

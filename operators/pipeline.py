@@ -26,7 +26,7 @@ from operators.detect import Finder, is_blind, is_cut
 from operators.examine import Examined, Examiner
 from operators.fragment import fragment
 from operators.masks import pack_masks
-from operators.pieces import cut
+from operators.pieces import cut, preset_beside
 from operators.seal import OpenPart, new_evidence, seal_evidence
 from operators.sign import SigningKey, digest, sign
 from operators.split import route
@@ -136,7 +136,8 @@ class Pipeline:
         layout, regions = lay_out(regions, chunk.format, policy, bare.places), hidden(regions, bare.places)
         known = {a.track: a.appearance for a in state.appearances}
         used = appearances(decoded, layout, known, policy)
-        cutting = self._beside.submit(cut, decoded, layout, policy.quality) if policy.keeps_evidence else None
+        coded = policy.quality, preset_beside(policy.preset)
+        cutting = self._beside.submit(cut, decoded, layout, *coded) if policy.keeps_evidence else None
         blind = any(is_blind(decoded.frames[i].planes) for i in regions.failed)
         frames = paint(_released(deque(decoded.frames)), layout, chunk.format, used, policy)
         del decoded

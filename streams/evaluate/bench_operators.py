@@ -18,7 +18,7 @@ from operators.cohere import Layout, lay_out
 from operators.desensitise.paint import appearances, paint
 from operators.desensitise.policy import Policy
 from operators.detect import Finder, is_blind, is_cut
-from operators.pieces import cut
+from operators.pieces import cut, preset_beside
 from operators.pipeline import EvidenceDraft, encode_public, seal_draft
 from operators.seal import Identity
 from operators.sign import digest
@@ -126,7 +126,7 @@ def _protect(
     with measure("encode"):
         units = encode_public(painted, chunk, policy)
     with measure("cut"):
-        pieces = cut(decoded, layout, policy.quality)
+        pieces = cut(decoded, layout, policy.quality, preset_beside(policy.preset))
         parts = route(chunk, regions, pieces, policy)["file"]
     with measure("seal"):
         draft = EvidenceDraft("file", chunk, digest(b"".join(unit.data for unit in units)), 0, parts)
