@@ -1,8 +1,9 @@
 """Objects of several kinds in one frame: looked at as a whole, and once more at native resolution.
 
-A frame scaled to 640 pixels shows what is large and near; small faces are lost in it. So a larger frame is searched a
-second time at up to `size` pixels, tile by tile, so that memory doesn't grow with the frame, and what all looks find is
-merged. Each look is scaled and turned to RGB once, for all networks.
+A frame up to 640 pixels wide is searched once, as it is. In a larger one what is small shows at native resolution only,
+and what is large shows best in a picture that is small: so a larger frame is searched coarsely as a whole and again at
+up to `size` pixels, tile by tile, so that memory doesn't grow with the frame, and what both looks find is merged. Each
+look is scaled and turned to RGB once, for all networks.
 """
 
 from __future__ import annotations
@@ -21,8 +22,11 @@ from schemas.regions import Detections, boxes
 SAME = 0.4
 """IoU from which what two looks find is one object."""
 WORTH = 1.2
-"""How much larger a second look must be."""
-TILE, SHARED = 768, 128
+"""How much larger a frame must be for two looks."""
+COARSEST, SCALE = 320, 4
+"""The coarse look is so many times smaller than the fine one, but not below so many pixels. Of 122 WIDER pictures at
+1280 pixels AP50 is 0.831 with 320, 0.832 with 448, 0.828 with 640 and 0.816 without a coarse look."""
+TILE, SHARED = 1280, 128
 """Longest side of a tile, and how much neighbours share: what is smaller lies whole in one of them, what is larger is
 seen in the coarse look, so what a tile's inner edge cuts is left out."""
 EDGE = 2.0
@@ -46,7 +50,7 @@ class Several:
         self.detectors = detectors
 
     def detect_planes(self, planes: Planes, video: VideoFormat, size: int = DETECTION_SIDE) -> tuple[Detections, ...]:
-        """Objects of each kind in a frame, searched at 640 and at up to `size` pixels on the longer side."""
+        """Objects of each kind in a frame, searched at up to `size` pixels on the longer side."""
         found = [self._look(planes, video, side) for side in looks(max(planes.y.shape), size)]
         return tuple(merged([look[k] for look in found]) for k in range(len(self.detectors)))
 
@@ -62,8 +66,9 @@ class Several:
 def looks(longer: int, size: int) -> tuple[int, ...]:
     """The sizes at which a frame of this longer side is searched, in pixels."""
     most = min(longer, size)
-    coarse = min(most, DETECTION_SIDE)
-    return (coarse, most) if most > WORTH * coarse else (coarse,)
+    if most <= WORTH * DETECTION_SIDE:
+        return (min(most, DETECTION_SIDE),)
+    return max(COARSEST, most // SCALE), most
 
 
 def tiles(height: int, width: int) -> tuple[Part, ...]:
