@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 import numpy as np
@@ -42,8 +42,25 @@ class _Part:
     rect: BlockRect
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Gathered:
+    """The samples of one piece: canvases, the blocks of each that are its own, and where they lie."""
+
+    tracks: tuple[int, ...]
+    kinds: tuple[str, ...]
+    format: VideoFormat
+    pictures: list[Planes] = field(repr=False)
+    masks: list[Mask] = field(repr=False)
+    frames: tuple[PieceFrame, ...]
+
+
 def cut(decoded: DecodedChunk, layout: Layout, quality: Quality, preset: str = PRESET) -> tuple[Piece, ...]:
     """The pieces of a chunk, by their tracks."""
+    return code(gather(decoded, layout), quality, preset)
+
+
+def gather(decoded: DecodedChunk, layout: Layout) -> list[Gathered]:
+    """What the pieces of a chunk hold, in memory of its own: the chunk's pictures aren't needed any more."""
     groups: dict[tuple[int, ...], list[_Part]] = {}
     kinds = {claim.track: claim.kind for claims in layout for claim in claims}
     for index in range(len(layout)):
@@ -51,9 +68,19 @@ def cut(decoded: DecodedChunk, layout: Layout, quality: Quality, preset: str = P
             rect = pixels.bounds(mask)
             if rect is not None:
                 groups.setdefault(tracks, []).append(_Part(index, mask, rect))
+    return [
+        _gathered(decoded, tracks, tuple(sorted({kinds[t] for t in tracks})), parts)
+        for tracks, parts in sorted(groups.items())
+    ]
+
+
+def code(gathered: Sequence[Gathered], quality: Quality, preset: str = PRESET) -> tuple[Piece, ...]:
+    """The pieces as small videos."""
     coder, pieces = _Coder(quality, preset), []
-    for tracks, parts in sorted(groups.items()):
-        pieces.append(_piece(decoded, tracks, tuple(sorted({kinds[t] for t in tracks})), parts, coder))
+    for one in gathered:
+        units, sealed = coder.code(one.pictures, one.masks, one.format)
+        digests = _digest(one.pictures, one.masks), _digest(sealed, one.masks)
+        pieces.append(Piece(one.tracks, one.kinds, one.format.width, one.format.height, one.frames, units, *digests))
     return tuple(pieces)
 
 
@@ -122,9 +149,9 @@ def _claimed(layout: Layout, index: int, format: VideoFormat) -> list[tuple[tupl
     return result
 
 
-def _piece(
-    decoded: DecodedChunk, tracks: tuple[int, ...], kinds: tuple[str, ...], parts: Sequence[_Part], coder: _Coder
-) -> Piece:
+def _gathered(
+    decoded: DecodedChunk, tracks: tuple[int, ...], kinds: tuple[str, ...], parts: Sequence[_Part]
+) -> Gathered:
     rows = max(part.rect.bottom - part.rect.top for part in parts)
     columns = max(part.rect.right - part.rect.left for part in parts)
     format = VideoFormat(columns * BLOCK, rows * BLOCK, Fraction(1, 25), full_range=decoded.chunk.format.full_range)
@@ -137,9 +164,7 @@ def _piece(
         pictures.append(_canvas(frame.planes, BlockRect(top, left, top + rows, left + columns), mask))
         masks.append(mask)
         frames.append(PieceFrame(frame.frame_no, top, left, np.packbits(mask).tobytes()))
-    units, sealed = coder.code(pictures, masks, format)
-    return Piece(tracks, kinds, format.width, format.height, tuple(frames), units,
-                 _digest(pictures, masks), _digest(sealed, masks))
+    return Gathered(tracks, kinds, format, pictures, masks, tuple(frames))
 
 
 def _canvas(planes: Planes, rect: BlockRect, mask: Mask) -> Planes:

@@ -10,7 +10,7 @@ import json
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 import cv2
@@ -19,14 +19,14 @@ from operators import annexb, chain
 from operators.bare import LeftBare, hidden, left_bare
 from operators.chain import PIPELINE
 from operators.codec import encode
-from operators.cohere import lay_out
+from operators.cohere import Layout, lay_out
 from operators.desensitise.paint import appearances, masks, paint
 from operators.desensitise.policy import Policy
 from operators.detect import Finder, is_blind, is_cut
 from operators.examine import Examined, Examiner
 from operators.fragment import fragment
 from operators.masks import pack_masks
-from operators.pieces import cut, preset_beside
+from operators.pieces import code, gather, preset_beside
 from operators.seal import OpenPart, new_evidence, seal_evidence
 from operators.sign import SigningKey, digest, sign
 from operators.split import route
@@ -40,6 +40,7 @@ from schemas.records import (
     OperatorBody,
     OperatorChunk,
     OperatorRecord,
+    Piece,
     Quality,
     Signed,
     VideoHead,
@@ -136,14 +137,13 @@ class Pipeline:
         layout, regions = lay_out(regions, chunk.format, policy, bare.places), hidden(regions, bare.places)
         known = {a.track: a.appearance for a in state.appearances}
         used = appearances(decoded, layout, known, policy)
-        coded = policy.quality, preset_beside(policy.preset)
-        cutting = self._beside.submit(cut, decoded, layout, *coded) if policy.keeps_evidence else None
+        coding = self._code(decoded, layout, policy) if policy.keeps_evidence else None
         blind = any(is_blind(decoded.frames[i].planes) for i in regions.failed)
         frames = paint(_released(deque(decoded.frames)), layout, chunk.format, used, policy)
         del decoded
         packed = pack_masks(masks(layout, chunk.format))
         units, passed = _public_units(chunk, frames, packed, policy)
-        parts = route(chunk, regions, cutting.result(), policy) if cutting else {}
+        parts = route(chunk, regions, coding.result(), policy) if coding else {}
         record, body = self._operator_chunk(state, chunk, units, passed, packed, parts, policy, bare)
         state = _after(state, chunk, digest(body), parts, used)
         drafts = tuple(_draft(chunk, digest(body), body_counts, parts) for body_counts in _sent(record[1].evidence))
@@ -152,6 +152,10 @@ class Pipeline:
             (*opening, record[0], *closing), drafts, _alarms(chunk, regions, blind), (_events(chunk, regions),),
             bare.places,
         )
+
+    def _code(self, decoded: DecodedChunk, layout: Layout, policy: Policy) -> Future[tuple[Piece, ...]]:
+        """The pieces, coded beside the public video: their samples are copied, so that the pictures can be let go."""
+        return self._beside.submit(code, gather(decoded, layout), policy.quality, preset_beside(policy.preset))
 
     def _operator_chunk(
         self, state: CameraState, chunk: FrameChunk, units: tuple[CodedUnit, ...], passed: bool, packed: bytes,
