@@ -35,11 +35,11 @@ class Examined:
 
 
 class Examiner:
-    """Looks at chunks, several at a time; safe to call from several threads."""
+    """Looks at chunks, several at a time (None: as many as there are cores); safe to call from several threads."""
 
-    def __init__(self, policy: Policy, detector: Finder) -> None:
+    def __init__(self, policy: Policy, detector: Finder, at_once: int | None = None) -> None:
         self._policy, self._detector = policy, detector
-        self._pool = ThreadPoolExecutor(os.cpu_count() or 1, "look")
+        self._pool = ThreadPoolExecutor(at_once or os.cpu_count() or 1, "look")
         self._kept: dict[str, dict[bytes, tuple[FrameChunk, Future[Examined]]]] = {}
 
     def begin(self, chunk: FrameChunk) -> Future[Examined]:

@@ -83,11 +83,13 @@ class Pipeline:
     name = "pipeline"
 
     def __init__(
-        self, policy: Policy, detector: Finder, signer: SigningKey, tracking: TrackSettings | None = None
+        self, policy: Policy, detector: Finder, signer: SigningKey, tracking: TrackSettings | None = None,
+        looks: int | None = None,
     ) -> None:
+        """`looks`: how many chunks are looked at at once, each in memory of its own; None: one a core."""
         cv2.setNumThreads(1)
         self.policy, self._signer, self._tracker = policy, signer, Tracker(tracking)
-        self.examiner = Examiner(policy, detector)
+        self.examiner = Examiner(policy, detector, looks)
         self._beside = ThreadPoolExecutor(os.cpu_count() or 1, "pieces")
 
     def initial(self, key: str) -> CameraState:

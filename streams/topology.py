@@ -7,6 +7,7 @@ Evidence is sent before the operator's record that counts it.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -57,7 +58,7 @@ class Protection:
     ) -> None:
         """`custodian`: public key (X25519) for whole frames, shared pieces and quarantine."""
         self._detector, self._signer, self._addresses, self._custodian = detector, signer, addresses, custodian
-        self._pipeline = Pipeline(policy, detector, signer)
+        self._pipeline = Pipeline(policy, detector, signer, looks=_looks())
 
     def pipeline(self) -> Pipeline:
         """The pipeline for the routes in force."""
@@ -65,7 +66,7 @@ class Protection:
         current = self._pipeline
         if routes != current.policy.authorities:
             policy = replace(current.policy, authorities=routes)
-            current = self._pipeline = Pipeline(policy, self._detector, self._signer)
+            current = self._pipeline = Pipeline(policy, self._detector, self._signer, looks=_looks())
         return current
 
     def outputs(self, camera_id: str, outgoing: Outgoing) -> tuple[Output, ...]:
@@ -106,6 +107,11 @@ class Protection:
             topic, recipients, epoch = evidence_topic(draft.authority), [address.public_key], address.epoch
         signed = seal_draft(draft, epoch, recipients, topic, quality, self._signer)
         return Output(topic, draft.chunk.camera_id.encode(), pack("evidence", signed))
+
+
+def _looks() -> int:
+    """A look for every second core: meanwhile other cameras are painted and coded on the other ones."""
+    return max(1, (os.cpu_count() or 1) // 2)
 
 
 def quarantine_aad(topic: str, partition: int, offset: int) -> AssociatedData:
