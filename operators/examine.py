@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from operators.codec import decode
 from operators.desensitise.policy import Policy
@@ -54,13 +54,17 @@ class Examiner:
     def of(self, chunk: FrameChunk, following: FrameChunk | None) -> tuple[Examined, Examined | None]:
         """What a chunk shows, and the one that follows it.
 
+        A chunk's last frame counts on the next chunk's first one; where there is none, it is looked at itself.
+
         Raises:
             PoisonError: one of them can't be decoded.
 
         """
         self._drop_before(chunk)
         here, ahead = self.begin(chunk), self.begin(following) if following is not None else None
-        return here.result(), ahead.result() if ahead is not None else None
+        if ahead is None:
+            return self._with_last(here.result()), None
+        return here.result(), ahead.result()
 
     def take(self, chunk: FrameChunk) -> DecodedChunk:
         """The pictures of a chunk, for the last time; decoded anew where nobody has looked at it."""
@@ -81,6 +85,13 @@ class Examiner:
         looked = plan(decoded, policy.stride, is_cut)
         found = {index: self._look(decoded.frames[index].planes, chunk, policy) for index in looked.examine}
         return Examined(decoded, found, looked.cuts)
+
+    def _with_last(self, here: Examined) -> Examined:
+        last, chunk = len(here.decoded.frames) - 1, here.decoded.chunk
+        if last in here.found:
+            return here
+        found = self._look(here.decoded.frames[last].planes, chunk, self._policy.at(chunk.camera_id))
+        return replace(here, found={**here.found, last: found})
 
     def _look(self, planes: Planes, chunk: FrameChunk, policy: Policy) -> tuple[Detections, ...] | None:
         """What is to be hidden in a frame; None where nobody can say."""

@@ -18,12 +18,14 @@ class DetectPlan:
 
 
 def plan(
-    decoded: DecodedChunk, every: int, is_cut: Callable[[Planes, Planes], bool], before: Planes | None = None
+    decoded: DecodedChunk, every: int, is_cut: Callable[[Planes, Planes], bool], before: Planes | None = None,
+    *, ends: bool = False,
 ) -> DetectPlan:
-    """Every `every`-th frame, the first and the last one, and each scene cut with the frame before it.
+    """Every `every`-th frame, the first one, and each scene cut with the frame before it.
 
     `is_cut(previous, planes)` compares neighbours; `before` is the last picture of the chunk before (a cut at frame 0
-    can't be seen without it). The frame before a cut is the last sight of what the cut ends, so it is examined too.
+    can't be seen without it). The frame before a cut is the last sight of what the cut ends, so it is examined too;
+    so is the last frame where no other chunk follows (`ends`).
 
     Raises:
         UsageError: `every` is below 1.
@@ -38,5 +40,5 @@ def plan(
             cuts.add(i)
         last = frame.planes
     count = len(frames)
-    wanted = {*range(0, count, every), count - 1, *cuts, *(i - 1 for i in cuts)}
+    wanted = {*range(0, count, every), *cuts, *(i - 1 for i in cuts), *((count - 1,) if ends else ())}
     return DetectPlan(tuple(sorted(i for i in wanted if 0 <= i < count)), frozenset(cuts))

@@ -102,7 +102,7 @@ def _run(chunks: Sequence[FrameChunk], policy: Policy, finder: Finder, spent: Sp
         with measure("decode"):
             decoded = decode(chunk)
         with measure("plan"):
-            looked = plan(decoded, policy.stride, is_cut)
+            looked = plan(decoded, policy.stride, is_cut, ends=chunk is chunks[-1])
             seeing = [i for i in looked.examine if not is_blind(decoded.frames[i].planes)]
         with measure("detect"):
             found = {i: finder.detect_planes(decoded.frames[i].planes, chunk.format, policy.detection_side)

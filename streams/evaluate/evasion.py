@@ -170,7 +170,7 @@ def searched(chunks: Sequence[FrameChunk], policy: Policy) -> dict[int, Rgb]:
     out = {}
     for chunk in chunks:
         decoded = decode(chunk)
-        for i in plan(decoded, policy.stride, is_cut).examine:
+        for i in plan(decoded, policy.stride, is_cut, ends=chunk is chunks[-1]).examine:
             out[chunk.first_frame + i] = picture_of(decoded.frames[i].planes, chunk.format)[0]
     return out
 
