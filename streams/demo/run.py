@@ -22,6 +22,8 @@ from infra.camera import open_source
 from infra.postgres import Database
 from infra.settings import Settings
 from operators.codec import decode, encode
+from operators.masks import unpack_masks
+from operators.pixels import psnr, sample_masks
 from operators.track.geometry import iou
 from schemas.errors import SealframeError, ServiceUnavailable
 from schemas.frames import FrameChunk, Planes
@@ -40,6 +42,7 @@ from streams.stack import Stack, signing_key
 from streams.verify import Checked, check_record, expected_evidence
 
 CASE, PURPOSE = "demo-1", "demonstration"
+SAME_MOMENT_DB = 30.0
 ARRIVAL_SECONDS = 120.0
 MIN_OVERLAP = 0.3
 Tell = Callable[[str], None]
@@ -245,20 +248,31 @@ class Demo:
         index = max(range(len(counts)), key=counts.__getitem__)
         if truth and counts[index] < 2:
             return False
-        restored = self._restored_frame(seen, index) or seen.restored[index]
+        restored = self._restored_frame(seen, index)
+        if restored is None and (self.out / "restored.mp4").exists():
+            return False
+        restored = restored or seen.restored[index]
         triptych(self.out / "original-desensitised-restored.png",
                  [seen.original[index], seen.public[index], restored], seen.chunk.format)
         return True
 
     def _restored_frame(self, seen: measure.Seen, index: int) -> Planes | None:
-        """The frame of the restored subject, as the forensic service wrote it."""
-        path, number = self.out / "restored.mp4", seen.chunk.first_frame + index
+        """The same moment as the forensic service wrote it; None where it didn't.
+
+        The restored video holds only the subject's chunks, so its frames are counted otherwise: it is the one that is
+        most alike outside the masks.
+        """
+        path = self.out / "restored.mp4"
         if not path.exists():
             return None
-        for chunk in open_source(str(path), encode=encode, camera_id="restored"):
-            if number < chunk.first_frame + len(chunk.units):
-                return decode(chunk).frames[number - chunk.first_frame].planes
-        return None
+        chunks = open_source(str(path), encode=encode, camera_id="restored")
+        pictures = (frame.planes for chunk in chunks for frame in decode(chunk).frames)
+        masked = unpack_masks(seen.body.masks, len(seen.public), seen.chunk.format)[index]
+        beside = sample_masks(~masked, seen.chunk.format)
+        quality, best = max(
+            ((psnr(planes, seen.public[index], beside), planes) for planes in pictures), key=lambda found: found[0]
+        )
+        return best if quality > SAME_MOMENT_DB else None
 
 
 def _png(picture: Any) -> bytes:
