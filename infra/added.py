@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from infra.atomic import AtomicFile
+from infra.atomic import write_whole
 from infra.models import MTCNN, catalogue
 from schemas.errors import ConfigError, UsageError
 
@@ -59,8 +59,8 @@ def add(
         place.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"folder {place} can't be made ({error.strerror})") from error
-    _write(place / f"{name}.onnx", data)
-    _write(place / f"{name}.json", json.dumps(asdict(entry), indent=1).encode())
+    write_whole(place / f"{name}.onnx", data)
+    write_whole(place / f"{name}.json", json.dumps(asdict(entry), indent=1).encode())
     return entry
 
 
@@ -106,12 +106,6 @@ def _read(source: Path) -> bytes:
         return source.read_bytes()
     except OSError as error:
         raise UsageError(f"{source}: {error.strerror}") from error
-
-
-def _write(path: Path, data: bytes) -> None:
-    with AtomicFile(path) as out:
-        if out.file is not None:
-            out.file.write(data)
 
 
 def _record(path: Path) -> Added:

@@ -40,3 +40,10 @@ class AtomicFile:
             raise SealframeError(f"{self.path}: {error.strerror}; free some space and run again") from error
         finally:
             self._part.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Put these bytes into a file, whole or not at all; errors as `AtomicFile`."""
+    with AtomicFile(path) as whole:
+        if whole.file is not None:
+            whole.file.write(data)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra.atomic import AtomicFile
+from infra.atomic import write_whole
 from schemas.errors import ConfigError, UsageError
 
 FOLDER = Path(".sealframe/models")
@@ -137,9 +137,7 @@ def install(name: str, cache: Path, converters: Mapping[str, Converter]) -> Path
         cache.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"model {name}: folder {cache} can't be made ({error.strerror})") from error
-    with AtomicFile(target) as out:
-        if out.file is not None:
-            out.file.write(converted)
+    write_whole(target, converted)
     return target
 
 

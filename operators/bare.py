@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from operators.cohere import Box, extent, in_doubt, zone_blocks
 from operators.desensitise.policy import Policy
-from operators.pixels import padded
+from operators.pixels import padded, touch
 from operators.spare import consented
 from schemas.frames import BLOCK, FrameChunk, VideoFormat
 from schemas.records import BareZone, Rectangle
@@ -48,7 +48,7 @@ def left_bare(regions: RegionSet, chunk: FrameChunk, policy: Policy) -> LeftBare
             unsure = i in doubtful.get(region.track, set()) or region.source == "coasting"
             box, place = _masked_box(region, chunk.format, policy, unsure), (i, region.track)
             index = _holding(box, zones, chunk.format)
-            if any(_touch(box, one) for one in masked):
+            if any(touch(box, one) for one in masked):
                 continue
             if index is not None:
                 inside[place] = index
@@ -88,7 +88,3 @@ def _always(zone: Box, format: VideoFormat) -> Box | None:
     """An always-masked zone as it is painted: whole blocks."""
     rect = zone_blocks(zone, format)
     return (rect.left * BLOCK, rect.top * BLOCK, rect.right * BLOCK, rect.bottom * BLOCK) if rect else None
-
-
-def _touch(a: Box, b: Box) -> bool:
-    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]

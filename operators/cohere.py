@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from operators.desensitise.policy import Policy
-from operators.pixels import BlockRect, padded
+from operators.pixels import BlockRect, padded, touch
 from operators.zones import Zone
 from schemas.frames import BLOCK, VideoFormat
 from schemas.regions import ObjectKind, Place, Region, RegionSet
@@ -105,13 +105,9 @@ def in_doubt(regions: RegionSet, format: VideoFormat) -> dict[int, set[int]]:
     for i, frame in enumerate(regions.frames):
         for region in frame:
             others = (other for other in frame if other.track != region.track)
-            if region.source == "filled" or _at_edge(region, format) or any(_touch(region, o) for o in others):
+            if region.source == "filled" or _at_edge(region, format) or any(touch(region.box, o.box) for o in others):
                 out.setdefault(region.track, set()).update(range(i - DOUBT_FRAMES, i + DOUBT_FRAMES + 1))
     return out
-
-
-def _touch(a: Region, b: Region) -> bool:
-    return a.box[0] < b.box[2] and b.box[0] < a.box[2] and a.box[1] < b.box[3] and b.box[1] < a.box[3]
 
 
 def _at_edge(region: Region, format: VideoFormat) -> bool:

@@ -1,7 +1,7 @@
 """Decode a chunk and look for what is to be hidden in it: once, however often it is asked for.
 
 The look depends on the chunk and the policy alone, so it may begin before the chunk's turn has come, on another core.
-Pictures stay in memory from the first look at a chunk until it is taken; see `Examiner.drop_before`.
+Pictures stay in memory from the first look at a chunk until it is taken.
 """
 
 from __future__ import annotations

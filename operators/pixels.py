@@ -51,6 +51,11 @@ def padded(box: tuple[float, float, float, float], share: float) -> tuple[float,
     return x1 - dx, y1 - dy, x2 + dx, y2 + dy
 
 
+def touch(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> bool:
+    """Whether two boxes (xyxy) share any area."""
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+
+
 def blocks_of(box: npt.ArrayLike, pad: float, format: VideoFormat) -> Mask:
     """Blocks that a box (xyxy in pixels) touches once widened as `padded` does.
 

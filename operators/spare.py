@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from operators.pixels import padded
+from operators.pixels import padded, touch
 from schemas.errors import ConfigError
 from schemas.regions import Array, Place, Region, RegionSet
 
@@ -138,7 +138,7 @@ class Spare:
         met: set[int] = set()
         for k, face in enumerate(faces):
             for other, box in zip(others, boxes, strict=True):
-                if other.track != face.track and _touch(boxes[k], box):
+                if other.track != face.track and touch(boxes[k], box):
                     met |= {face.track, other.track}
         return met
 
@@ -165,7 +165,3 @@ def consented(regions: RegionSet, first_frame: int, spared: Iterable[Spared]) ->
         if region.kind == "face" and region.source != "coasting" and region.track in spans
         and spans[region.track][0] <= i <= spans[region.track][1]
     )
-
-
-def _touch(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> bool:
-    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]

@@ -14,11 +14,11 @@ from operators.sign import SigningKey, check, digest, sign
 from schemas.codec import decode, encode
 from schemas.errors import BadSignature, ConfigError, MalformedRecord
 from schemas.records import Approval, ApprovedZones, Rectangle, Signed, ZoneStatement
+from schemas.topics import DAY_MS
 
 SIGNED_AS = "bare_zones"
 NEEDED = 2
 LONGEST_DAYS = 366
-DAY_MS = 86_400_000
 LAST_MS = 4_102_444_800_000
 Zone = tuple[float, float, float, float]
 """A rectangle as shares of width and height: left, top, right, bottom."""

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from infra.atomic import AtomicFile
+from infra.atomic import write_whole
 from infra.framing import ZONES, framed, read_framed
 from infra.recipients import read_approver
 from operators.zones import BareZones, Zone, accepted, is_zone
@@ -57,9 +57,7 @@ def read_zones(path: Path) -> ApprovedZones:
 
 def write_zones(path: Path, zones: ApprovedZones) -> None:
     """Put a statement with its signatures into a file, whole or not at all."""
-    with AtomicFile(path) as whole:
-        if whole.file:
-            whole.file.write(ZONES + framed(encode(zones)))
+    write_whole(path, ZONES + framed(encode(zones)))
 
 
 def zone_of(text: str) -> Zone:

@@ -18,6 +18,7 @@ from schemas.records import Quality
 METHODS: Mapping[str, Method] = MappingProxyType({method.name: method for method in (SOLID, MOSAIC, BLUR)})
 Preset = Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"]
 
+
 @dataclass(frozen=True, slots=True)
 class Site:
     """Where some of a policy's settings differ: at cameras that one of these patterns names (`*`, `?`, `[a-z]`)."""

@@ -16,6 +16,7 @@ from schemas.regions import Array, Detections, ObjectKind
 
 Tensor = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
 
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Candidates:
     """Boxes before suppression, in pixels of the padded picture: boxes (n, 4), scores (n,), landmarks (n, k, 2).

@@ -11,15 +11,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from operators.training.onnx_graph import Graph
 from schemas.errors import ConfigError
 
 SIDE, FEATURES = 150, 128
-OPSET, IR_VERSION = 17, 8
 _PIXEL_SCALE = 256.0
 _INPUT_TAG = b"input_rgb_image_sized"
 _LAYER, _TAG, _INNERMOST = 2, 1, 3
@@ -182,25 +181,8 @@ class _Value:
     shape: tuple[int, int, int]
 
 
-class _Graph:
-    """Collects ONNX nodes and weights."""
-
-    def __init__(self, onnx: Any) -> None:
-        self.onnx = onnx
-        self.nodes: list[Any] = []
-        self.weights: list[Any] = []
-
-    def node(self, kind: str, inputs: Sequence[str], output: str = "", **attributes: Any) -> str:
-        """Add a node; its only output's name."""
-        output = output or f"{kind.lower()}_{len(self.nodes)}"
-        self.nodes.append(self.onnx.helper.make_node(kind, list(inputs), [output], **attributes))
-        return output
-
-    def constant(self, values: npt.NDArray[Any]) -> str:
-        """Add a weight; its name."""
-        name = f"weight_{len(self.weights)}"
-        self.weights.append(self.onnx.numpy_helper.from_array(np.ascontiguousarray(values), name))
-        return name
+class _Graph(Graph):
+    """With what a dlib network is made of."""
 
     def windowed(self, kind: str, value: _Value, channels: int, numbers: Sequence[int], *weights: str) -> _Value:
         """Convolution or pooling; numbers: kernel, stride, padding, each y x. Sizes round down, as dlib's do."""
@@ -271,7 +253,7 @@ def to_onnx(net: Net) -> bytes:
             graph.node("MatMul", [flat, graph.constant(layer.weights.reshape(layer.numbers))], "features")
         else:
             raise ConfigError(f"dlib layer {layer.name!r} at an unexpected place")
-    return _file(onnx, graph)
+    return _file(graph)
 
 
 def _convolution(
@@ -294,15 +276,8 @@ def _convolution(
     return graph.windowed("Conv", value, filters, (rows, columns, *steps), *weights)
 
 
-def _file(onnx: Any, graph: _Graph) -> bytes:
-    element = onnx.TensorProto
-    chips = onnx.helper.make_tensor_value_info("chips", element.UINT8, ["n", SIDE, SIDE, 3])
-    features = onnx.helper.make_tensor_value_info("features", element.FLOAT, ["n", FEATURES])
-    model = onnx.helper.make_model(
-        onnx.helper.make_graph(graph.nodes, "dlib_face_recognition_resnet_v1", [chips], [features], graph.weights),
-        opset_imports=[onnx.helper.make_opsetid("", OPSET)],
-        ir_version=IR_VERSION,
-        producer_name="sealframe",
-    )
-    onnx.checker.check_model(model)
-    return bytes(model.SerializeToString(deterministic=True))
+def _file(graph: _Graph) -> bytes:
+    helper, element = graph.onnx.helper, graph.onnx.TensorProto
+    chips = helper.make_tensor_value_info("chips", element.UINT8, ["n", SIDE, SIDE, 3])
+    features = helper.make_tensor_value_info("features", element.FLOAT, ["n", FEATURES])
+    return graph.file("dlib_face_recognition_resnet_v1", [chips], [features])

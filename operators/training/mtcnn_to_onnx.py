@@ -13,14 +13,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from operators.training.onnx_graph import Graph
 from schemas.errors import ConfigError
 
-OPSET, IR_VERSION = 17, 8
 _HEADER = 300
 _BEFORE = b"K\x10ub"
 """The end of a description: arrays are aligned to 16 bytes, and the object is done."""
@@ -112,27 +111,6 @@ def read(data: bytes, name: str) -> list[Floats]:
     return arrays
 
 
-class _Graph:
-    """Collects ONNX nodes and weights."""
-
-    def __init__(self, onnx: Any) -> None:
-        self.onnx = onnx
-        self.nodes: list[Any] = []
-        self.weights: list[Any] = []
-
-    def node(self, kind: str, inputs: Sequence[str], output: str = "", **attributes: Any) -> str:
-        """Add a node; its only output's name."""
-        output = output or f"{kind.lower()}_{len(self.nodes)}"
-        self.nodes.append(self.onnx.helper.make_node(kind, list(inputs), [output], **attributes))
-        return output
-
-    def constant(self, values: Floats) -> str:
-        """Add a weight; its name."""
-        name = f"weight_{len(self.weights)}"
-        self.weights.append(self.onnx.numpy_helper.from_array(np.ascontiguousarray(values), name))
-        return name
-
-
 def to_onnx(arrays: Sequence[Floats], name: str) -> bytes:
     """A network with these arrays as the bytes of an ONNX file.
 
@@ -146,7 +124,7 @@ def to_onnx(arrays: Sequence[Floats], name: str) -> bytes:
         import onnx.numpy_helper
     except ImportError as error:
         raise ConfigError("converting models needs the package onnx: pip install 'sealframe[mtcnn]'") from error
-    net, graph, left, value = NETS[name], _Graph(onnx), iter(arrays), "pictures"
+    net, graph, left, value = NETS[name], Graph(onnx), iter(arrays), "pictures"
     for _, _, pooling in net.convolutions:
         kernel, bias, slope = next(left), next(left), next(left)
         value = graph.node("Conv", [value, graph.constant(kernel.transpose(3, 2, 0, 1)), graph.constant(bias)])
@@ -162,10 +140,10 @@ def to_onnx(arrays: Sequence[Floats], name: str) -> bytes:
         value = graph.node("PRelu", [value, graph.constant(slope)])
     for head, _ in net.heads:
         _head(graph, value, head, next(left), next(left))
-    return _file(onnx, graph, name)
+    return _file(graph, name)
 
 
-def _head(graph: _Graph, value: str, head: str, weights: Floats, bias: Floats) -> None:
+def _head(graph: Graph, value: str, head: str, weights: Floats, bias: Floats) -> None:
     """One output, by a convolution of one pixel or a matrix; scores as shares."""
     convolution = weights.ndim == 4
     kernel = weights.transpose(3, 2, 0, 1) if convolution else weights
@@ -175,17 +153,12 @@ def _head(graph: _Graph, value: str, head: str, weights: Floats, bias: Floats) -
         graph.node("Softmax", [value], head, axis=1)
 
 
-def _file(onnx: Any, graph: _Graph, name: str) -> bytes:
-    net, helper, element = NETS[name], onnx.helper, onnx.TensorProto.FLOAT
+def _file(graph: Graph, name: str) -> bytes:
+    net, helper, element = NETS[name], graph.onnx.helper, graph.onnx.TensorProto.FLOAT
     sides = [net.side or "h", net.side or "w"]
     pictures = helper.make_tensor_value_info("pictures", element, ["n", 3, *sides])
     outputs = [
         helper.make_tensor_value_info(head, element, ["n", width] + ([] if net.dense else ["rows", "columns"]))
         for head, width in net.heads
     ]
-    model = helper.make_model(
-        helper.make_graph(graph.nodes, name, [pictures], outputs, graph.weights),
-        opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="sealframe",
-    )
-    onnx.checker.check_model(model)
-    return bytes(model.SerializeToString(deterministic=True))
+    return graph.file(name, [pictures], outputs)

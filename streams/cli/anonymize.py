@@ -12,7 +12,7 @@ import typer
 
 from infra.camera import open_source
 from infra.camera_input import is_live
-from infra.models import face_embedder
+from infra.models import FOLDER, face_embedder
 from infra.recipients import read_recipient
 from infra.settings import load
 from operators.codec import encode
@@ -30,7 +30,6 @@ from streams.spare import FirstPass, first_pass, read_consent
 from streams.zones import bare_zones, zone_of
 
 SHOWN = 5
-MODELS = Path(".sealframe/models")
 
 
 def anonymize(
@@ -53,7 +52,7 @@ def anonymize(
     camera: Annotated[str, typer.Option(help="the camera's name, which such a file has to name")] = "file",
     spare: Annotated[list[Path] | None, typer.Option(
         help="picture of somebody who consented: their face stays visible; may be repeated")] = None,
-    models: Annotated[Path, typer.Option(help="converted models, which --spare needs")] = MODELS,
+    models: Annotated[Path, typer.Option(help="converted models, which --spare needs")] = FOLDER,
     heads: Annotated[bool, typer.Option("--heads", help="hide whole heads: hair and ears with the face")] = False,
     report: Annotated[Path | None, typer.Option(help="write what the masks rest on, and the weakest moments")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print totals as JSON")] = False,

@@ -12,7 +12,7 @@ import typer
 from infra import tls
 from infra.kafka import KafkaAccess
 from infra.keys import KeyStore, create_secret
-from infra.models import FACE_EMBEDDER, resolve
+from infra.models import FACE_EMBEDDER, FOLDER, resolve
 from infra.postgres import Database, DatabaseAccess
 from operators.embed import FaceEmbedder
 from operators.plates import WEIGHTS, PlateReader
@@ -30,7 +30,6 @@ from streams.forensic.server import now_ms
 from streams.setup import detector
 
 WHEN: dict[str, When] = {"always": "always", "on_case": "on_case", "off": "off"}
-MODELS = Path(".sealframe/models")
 
 
 @cache
@@ -49,7 +48,7 @@ def authority(
     secret: Annotated[Path, typer.Option(help="file with the key store's secret, made when missing")],
     kind: Annotated[list[str] | None, typer.Option(help="kind of evidence wanted; may be repeated")] = None,
     index_faces: Annotated[str, typer.Option(help="always | on_case | off")] = "always",
-    models: Annotated[Path, typer.Option(help="folder of converted models")] = MODELS,
+    models: Annotated[Path, typer.Option(help="folder of converted models")] = FOLDER,
     password_file: Annotated[Path | None, typer.Option(help="file with the database password")] = None,
     host: Annotated[str, typer.Option(help="address to serve health on")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="HTTPS port; 0 takes any free one")] = 8444,

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from infra.models import FOLDER
 from infra.settings import load
 from streams.cli.output import console, give, say
 from streams.demo.pictures import credits, fetch
@@ -18,7 +19,6 @@ from streams.stack import Stack
 
 HOME = Path(".sealframe/demo")
 PICTURES = Path(".sealframe/pictures")
-MODELS = Path(".sealframe/models")
 
 
 def demo(
@@ -43,7 +43,7 @@ def demo(
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     HOME.mkdir(mode=0o711, parents=True)
-    shutil.copytree(MODELS, HOME / "models")
+    shutil.copytree(FOLDER, HOME / "models")
     began = time.monotonic()
 
     def tell(what: str) -> None:

@@ -13,7 +13,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from infra.models import PYRAMID_FACE, face_embedder
+from infra.models import FOLDER, PYRAMID_FACE, face_embedder
 from operators.desensitise.policy import Policy
 from operators.detect import PLATE_SCORE, PlateDetector
 from operators.embed import FaceEmbedder
@@ -50,7 +50,6 @@ from streams.setup import FACE_MODELS, FINDS_FACES, detector, finder, named_dete
 
 PICTURES = Path(".sealframe/pictures")
 Models = Annotated[Path, typer.Option(help="converted models, as `sealframe models setup` makes them")]
-MODELS = Path(".sealframe/models")
 DEFAULT = Policy({})
 Out = Annotated[Path | None, typer.Option("--json", help="write the report to this file")]
 Page = Annotated[Path | None, typer.Option("--page", help="write the barest faces, as pictures, to this HTML file")]
@@ -95,7 +94,7 @@ def eval_files(
 def eval_stack(
     data: Annotated[Path, typer.Option(help="folder with clips, searched through", exists=True, file_okay=False)],
     out: Out = None,
-    models: Models = MODELS,
+    models: Models = FOLDER,
 ) -> None:
     """Every clip the whole way over broker and platforms; then its disk, searched for bare pictures."""
     if not files.clips(data):
@@ -118,7 +117,7 @@ def eval_kill(
     kills: Annotated[int, typer.Option(help="how often the service is killed", min=1)] = 20,
     seed: Annotated[int, typer.Option(help="draws the moments")] = 1,
     service: Annotated[str, typer.Option(help="who is killed: worker | operator | authority")] = "worker",
-    models: Models = MODELS,
+    models: Models = FOLDER,
 ) -> None:
     """SIGKILL of a service at random moments under four cameras: what both stores lost, doubled or broke."""
     if service not in kill.SERVICES:
@@ -134,7 +133,7 @@ def eval_kill(
 def eval_latency(
     seconds: Annotated[float, typer.Option(help="at least so long, to the end of a turn of 9 s", min=1)] = 60.0,
     out: Out = None,
-    models: Models = MODELS,
+    models: Models = FOLDER,
     pictures: Annotated[Path, typer.Option(help="pictures of the demo's people")] = PICTURES,
 ) -> None:
     """One 640x360 camera at 25 frames a second and real time: from push to a consumer of the operator's topic."""
@@ -149,7 +148,7 @@ def eval_latency(
 def eval_memory(
     minutes: Annotated[float, typer.Option(help="how long to film", min=0.2)] = 10.0,
     out: Out = None,
-    models: Models = MODELS,
+    models: Models = FOLDER,
     pictures: Annotated[Path, typer.Option(help="pictures of the demo's people")] = PICTURES,
 ) -> None:
     """Two looping 720p cameras at real time: memory of the worker's process, and whether it keeps up."""
@@ -166,7 +165,7 @@ def eval_identities(
     out: Out = None,
     n: Annotated[int, typer.Option(help="people filmed, and as many strangers", min=1)] = 20,
     seed: Annotated[int, typer.Option(help="draws people, photographs and paths")] = 0,
-    models: Models = MODELS,
+    models: Models = FOLDER,
 ) -> None:
     """People filmed by four cameras, searched by other photographs of them; strangers too."""
     with tempfile.TemporaryDirectory() as scratch, stage.fresh_stack(models, _tell) as stack:
@@ -271,7 +270,7 @@ def eval_detect(
     data: Annotated[Path, typer.Option(help="folder that holds faceboxes/labels.tsv", exists=True, file_okay=False)],
     out: Out = None,
     also: Annotated[list[str] | None, typer.Option(help="mtcnn, or an added model; may be repeated")] = None,
-    models: Models = MODELS,
+    models: Models = FOLDER,
 ) -> None:
     """Every face detector on labelled photographs: average precision, recall, time; our own against the others.
 
@@ -287,7 +286,7 @@ def eval_faces(
     out: Out = None,
     draws: Annotated[int, typer.Option(help="how often 20 people are drawn", min=1)] = 400,
     seed: Annotated[int, typer.Option(help="draws people and photographs")] = 0,
-    models: Models = MODELS,
+    models: Models = FOLDER,
 ) -> None:
     """The face embedder on labelled photographs, each read as a searched picture is."""
     embedder = FaceEmbedder(face_embedder(models))
@@ -304,7 +303,7 @@ def eval_spare(
     data: Annotated[Path, typer.Option(help="folder with labels.tsv, or with identities/labels.tsv", file_okay=False)],
     out: Out = None,
     clips: Annotated[int, typer.Option(help="casts of 18 people, three a clip; 0: photographs alone", min=0)] = 1,
-    models: Models = MODELS,
+    models: Models = FOLDER,
 ) -> None:
     """Consent by picture: how often a track of somebody else is spared, and how often one's own."""
     with progress("pictures", quiet=False) as bar, tempfile.TemporaryDirectory() as scratch:

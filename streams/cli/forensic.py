@@ -10,8 +10,9 @@ from typing import Annotated
 import typer
 
 from infra import tls
+from infra.models import FOLDER
 from infra.postgres import DatabaseAccess
-from streams.cli.authority import MODELS, faces
+from streams.cli.authority import faces
 from streams.cli.output import give, say
 from streams.forensic.server import ForensicServer, ForensicSetup
 
@@ -24,7 +25,7 @@ def forensic(
     keys: Annotated[Path, typer.Option(help="the authority's key store", exists=True)],
     secret: Annotated[Path, typer.Option(help="file with the key store's secret", exists=True)],
     operator_url: Annotated[str, typer.Option(help="address of the operating platform")] = "https://localhost:8443",
-    models: Annotated[Path, typer.Option(help="folder of converted models")] = MODELS,
+    models: Annotated[Path, typer.Option(help="folder of converted models")] = FOLDER,
     password_file: Annotated[Path | None, typer.Option(help="file with the database password")] = None,
     host: Annotated[str, typer.Option(help="address to serve on")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="HTTPS port; 0 takes any free one")] = 8445,

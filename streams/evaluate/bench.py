@@ -45,20 +45,20 @@ def evaluate(
     """Ratios for both sizes; `folder` takes the scaled clips."""
     found = []
     for name, (width, height) in SIZES.items():
-        chunks, count = chunks_of(clip, folder / f"{name}.mp4", width, height, frames), frames
+        chunks = chunks_of(clip, folder / f"{name}.mp4", width, height, frames)
         ours = 0.0
         for preset in presets:
-            floor = count / timed(transcode, chunks, preset)
-            spread = count / timed(transcode, chunks, preset, os.cpu_count() or 1)
-            evidence, plain = (count / timed(run, chunks, folder, preset, evidence=kept) for kept in (True, False))
+            floor = frames / timed(transcode, chunks, preset)
+            spread = frames / timed(transcode, chunks, preset, os.cpu_count() or 1)
+            evidence, plain = (frames / timed(run, chunks, folder, preset, evidence=kept) for kept in (True, False))
             ours = ours or evidence
             tell(f"{name} {preset}, frames/s: floor {floor:.1f} (all cores {spread:.1f}), ours {evidence:.1f}, "
                  f"without evidence {plain:.1f}")
-            found.append(Figure(f"floor_ratio_{name}_{preset}", evidence / floor, "", ">=", FLOOR.get(preset), count,
+            found.append(Figure(f"floor_ratio_{name}_{preset}", evidence / floor, "", ">=", FLOOR.get(preset), frames,
                                 f"{evidence:.1f} of {floor:.1f} frames/s"))
-            found.append(Figure(f"floor_all_cores_ratio_{name}_{preset}", evidence / spread, "", ">=", None, count,
+            found.append(Figure(f"floor_all_cores_ratio_{name}_{preset}", evidence / spread, "", ">=", None, frames,
                                 f"{evidence:.1f} of {spread:.1f} frames/s"))
-            found.append(Figure(f"floor_ratio_no_evidence_{name}_{preset}", plain / floor, "", ">=", None, count))
+            found.append(Figure(f"floor_ratio_no_evidence_{name}_{preset}", plain / floor, "", ">=", None, frames))
         for way, options, target in (
             ("deface", (), DEFACE[name]), ("deface_fast", ("--scale", "640x360"), DEFACE_FAST),
         ) if deface else ():  # fmt: skip

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from infra.models import face_embedder
+from infra.models import FOLDER, face_embedder
 from operators.embed import FEATURES
 from schemas.errors import ConfigError, UsageError
 from streams.authority.faces import Probe
@@ -128,7 +128,7 @@ def test_evaluate_without_table_or_picture_is_wrong_use(tmp_path):
 def test_eval_faces_command_reads_pictures_and_reports(tmp_path):
     """One face, twice and mirrored as another person: mirror averaging makes them alike, so nobody is told apart."""
     try:
-        face_embedder(cli.MODELS)
+        face_embedder(FOLDER)
     except ConfigError as error:
         pytest.skip(str(error))
     write(tmp_path, [("a.png", "0", 0), ("b.png", "0", 0), ("c.png", "1", 0), ("d.png", "2", 0)])

@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 
 from operators.sign import SigningKey, sign
-from operators.zones import DAY_MS, LONGEST_DAYS, SIGNED_AS, accepted, approve, propose, stated
+from operators.zones import LONGEST_DAYS, SIGNED_AS, accepted, approve, propose, stated
 from schemas.codec import encode
 from schemas.errors import ConfigError
 from schemas.records import Approval, ApprovedZones, Rectangle, ZoneStatement
+from schemas.topics import DAY_MS
 
 ADA, BEN, EVE = SigningKey(b"a" * 32), SigningKey(b"b" * 32), SigningKey(b"e" * 32)
 APPROVERS = {"ada": ADA.public, "ben": BEN.public}
