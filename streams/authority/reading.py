@@ -14,6 +14,7 @@ from infra.keys import KeyStore
 from operators.sign import digest
 from schemas.codec import decode, unpack_as
 from schemas.errors import DigestMismatch, MissingEvidence, NotForMe
+from schemas.frames import VideoFormat
 from schemas.records import Piece, SealedEvidence, TrackMapping
 from schemas.topics import evidence_topic
 from streams.authority import store
@@ -22,7 +23,10 @@ from streams.authority.opening import open_later
 
 @dataclass(frozen=True, slots=True)
 class OpenedChunk:
-    """What a chunk's evidence gave: contents of granted parts, and the tracks of those that stay closed, by reason."""
+    """What a chunk's evidence gave: contents of granted parts, and the tracks of those that stay closed, by reason.
+
+    `format` is the video's, None in records that don't say; `capture_ms` is 0 there.
+    """
 
     chunk_seq: int
     operator_digest: bytes
@@ -31,6 +35,8 @@ class OpenedChunk:
     pieces: tuple[Piece, ...] = field(repr=False)
     withheld: tuple[tuple[int, ...], ...] = ()
     closed: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    format: VideoFormat | None = None
+    capture_ms: int = 0
 
 
 class EvidenceReader:
@@ -74,7 +80,7 @@ class EvidenceReader:
             else:
                 mappings.append(content)
         return OpenedChunk(chunk_seq, place.operator_digest, place.parts, tuple(mappings), tuple(pieces),
-                           tuple(withheld), tuple(closed))
+                           tuple(withheld), tuple(closed), evidence.format, evidence.capture_ms)
 
     def record(self, video_id: str, place: store.Place) -> SealedEvidence:
         """The record at a place, which must be the one that was taken in (its signature was checked then).

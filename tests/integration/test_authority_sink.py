@@ -12,7 +12,6 @@ import pytest
 from infra.framing import EVIDENCE, read_framed
 from infra.keys import restore as restore_keys
 from infra.postgres import Database
-from operators.desensitise.policy import Policy
 from operators.seal import Identity
 from operators.sign import SigningKey, check, sign
 from schemas.codec import decode, encode, pack, unpack_as
@@ -28,19 +27,19 @@ from tests.support.authority import (
     KEY,
     NAME,
     NOW_MS,
+    PLACES,
     POLICY,
     VIDEO,
     Desk,
-    Recording,
+    add_subject,
     clock,
     identify,
     open_desk,
     record,
+    recorded,
 )
-from tests.support.scenes import chunk, crossing, regions
+from tests.support.scenes import chunk, regions
 from tests.support.services import Postgres
-
-PLACES = crossing()
 
 
 @pytest.fixture
@@ -54,18 +53,6 @@ def desk(tmp_path: Path, database: Database) -> Iterator[Desk]:
     opened = open_desk(tmp_path / "desk", database)
     yield opened
     opened.close()
-
-
-def recorded(public: bytes, chunks: int = 2, signer: SigningKey = KEY, policy: Policy = POLICY) -> Recording:
-    made = [chunk(PLACES, seq, end=seq == chunks - 1, video=VIDEO) for seq in range(chunks)]
-    return record(made, [regions(PLACES, seq) for seq in range(chunks)], public, signer=signer, policy=policy)
-
-
-def add_subject(desk: Desk, track: int) -> str:
-    with desk.database.connection() as db:
-        db.execute("INSERT INTO subjects VALUES (%s, %s, 'cam', 'face', %s, %s, %s, %s)",
-                   (f"{VIDEO}/s{track}", VIDEO, [track], track, NOW_MS, NOW_MS))
-    return f"{VIDEO}/s{track}"
 
 
 def opened(desk: Desk, seq: int = 0) -> list[Piece]:

@@ -22,11 +22,13 @@ from streams.authority.reading import EvidenceReader
 from streams.authority.sink import EvidenceSink, Indexing, Taken
 from streams.forensic.log import AccessLog
 from streams.forensic.restore import Restorer
+from tests.support.scenes import chunk, crossing, regions
 
 NAME = "city-faces"
 KEY = SigningKey(b"p" * 32)
 NOW_MS = 1_700_000_000_000
 VIDEO = f"cam-{NOW_MS}-0000000a"
+PLACES = crossing()
 POLICY = Policy({NAME: frozenset({"face"}), "city-plates": frozenset({"plate"})})
 
 
@@ -67,12 +69,12 @@ def record(
     """Run the pipeline's second half over these regions, or with a pipeline that detects, all of it."""
     made, state = Recording(), CameraState()
     pipeline = pipeline or Pipeline(policy, None, KEY)  # type: ignore[arg-type]
-    for index, chunk in enumerate(chunks):
+    for index, one in enumerate(chunks):
         following = chunks[index + 1] if index + 1 < len(chunks) else None
         if found is None:
-            state, out = pipeline.step(state, chunk, following)
+            state, out = pipeline.step(state, one, following)
         else:
-            state, out = pipeline.protect(state, chunk, found[index])
+            state, out = pipeline.protect(state, one, found[index])
         made.operator += out.operator
         for draft in out.evidence:
             if draft.authority == NAME:
@@ -117,6 +119,23 @@ def open_desk(home: Path, database: Database, indexing: Indexing | None = None) 
     epoch = keys.create_identity("day").public
     sink = EvidenceSink(NAME, database, keys, home / "evidence", identify, indexing)
     return Desk(home, database, keys, epoch, sink, AccessLog(database, clock))
+
+
+def recorded(
+    public: bytes, chunks: int = 2, signer: SigningKey = KEY, policy: Policy = POLICY, video: str = VIDEO
+) -> Recording:
+    """Two faces, tracks 1 and 2, that meet in the middle of each chunk and go on."""
+    made = [chunk(PLACES, seq, end=seq == chunks - 1, video=video) for seq in range(chunks)]
+    return record(made, [regions(PLACES, seq) for seq in range(chunks)], public, signer=signer, policy=policy)
+
+
+def add_subject(desk: Desk, *tracks: int, video: str = VIDEO, kind: str = "face") -> str:
+    """Note a subject of these tracks, as an index would; returns its name."""
+    name = f"{video}/s{tracks[0]}"
+    with desk.database.connection() as db:
+        db.execute("INSERT INTO subjects VALUES (%s, %s, 'cam', %s, %s, %s, %s, %s)",
+                   (name, video, kind, list(tracks), tracks[0], NOW_MS, NOW_MS))
+    return name
 
 
 def copy_evidence(desk: Desk, to: Path) -> Path:
