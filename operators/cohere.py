@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -38,11 +38,14 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The blocks that a track claims in a frame; track 0, kind `frame`: the picture is masked whole."""
+    """The blocks that a track claims in a frame, and what was found there; track 0, kind `frame`: nobody's blocks, a
+    zone's or of a picture that is masked whole.
+    """
 
     track: int
     kind: ObjectKind
     rect: BlockRect
+    found: Region | None = field(default=None, compare=False)
 
 
 Layout = tuple[tuple[Claim, ...], ...]
@@ -66,7 +69,7 @@ def lay_out(regions: RegionSet, format: VideoFormat, policy: Policy, bare: Set[P
         ]
         for (i, region), rect in zip(found, steady(needs, policy.hold), strict=True):
             if rect is not None and i not in regions.failed:
-                claims[i].append(Claim(track, region.kind, rect))
+                claims[i].append(Claim(track, region.kind, rect, region))
     zones = [Claim(WHOLE, "frame", rect) for zone in policy.zones if (rect := zone_blocks(zone, format))]
     for i, frame in enumerate(claims):
         frame += zones if i not in regions.failed else []

@@ -20,7 +20,7 @@ from operators.bare import LeftBare, hidden, left_bare
 from operators.chain import PIPELINE
 from operators.codec import encode
 from operators.cohere import Layout, lay_out
-from operators.desensitise.paint import appearances, masks, paint
+from operators.desensitise.paint import appearance_keys, appearances, masks, paint
 from operators.desensitise.policy import Policy
 from operators.detect import Finder, is_blind, is_cut
 from operators.examine import Examined, Examiner
@@ -138,14 +138,15 @@ class Pipeline:
         bare = left_bare(regions, chunk, policy)
         layout, regions = lay_out(regions, chunk.format, policy, bare.places), hidden(regions, bare.places)
         known = {a.track: a.appearance for a in state.appearances}
-        used = appearances(decoded, layout, known, policy)
+        keys = appearance_keys(layout, chunk, policy, self._signer.secret("appearances"))
+        used = appearances(decoded, layout, known, policy, keys)
         coding = self._code(decoded, layout, policy) if policy.keeps_evidence else None
         blind = any(is_blind(decoded.frames[i].planes) for i in regions.failed)
         frames = paint(_released(deque(decoded.frames)), layout, chunk.format, used, policy)
         del decoded
         packed = pack_masks(masks(layout, chunk.format))
         units, passed = _public_units(chunk, frames, packed, policy)
-        parts = route(chunk, regions, coding.result(), policy) if coding else {}
+        parts = route(chunk, regions, coding.result(), policy, keys) if coding else {}
         record, body = self._operator_chunk(state, chunk, units, passed, packed, parts, policy, bare)
         state = _after(state, chunk, digest(body), parts, used)
         drafts = tuple(_draft(chunk, digest(body), body_counts, parts) for body_counts in _sent(record[1].evidence))

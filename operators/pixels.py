@@ -29,6 +29,11 @@ class BlockRect:
     right: int
 
 
+def meet(a: BlockRect, b: BlockRect) -> bool:
+    """Whether two rectangles share a block."""
+    return a.top < b.bottom and b.top < a.bottom and a.left < b.right and b.left < a.right
+
+
 def no_blocks(format: VideoFormat) -> Mask:
     """A mask with nothing set."""
     return np.zeros(format.blocks, bool)

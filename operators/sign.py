@@ -7,6 +7,7 @@ Whose key it is says an X.509 certificate in `Signed.signer`, which `infra/tls.p
 from __future__ import annotations
 
 import hashlib
+import hmac
 from dataclasses import dataclass, field
 
 from Crypto.PublicKey import ECC
@@ -29,6 +30,10 @@ class SigningKey:
     def public(self) -> bytes:
         """The public key, 32 bytes."""
         return bytes(eddsa.import_private_key(self.seed).public_key().export_key(format="raw"))
+
+    def secret(self, purpose: str) -> bytes:
+        """A secret (32 bytes) of whoever holds this key, for one other purpose: HMAC-SHA256 under the seed."""
+        return hmac.new(self.seed, f"sealframe secret 1/{purpose}".encode(), hashlib.sha256).digest()
 
 
 def sign(body: bytes, record_type: str, key: SigningKey) -> Signed:

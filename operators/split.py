@@ -7,7 +7,8 @@ Which kinds an authority is entitled to may differ from chunk to chunk (`routes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from operators.desensitise.policy import Policy
 from operators.routes import entitled
@@ -17,12 +18,17 @@ from schemas.frames import FrameChunk
 from schemas.records import CUSTODIAN, MappedRegion, Piece, TrackMapping
 from schemas.regions import RegionSet
 
+_NO_KEYS: Mapping[int, bytes] = MappingProxyType({})
+
 
 def route(
-    chunk: FrameChunk, regions: RegionSet, pieces: Sequence[Piece], policy: Policy
+    chunk: FrameChunk, regions: RegionSet, pieces: Sequence[Piece], policy: Policy, keys: Mapping[int, bytes] = _NO_KEYS
 ) -> dict[str, tuple[OpenPart, ...]]:
-    """Parts for each authority, and for the custodian if there is one; who gets none has an empty entry."""
-    mappings = first_mappings(chunk, regions)
+    """Parts for each authority, and for the custodian if there is one; who gets none has an empty entry.
+
+    `keys`: appearance keys of the tracks that are hidden by a keyed method.
+    """
+    mappings = first_mappings(chunk, regions, keys)
     granted = entitled(policy.authorities, policy.routes, policy.gradings, chunk.camera_id, regions)
     parts: dict[str, tuple[OpenPart, ...]] = {}
     for name, kinds in granted.items():
@@ -35,14 +41,19 @@ def route(
     return parts
 
 
-def first_mappings(chunk: FrameChunk, regions: RegionSet) -> tuple[TrackMapping, ...]:
+def first_mappings(
+    chunk: FrameChunk, regions: RegionSet, keys: Mapping[int, bytes] = _NO_KEYS
+) -> tuple[TrackMapping, ...]:
     """Where each track was, frame by frame; frames masked whole have no positions."""
     tracks: dict[int, tuple[str, list[MappedRegion]]] = {}
     for index, frame in enumerate(regions.frames):
         for region in () if index in regions.failed else frame:
             mapped = MappedRegion(chunk.first_frame + index, region.box, region.score, region.source, region.landmarks)
             tracks.setdefault(region.track, (region.kind, []))[1].append(mapped)
-    return tuple(TrackMapping(track, kind, tuple(mapped)) for track, (kind, mapped) in sorted(tracks.items()))
+    return tuple(
+        TrackMapping(track, kind, tuple(mapped), keys.get(track, b""))
+        for track, (kind, mapped) in sorted(tracks.items())
+    )
 
 
 def _part(part_type: str, kinds: Sequence[str], value: TrackMapping | Piece) -> OpenPart:

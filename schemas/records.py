@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from schemas.frames import VideoFormat
@@ -250,11 +250,15 @@ class MappedRegion:
 
 @dataclass(frozen=True, slots=True)
 class TrackMapping:
-    """The first mapping of one track in one chunk: image id to original position."""
+    """The first mapping of one track in one chunk: image id to original position.
+
+    `appearance_key`: where the track's method is keyed, the key of its appearance in this chunk.
+    """
 
     track: int
     kind: str
     regions: tuple[MappedRegion, ...]
+    appearance_key: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

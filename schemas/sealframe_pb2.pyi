@@ -417,14 +417,16 @@ class SealedEvidence(_message.Message):
     def __init__(self, authority: _Optional[str] = ..., camera_id: _Optional[str] = ..., video_id: _Optional[str] = ..., chunk_seq: _Optional[int] = ..., operator_digest: _Optional[bytes] = ..., previous: _Optional[int] = ..., epoch: _Optional[str] = ..., quality: _Optional[str] = ..., parts: _Optional[_Iterable[_Union[SealedPart, _Mapping]]] = ..., capture_ms: _Optional[int] = ..., end_ms: _Optional[int] = ..., format: _Optional[_Union[VideoFormat, _Mapping]] = ...) -> None: ...
 
 class TrackMapping(_message.Message):
-    __slots__ = ("track", "kind", "regions")
+    __slots__ = ("track", "kind", "regions", "appearance_key")
     TRACK_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     REGIONS_FIELD_NUMBER: _ClassVar[int]
+    APPEARANCE_KEY_FIELD_NUMBER: _ClassVar[int]
     track: int
     kind: str
     regions: _containers.RepeatedCompositeFieldContainer[MappedRegion]
-    def __init__(self, track: _Optional[int] = ..., kind: _Optional[str] = ..., regions: _Optional[_Iterable[_Union[MappedRegion, _Mapping]]] = ...) -> None: ...
+    appearance_key: bytes
+    def __init__(self, track: _Optional[int] = ..., kind: _Optional[str] = ..., regions: _Optional[_Iterable[_Union[MappedRegion, _Mapping]]] = ..., appearance_key: _Optional[bytes] = ...) -> None: ...
 
 class MappedRegion(_message.Message):
     __slots__ = ("frame_no", "box", "score", "source", "landmarks")

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from operators.desensitise.base import Lasts, Spot
 from schemas.errors import MalformedRecord
-from schemas.frames import Plane, Planes
+from schemas.frames import Plane
 
 STEP = 16
 
@@ -24,12 +25,14 @@ class Averages:
     name: str
     rows: int
     smooth: bool
+    lasts: Lasts = "track"
+    keyed: bool = False
 
-    def prepare(self, region: Planes) -> bytes:
+    def prepare(self, spot: Spot, key: bytes) -> bytes:
         """Area averages, quantised: luma grid, then u and v, row by row."""
-        return b"".join(_averages(plane, side) for plane, side in zip(region.all(), self._sides, strict=True))
+        return b"".join(averages(plane, side) for plane, side in zip(spot.planes.all(), self._sides, strict=True))
 
-    def paint(self, region: Planes, appearance: bytes) -> None:
+    def paint(self, spot: Spot, appearance: bytes) -> None:
         """Scale the grids over the region.
 
         Raises:
@@ -41,7 +44,7 @@ class Averages:
             raise MalformedRecord(f"an appearance of {len(appearance)} bytes isn't one of method {self.name}")
         values, start = np.frombuffer(appearance, np.uint8), 0
         how = cv2.INTER_LINEAR if self.smooth else cv2.INTER_NEAREST
-        for plane, side in zip(region.all(), sides, strict=True):
+        for plane, side in zip(spot.planes.all(), sides, strict=True):
             grid = values[start : start + side * side].reshape(side, side)
             plane[:] = cv2.resize(grid, (plane.shape[1], plane.shape[0]), interpolation=how)
             start += side * side
@@ -52,7 +55,8 @@ class Averages:
         return self.rows, chroma, chroma
 
 
-def _averages(plane: Plane, side: int) -> bytes:
+def averages(plane: Plane, side: int) -> bytes:
+    """`side` x `side` area averages in steps of 16."""
     grid = cv2.resize(plane, (side, side), interpolation=cv2.INTER_AREA).astype(np.int32)
     return ((grid // STEP) * STEP + STEP // 2).astype(np.uint8).tobytes()
 

@@ -3,28 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from operators import pixels
 from operators.cohere import WHOLE, Claim, Layout
 from operators.desensitise.averages import SOLID
+from operators.desensitise.base import Spot, appearance_key
 from operators.desensitise.policy import Policy
-from operators.pixels import Mask
-from schemas.frames import DecodedChunk, DesensitisedFrame, RawFrame, VideoFormat
+from operators.pixels import Mask, meet
+from schemas.frames import BLOCK, DecodedChunk, DesensitisedFrame, FrameChunk, Planes, RawFrame, VideoFormat
 
 GREY = b"\x80\x80\x80"
 
 
+def appearance_keys(layout: Layout, chunk: FrameChunk, policy: Policy, secret: bytes) -> dict[int, bytes]:
+    """The key of every track in the layout that a keyed method hides."""
+    claims = {claim.track: claim for frame in layout for claim in frame if claim.track != WHOLE}
+    return {
+        track: appearance_key(secret, chunk.video_id, chunk.chunk_seq, track)
+        for track, claim in claims.items() if policy.method(claim.kind).keyed
+    }
+
+
 def appearances(
-    decoded: DecodedChunk, layout: Layout, known: Mapping[int, bytes], policy: Policy
+    decoded: DecodedChunk, layout: Layout, known: Mapping[int, bytes], policy: Policy,
+    keys: Mapping[int, bytes] = MappingProxyType({}),
 ) -> dict[int, bytes]:
-    """The appearance of every track in the layout: a known one, or one made of the first region that shows it."""
+    """The appearance of every track in the layout: a known one that lasts, or one of the first region that shows it.
+
+    A method whose appearances last a frame gets an empty one here. A keyed one, which can be read back, is made where
+    no other track reaches into the region, else of nothing.
+    """
     used: dict[int, bytes] = {}
     for frame, claims in zip(decoded.frames, layout, strict=True):
         for claim in claims:
-            if claim.track != WHOLE and claim.track not in used:
-                made = known.get(claim.track)
-                used[claim.track] = made or policy.method(claim.kind).prepare(pixels.view(frame.planes, claim.rect))
-    return used
+            method = policy.method(claim.kind)
+            if claim.track == WHOLE or claim.track in used or (method.keyed and not _alone(claim, claims)):
+                continue
+            if method.lasts == "track" and claim.track in known:
+                used[claim.track] = known[claim.track]
+            elif method.lasts == "frame":
+                used[claim.track] = b""
+            else:
+                shown = spot(frame.planes, claim, decoded.chunk.format)
+                used[claim.track] = method.prepare(shown, keys.get(claim.track, b""))
+    crowded = {claim.track: claim for claims in layout for claim in claims if claim.track not in (WHOLE, *used)}
+    nothing = Spot(pixels.blank(BLOCK, BLOCK, 128))
+    return used | {
+        track: policy.method(claim.kind).prepare(nothing, keys[track]) for track, claim in crowded.items()
+    }
+
+
+def _alone(claim: Claim, claims: Sequence[Claim]) -> bool:
+    return not any(other is not claim and meet(other.rect, claim.rect) for other in claims)
 
 
 def masks(layout: Layout, format: VideoFormat) -> list[Mask]:
@@ -40,15 +71,26 @@ def paint(
         yield _painted(frame, claims, format, used, policy)
 
 
+def spot(planes: Planes, claim: Claim, format: VideoFormat) -> Spot:
+    """What a method sees of a claim."""
+    rect = claim.rect
+    return Spot(pixels.view(planes, rect), rect.left * BLOCK, rect.top * BLOCK, claim.found, format.full_range)
+
+
 def _painted(
     frame: RawFrame, claims: Sequence[Claim], format: VideoFormat, used: Mapping[int, bytes], policy: Policy
 ) -> DesensitisedFrame:
     planes = pixels.copy(frame.planes) if claims else frame.planes
     for claim in claims:
+        place = spot(planes, claim, format)
         if claim.track == WHOLE:
-            SOLID.paint(planes, GREY)
-        else:
-            policy.method(claim.kind).paint(pixels.view(planes, claim.rect), used[claim.track])
+            SOLID.paint(place, GREY)
+            continue
+        method = policy.method(claim.kind)
+        shown = used[claim.track]
+        if method.lasts == "frame":
+            shown = method.prepare(spot(frame.planes, claim, format), b"")
+        method.paint(place, shown)
     return DesensitisedFrame(frame.frame_no, frame.pts, pixels.freeze(planes), _mask(claims, format))
 
 

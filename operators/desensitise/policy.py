@@ -9,13 +9,14 @@ from typing import Any, Literal
 
 from operators.desensitise.averages import BLUR, MOSAIC, SOLID
 from operators.desensitise.base import Method
+from operators.desensitise.scramble import SCRAMBLE
 from operators.routes import Grading, Route, is_named
 from operators.spare import Spared
 from operators.zones import BareZones, Zone, is_zone
 from schemas.errors import ConfigError
 from schemas.records import Quality
 
-METHODS: Mapping[str, Method] = MappingProxyType({method.name: method for method in (SOLID, MOSAIC, BLUR)})
+METHODS: Mapping[str, Method] = MappingProxyType({method.name: method for method in (SOLID, MOSAIC, BLUR, SCRAMBLE)})
 Preset = Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"]
 
 

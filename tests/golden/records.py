@@ -59,6 +59,7 @@ BODIES: dict[str, Any] = {
     "end": r.OperatorBody(end=r.VideoEnd("gate-1", CHUNK.video_id, 5, 102, DIGEST, (COUNT,))),
     "sealed_evidence": r.SealedEvidence("city-faces", "gate-1", CHUNK.video_id, 4, DIGEST, 2, "2026-01-01.1", "high",
                                         (r.SealedPart(0, "mapping", ("face",), ENVELOPE),), 5, 6, FORMAT),
+    "mapping_keyed": r.TrackMapping(7, "face", (), DIGEST),
     "mapping": r.TrackMapping(7, "face", (r.MappedRegion(100, REGION.box, 0.75, "detected", REGION.landmarks),)),
     "piece": r.Piece((7, 8), ("face",), 32, 16, (r.PieceFrame(100, 2, 3, b"\xc0"),), (r.PieceUnit(0, b"coded"),),
                      DIGEST, DIGEST),
