@@ -127,6 +127,20 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def remove_file(path: Path) -> None:
+    """Remove a file, if it is there, for good.
+
+    Raises:
+        ServiceUnavailable: the disk refuses.
+
+    """
+    try:
+        path.unlink(missing_ok=True)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise ServiceUnavailable(f"{path.name}: {error.strerror}") from error
+
+
 def read_range(path: Path, at: int, length: int) -> bytes:
     """Exactly `length` bytes from `at`.
 
@@ -152,7 +166,8 @@ def stream_range(path: Path, at: int, length: int) -> Iterator[bytes]:
         raise DigestMismatch(f"{path.name} is gone") from error
 
 
-def used_share(folder: Path) -> float:
-    """How much of the disk under a folder is taken, 0 to 1."""
+def disk_bytes(folder: Path) -> tuple[int, int]:
+    """Bytes of the disk under a folder that others than its administrator may use, and how many of them are taken."""
     disk = os.statvfs(folder)
-    return 1.0 - disk.f_bavail / disk.f_blocks
+    used = (disk.f_blocks - disk.f_bfree) * disk.f_frsize
+    return used + disk.f_bavail * disk.f_frsize, used

@@ -11,7 +11,7 @@ import tomllib
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 from pydantic_settings.exceptions import SettingsError
 
@@ -67,6 +67,20 @@ class SiteSetting(BaseModel):
         return {name: value for name, value in said.items() if value is not None}
 
 
+class RetentionSetting(BaseModel):
+    """How long and how much is kept at cameras of these patterns; the first that holds counts, without one all is.
+
+    `public` is the operating platform's video, the other kinds are an authority's evidence.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cameras: tuple[str, ...] = Field(("*",), min_length=1)
+    kinds: tuple[Literal["public", "face", "plate"], ...] = Field(("public", "face", "plate"), min_length=1)
+    days: float | None = Field(None, gt=0)
+    gigabytes: float | None = Field(None, gt=0, description="of files, 10^9 bytes each; the oldest videos go whole")
+
+
 class Settings(BaseSettings):
     """All settings. In the environment they are `SEALFRAME_<NAME>`; tables are JSON there."""
 
@@ -93,6 +107,7 @@ class Settings(BaseSettings):
     preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"] = "veryfast"
     chunk_ms: int = Field(1000, ge=40, le=10_000)
     index_faces: Literal["always", "on_case", "off"] = "always"
+    retention: tuple[RetentionSetting, ...] = Field((), description="what is kept how long; nothing said: all of it")
     operator_database: str = Field("", description="libpq string without password; empty: embedded")
     operator_password: Path | None = None
     operator_url: str = Field("https://localhost:8443", description="where the operating platform serves")
@@ -133,3 +148,17 @@ def load(**overrides: object) -> Settings:
         raise ConfigError(f"{FILE} isn't TOML: {error}") from None
     except SettingsError as error:
         raise ConfigError(f"{PREFIX}* variables: {error}; tables are written as JSON") from None
+
+
+def read_retention(text: str) -> tuple[RetentionSetting, ...]:
+    """The rules of retention as JSON, as the stack hands them to its services.
+
+    Raises:
+        ConfigError: an unknown name, a wrong type or value; says which.
+
+    """
+    try:
+        return TypeAdapter(tuple[RetentionSetting, ...]).validate_json(text)
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise ConfigError(f"--retention: {wrong}") from None

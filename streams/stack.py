@@ -110,9 +110,11 @@ class Stack:
         """What runs beside broker and databases."""
         ports = self.ports()
         common = ("--bootstrap", self.broker.bootstrap, "--tls", str(self.tls))
+        kept = ("--retention", json.dumps([rule.model_dump() for rule in self.settings.retention]))
         operator = self._database("operator")
         found = [Service("operator", (
-            "operator", *common, *operator, "--folder", str(self.home / "operator"), "--port", str(ports["operator"]),
+            "operator", *common, *operator, *kept, "--folder", str(self.home / "operator"), "--port",
+            str(ports["operator"]),
         ), ports["operator"], "operator")]
         for name, kinds in self.settings.authorities.items():
             mine = (*self._database(f"authority-{name}"), *self._stores(name))
@@ -120,7 +122,7 @@ class Stack:
             port, forensic = ports[f"authority-{name}"], ports[f"forensic-{name}"]
             found.append(Service(f"authority-{name}", (
                 "authority", "--name", name, *common, *mine, *wanted, "--index-faces", self.settings.index_faces,
-                "--port", str(port),
+                "--port", str(port), *kept,
             ), port, f"authority-{name}"))
             found.append(Service(f"forensic-{name}", (
                 "forensic", "--name", name, "--tls", str(self.tls), *mine,

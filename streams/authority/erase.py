@@ -1,26 +1,36 @@
-"""Erase one subject: its tracks' keys first, for ever; then what the index holds about it."""
+"""Erase one subject: its tracks' keys first, for ever; then what the index holds about it.
+
+The log says before and after what is destroyed, by numbers and digests that show nobody: `schemas/FORMATS.md`, section
+8. Who keeps a copy of the evidence can compute the digest again and knows which parts are closed.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from infra.keys import KeyStore
 from infra.postgres import Database
 from schemas.errors import UsageError
+from streams.authority import store
 from streams.authority.plate_index import cover_again
 from streams.forensic.log import AccessLog
+from streams.holds import MATCHES
 
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """What an erasure destroyed."""
+    """What an erasure destroyed; `entry` is the log's, of its end, `digest` that of the parts that are closed now."""
 
     subject_id: str
     video_id: str
     tracks: tuple[int, ...]
     keys: int
+    parts: int = 0
+    digest: str = ""
+    entry: int = -1
 
 
 def erase_subject(
@@ -32,22 +42,54 @@ def erase_subject(
     Blocks that it shares with others go too: they show it. Run again after a failure, it goes on.
 
     Raises:
-        UsageError: no such subject.
+        UsageError: no such subject, or its video is under a legal hold; the log says that it was asked for.
 
     """
     with database.connection() as db:
         row = db.execute("SELECT video_id, tracks FROM subjects WHERE subject_id = %s", (subject_id,)).fetchone()
+        hold = None if row is None else hold_on(db, row[0])
     if row is None:
         raise UsageError(f"there is no subject {subject_id}")
+    if hold is not None:
+        log.append("erase-refused", actor, case, purpose, {"subject": subject_id, "hold": hold})
+        raise UsageError(f"{subject_id} is under legal hold {hold}: release that first, or erase it afterwards")
     video_id, tracks = row[0], tuple(row[1])
-    log.append("erase", actor, case, purpose, {"subject": subject_id, "tracks": list(tracks)})
+    with database.connection() as db:
+        parts, digest = closing(db, video_id, tracks)
+    detail = {"subject": subject_id, "tracks": list(tracks), "parts": parts, "digest": digest}
+    log.append("erase", actor, case, purpose, detail)
     destroyed = keys.destroy_tracks(video_id, tracks)
     with database.connection() as db:
         forget_tracks(db, video_id, tracks, clock())
-    return Erased(subject_id, video_id, tracks, destroyed)
+    entry = log.append("erased", actor, case, purpose, {**detail, "keys": destroyed})
+    return Erased(subject_id, video_id, tracks, destroyed, parts, digest, entry.seq)
 
 
-def forget_tracks(db: Any, video_id: str, tracks: tuple[int, ...], now_ms: int) -> None:
+def closing(db: Any, video_id: str, tracks: Sequence[int] | None) -> tuple[int, str]:
+    """How many parts these tracks (None: all) claim, and the digest over them, as the log names them."""
+    rows = db.execute(
+        "SELECT p.chunk_seq, p.part, e.digest FROM parts p JOIN evidence e USING (video_id, chunk_seq)"
+        " WHERE video_id = %s AND (%s OR p.tracks && %s::bigint[]) ORDER BY 1, 2",
+        (video_id, tracks is None, list(tracks or ())),
+    ).fetchall()
+    state = hashlib.sha256()
+    for seq, part, digest in rows:
+        state.update(f"{seq} {part} ".encode() + bytes(digest).hex().encode() + b"\n")
+    return len(rows), state.hexdigest()
+
+
+def hold_on(db: Any, video_id: str) -> int | None:
+    """Number of a legal hold on a video; None without one."""
+    about = MATCHES.format(video="v.video_id", camera="v.camera_id", start="v.start_ms",
+                           end=f"coalesce(v.end_ms, v.start_ms + {store.MAX_VIDEO_MS})")
+    row = db.execute(
+        f"SELECT h.hold FROM holds h JOIN videos v ON {about} WHERE v.video_id = %s ORDER BY 1 LIMIT 1",  # noqa: S608
+        (video_id,),
+    ).fetchone()
+    return None if row is None else int(row[0])
+
+
+def forget_tracks(db: Any, video_id: str, tracks: Sequence[int], now_ms: int) -> None:
     """Delete what the database holds about tracks whose keys are gone."""
     named = (video_id, list(tracks))
     db.execute("DELETE FROM subjects WHERE video_id = %s AND tracks && %s::bigint[]", named)

@@ -30,11 +30,14 @@ from schemas.records import Alarm
 from schemas.topics import ALARMS, DAY_MS, KEYS, evidence_topic
 from streams.authority import store
 from streams.authority.epochs import Epochs
+from streams.authority.retention import Retention
 from streams.authority.sink import EvidenceSink, Indexing, Taken
+from streams.forensic.log import AccessLog
 from streams.readiness import Responder
+from streams.retention import Rule
 
 RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0)
-UPKEEP_SECONDS = 30.0
+UPKEEP_SECONDS, RETENTION_SECONDS = 30.0, 300.0
 CALLERS = ("operator", "authority-*", "monitor-*")
 log = logging.getLogger(__name__)
 
@@ -44,6 +47,7 @@ class AuthoritySetup:
     """What an authority needs: the broker as `authority-<name>`, its database (migrated), evidence folder, key store.
 
     The key store and its secret should lie on other disks than the evidence. `member`: stable id in the group.
+    `retention_ms`: how long the topic keeps evidence; `rules`: how long the platform does.
     """
 
     name: str
@@ -58,6 +62,7 @@ class AuthoritySetup:
     port: int = 0
     member: str = "authority-1"
     retention_ms: int = 2 * DAY_MS
+    rules: Sequence[Rule] = ()
 
 
 class AuthorityService:
@@ -80,10 +85,13 @@ class AuthorityService:
             setup.name, self._database, self._keys, setup.folder, lambda der: signer_identity(der, ca), indexing
         )
         key = SigningKey(load_signing_seed(setup.signer.key).seed, setup.signer.certificate_der())
+        self._retention = Retention(
+            self._database, self._keys, AccessLog(self._database, _now_ms), setup.folder, setup.rules, self._principal
+        )
         self._epochs = Epochs(setup.name, setup.kinds, self._keys, key, setup.retention_ms)
         self._consumer = setup.kafka.consumer(self._principal, [self._topic], member=setup.member)
         self._producer = setup.kafka.producer()
-        self._published, self._upkeep_at, self._idle_since = False, 0.0, 0.0
+        self._published, self._upkeep_at, self._idle_since, self._retention_at = False, 0.0, 0.0, 0.0
         self._responder = Responder(
             setup.kafka, key, lambda der: signer_identity(der, ca), lambda: self._published and not self.failing
         )
@@ -142,7 +150,19 @@ class AuthorityService:
         with self._database.connection() as db:
             self._epochs.close(db, now, caught_up=caught_up)
             self._gaps.set(len(store.gaps(db)))
+        self._retire(now)
         self._published, self._upkeep_at = True, time.monotonic() + UPKEEP_SECONDS
+
+    def _retire(self, now: int) -> None:
+        """Destroy what was kept long enough, every five minutes at most."""
+        if time.monotonic() < self._retention_at:
+            return
+        for one in self._retention.run(now):
+            if one.reason != "age":
+                self._alarm("retired", one.camera_id, f"{one.video_id}: its evidence was destroyed: {one.reason}")
+        if self._retention.nearly_full():
+            self._alarm("disk-nearly-full", "", "over 90% of the disk under the evidence is taken; free some")
+        self._retention_at = time.monotonic() + RETENTION_SECONDS
 
     def take(self, message: Message) -> None:
         """Take in one record, or refuse it.

@@ -25,6 +25,7 @@ from schemas.records import SealedEvidence
 from schemas.topics import evidence_topic
 from streams.authority import store
 from streams.authority.opening import OpenedPart, open_on_arrival
+from streams.authority.retention import is_retired
 from streams.verify import PIPELINE, Identify
 
 Outcome = Literal["stored", "repeated", "conflict"]
@@ -100,6 +101,8 @@ class EvidenceSink:
             raise MalformedRecord(f"evidence for {evidence.authority!r} on {self._topic}")
         path = store.evidence_path(self.folder, evidence.video_id)
         with self._database.connection() as db:
+            if is_retired(db, evidence.video_id):
+                return Taken("repeated", evidence)
             known = store.known_version(db, evidence.video_id, evidence.chunk_seq)
             if known is not None:
                 if known == (evidence.operator_digest, len(evidence.parts)):

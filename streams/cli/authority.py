@@ -14,6 +14,7 @@ from infra.kafka import KafkaAccess
 from infra.keys import KeyStore, create_secret
 from infra.models import FACE_EMBEDDER, FOLDER, resolve
 from infra.postgres import Database, DatabaseAccess
+from infra.settings import read_retention
 from operators.embed import FaceEmbedder
 from operators.plates import WEIGHTS, PlateReader
 from schemas.errors import UsageError
@@ -27,6 +28,7 @@ from streams.cli.output import give, say
 from streams.ending import Ending
 from streams.forensic.log import AccessLog
 from streams.forensic.server import now_ms
+from streams.retention import rules_of
 from streams.setup import detector
 
 WHEN: dict[str, When] = {"always": "always", "on_case": "on_case", "off": "off"}
@@ -52,6 +54,9 @@ def authority(
     password_file: Annotated[Path | None, typer.Option(help="file with the database password")] = None,
     host: Annotated[str, typer.Option(help="address to serve health on")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="HTTPS port; 0 takes any free one")] = 8444,
+    retention: Annotated[str, typer.Option(help="how long evidence is kept: `retention` of the settings, as JSON")] = (
+        "[]"
+    ),
     as_json: Annotated[bool, typer.Option("--json", help="print the address as JSON")] = False,
 ) -> None:
     """Take in sealed evidence: open it in memory, keep it as received, index faces and plates, publish the day's key.
@@ -65,7 +70,7 @@ def authority(
     setup = AuthoritySetup(
         name, tuple(kind or ("face",)), KafkaAccess(bootstrap, tls.load(tls_folder, principal)),
         tls.load_signer(tls_folder, principal), DatabaseAccess(database, password_file), folder, keys,
-        create_secret(secret), host=host, port=port,
+        create_secret(secret), host=host, port=port, rules=rules_of(read_retention(retention)),
     )
     serve(setup, indexing(setup.kinds, models, WHEN[index_faces]), as_json)
 
@@ -98,12 +103,18 @@ def erase(
     password_file: Annotated[Path | None, typer.Option(help="file with the database password")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print the result as JSON")] = False,
 ) -> None:
-    """Destroy the keys of one subject, for ever: no copy of its evidence opens again. Neighbours stay."""
+    """Destroy the keys of one subject, for ever: no copy of its evidence opens again. Neighbours stay.
+
+    The log says before and after what was destroyed, by numbers and digests. Keep the proof of the entry that this
+    names: `sealframe log prove ENTRY`. A video under a legal hold is refused (`sealframe hold list`).
+    """
     with Database(DatabaseAccess(database, password_file)) as opened, KeyStore(keys, secret) as store:
         done = erase_subject(
             opened, store, AccessLog(opened, now_ms), now_ms, subject, actor=actor, case=case, purpose=purpose
         )
     if as_json:
-        give({"subject": done.subject_id, "tracks": list(done.tracks), "keys": done.keys})
+        give({"subject": done.subject_id, "tracks": list(done.tracks), "keys": done.keys, "parts": done.parts,
+              "digest": done.digest, "entry": done.entry})
     else:
-        say(f"{done.subject_id}: {done.keys} keys destroyed; its evidence can't be opened any more")
+        say(f"{done.subject_id}: {done.keys} keys destroyed; {done.parts} parts of its evidence can't be opened any"
+            f" more. Entry {done.entry} of the access log says so.")

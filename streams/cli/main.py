@@ -22,8 +22,8 @@ BASE = {
 SERVER = {
     "demo": "demo", "up": "stack", "down": "stack", "status": "stack", "doctor": "stack", "camera": "camera",
     "push": "push", "worker": "worker", "edge": "edge", "operator": "operator", "authority": "authority",
-    "forensic": "forensic", "search": "search", "restore": "restore", "erase": "authority", "log": "log",
-    "record": "replay", "replay": "replay", "topics": "replay", "eval": "evaluate", "bench": "bench",
+    "forensic": "forensic", "search": "search", "restore": "restore", "erase": "authority", "hold": "hold",
+    "log": "log", "record": "replay", "replay": "replay", "topics": "replay", "eval": "evaluate", "bench": "bench",
 }
 VERBS = BASE | SERVER
 MISSING = "Verbs of the stack (up, push, search, ...) come with: pip install 'sealframe\\[server]'"

@@ -10,9 +10,11 @@ import typer
 from infra import tls
 from infra.kafka import KafkaAccess
 from infra.postgres import DatabaseAccess
+from infra.settings import read_retention
 from streams.cli.output import give, say
 from streams.ending import Ending
 from streams.operating.service import OperatorService, OperatorSetup
+from streams.retention import rules_of
 
 
 def operator(
@@ -23,6 +25,7 @@ def operator(
     password_file: Annotated[Path | None, typer.Option(help="file with the database password")] = None,
     host: Annotated[str, typer.Option(help="address to serve on")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="HTTPS port; 0 takes any free one")] = 8443,
+    retention: Annotated[str, typer.Option(help="how long video is kept: `retention` of the settings, as JSON")] = "[]",
     as_json: Annotated[bool, typer.Option("--json", help="print the address as JSON")] = False,
 ) -> None:
     """Store desensitised video and serve it over HTTPS to holders of a client certificate.
@@ -31,8 +34,9 @@ def operator(
     """
     access = KafkaAccess(bootstrap, tls.load(tls_folder, "operator"))
     place = DatabaseAccess(database, password_file)
+    rules = rules_of(read_retention(retention))
     signer = tls.load_signer(tls_folder, "operator")
-    serve(OperatorSetup(access, place, folder, signer, host=host, port=port), as_json)
+    serve(OperatorSetup(access, place, folder, signer, host=host, port=port, rules=rules), as_json)
 
 
 def serve(setup: OperatorSetup, as_json: bool = False) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +21,11 @@ from operators.sign import SigningKey
 from schemas.topics import OPERATOR_VIDEO
 from streams.operating.api import VIEWERS, create_app
 from streams.operating.index import Index
+from streams.operating.retention import Retention
 from streams.operating.sink import BATCH_RECORDS, SOURCE, Sink
 from streams.operating.store import Store
 from streams.readiness import Responder
+from streams.retention import Rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,7 @@ class OperatorSetup:
 
     `signer` names the platform's signing key and certificate, for the readiness exchange; without it the pipeline's
     questions stay unanswered. `member` is this process' stable id in the consumer group; `port` 0 takes any free one.
+    `rules`: how long video is kept.
     """
 
     kafka: KafkaAccess
@@ -43,6 +47,7 @@ class OperatorSetup:
     group: str = SOURCE
     member: str = "operator-1"
     batch_records: int = BATCH_RECORDS
+    rules: Sequence[Rule] = ()
 
 
 class OperatorService:
@@ -60,6 +65,7 @@ class OperatorService:
         ProcessCollector(namespace="sealframe", registry=registry)
         self._storing, self._serving = Database(setup.database, size=2), Database(setup.database, size=8)
         self._store = Store(self._storing, setup.folder)
+        self._retention = Retention(self._storing, self._store, setup.rules)
         self._consumer = setup.kafka.consumer(setup.group, [OPERATOR_VIDEO], member=setup.member)
         self._producer = setup.kafka.producer()
         ca = setup.kafka.identity.ca
@@ -89,7 +95,7 @@ class OperatorService:
             SealframeError: what ended the server's or the readiness exchange's thread.
 
         """
-        self._sink.run(stop, self._check)
+        self._sink.run(stop, self._check, lambda: self._retention.run(time.time_ns() // 1_000_000))
 
     def _check(self) -> None:
         self.server.check()

@@ -14,7 +14,6 @@ from functools import lru_cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from infra.files import used_share
 from infra.kafka import Consumer, Message, Producer
 from schemas.codec import pack, unpack_as
 from schemas.errors import IntegrityError, PoisonError, TransientError
@@ -27,7 +26,7 @@ SOURCE = "operator"
 BATCH_RECORDS = 64
 BATCH_BYTES = 16 * 2**20
 RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0)
-DISK_ALARM = 0.9
+UPKEEP_SECONDS = 300.0
 ALARM_AGAIN_MS = 10 * 60_000
 log = logging.getLogger(__name__)
 
@@ -64,16 +63,25 @@ class Sink:
             "sealframe_operator_delay_seconds", "From the broker's time stamp to the stored batch", registry=registry
         )
 
-    def run(self, stop: threading.Event, check: Callable[[], None] = lambda: None) -> None:
+    def run(
+        self, stop: threading.Event, check: Callable[[], None] = lambda: None,
+        upkeep: Callable[[], list[Finding]] = list,
+    ) -> None:
         """Take records until told to stop; `check` is called now and then, and ends it by raising.
+
+        `upkeep` is called at the start and every five minutes between batches: what it finds is alarmed.
 
         Raises:
             AccessDenied: the broker refuses topic, group or certificate.
 
         """
         self._unsent += self._store.recover()
+        due = 0.0
         while not stop.is_set():
             check()
+            if time.monotonic() >= due:
+                due = time.monotonic() + UPKEEP_SECONDS
+                self._upkeep(upkeep)
             messages = self._gather()
             if messages and self._insist(messages, stop):
                 self._commit(messages)
@@ -97,11 +105,15 @@ class Sink:
                     self._refused.labels(type(error).__name__).inc()
                     batch.findings.append(_refusal(message, error))
         self._unsent += batch.findings
-        if used_share(self._store.folder) > DISK_ALARM:
-            text = f"over {DISK_ALARM:.0%} of the disk under the video store is taken; free some"
-            self._unsent.append(Finding("disk-nearly-full", "", text))
         self._send_alarms()
         self._delay.set(max(0.0, time.time() - messages[-1].timestamp_ms / 1000))
+
+    def _upkeep(self, upkeep: Callable[[], list[Finding]]) -> None:
+        try:
+            self._unsent += upkeep()
+            self._send_alarms()
+        except TransientError as error:
+            log.warning("upkeep: %s; it is tried again", error)
 
     def _gather(self) -> list[Message]:
         """What is there, up to the size of a batch; waits half a second for the first record."""

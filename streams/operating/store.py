@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from infra.files import AppendFile, FolderLock
+from infra.files import AppendFile, FolderLock, remove_file
 from operators.sign import digest
 from schemas.codec import decode, pack, unpack_as
 from schemas.errors import ChainBroken, DigestMismatch, IntegrityError, MalformedRecord, MissingChunk
@@ -141,6 +141,18 @@ class Store:
         for video_id in [v.video_id for v in self._videos.values() if v.end_digest is not None]:
             self._forget(video_id)
 
+    def drop(self, video_id: str) -> None:
+        """Take a video out of the index, then remove its file; fine to call again.
+
+        Raises:
+            ServiceUnavailable: disk or database refuse.
+
+        """
+        self._forget(video_id)
+        with self._database.connection() as connection:
+            connection.execute("DELETE FROM videos WHERE video_id = %s", (video_id,))
+        remove_file(media_path(self.folder, video_id))
+
     def close(self) -> None:
         """Close all files and let another process write."""
         for video_id in list(self._videos):
@@ -198,6 +210,8 @@ class Batch:
         media_path(self._store.folder, item.video_id)
         _check_storable(item)
         video = self._store.find(self._connection, item.video_id)
+        if video is None and self._retired(item.video_id):
+            return "repeated"
         if isinstance(item, VideoStart):
             return self._start(video, item, checked, received_ms)
         if video is None:
@@ -228,6 +242,10 @@ class Batch:
                 (video.size, video.chunks, video.frames, video.next_seq, video.next_frame, video.tail, video.fault,
                  video.missing, video.id),
             )
+
+    def _retired(self, video_id: str) -> bool:
+        row = self._connection.execute("SELECT 1 FROM retired WHERE video_id = %s", (video_id,)).fetchone()
+        return row is not None
 
     def _start(self, known: _Video | None, start: VideoStart, checked: Checked, received_ms: int) -> Outcome:
         if known is not None:

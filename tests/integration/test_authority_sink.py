@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -23,6 +24,7 @@ from streams.authority.epochs import Epochs
 from streams.authority.erase import erase_subject, erased_tracks
 from streams.authority.reading import EvidenceReader
 from streams.authority.sink import EvidenceSink
+from streams.forensic.log import verify_proof
 from tests.support.authority import (
     KEY,
     NAME,
@@ -222,7 +224,27 @@ def test_erase_closes_copies_and_leaves_the_neighbour(desk: Desk, tmp_path: Path
         reader = EvidenceReader(NAME, keys, tmp_path / "copy")
         with desk.database.connection() as db:
             assert {piece.tracks for piece in reader.chunk(db, VIDEO, 0).pieces} == {(2,)}
-    assert [entry.content["action"] for entry in desk.log.last()] == ["erase"]
+    done, begun = desk.log.last()
+    assert (begun.content["action"], done.content["action"], done.seq) == ("erase", "erased", erased.entry)
+    detail = done.content["detail"]
+    assert (detail["keys"], detail["parts"], begun.content["detail"]["digest"]) == (1, erased.parts, erased.digest)
+    # whoever has a copy of the file can compute which parts are closed
+    assert erased.digest == closed_parts(tmp_path / "copy" / f"{VIDEO}.evidence", 1, rows)
+    proof = desk.log.prove(erased.entry)
+    verify_proof(proof)
+    assert b"erased" in proof.entry
+
+
+def closed_parts(path: Path, track: int, rows: list[tuple[object, ...]]) -> str:
+    """The digest of FORMATS.md, section 8, from a copy of the file; which tracks claim a part, the old rows say."""
+    state = hashlib.sha256()
+    with path.open("rb") as file:
+        for value in read_framed(file, EVIDENCE):
+            body = unpack_as("evidence", value).body
+            seq = decode(SealedEvidence, body).chunk_seq
+            for part in sorted(row[2] for row in rows if row[1] == seq and track in row[4]):
+                state.update(f"{seq} {part} {hashlib.sha256(body).hexdigest()}\n".encode())
+    return state.hexdigest()
 
 
 def test_erase_late_evidence_of_the_same_track_stays_closed(desk: Desk) -> None:

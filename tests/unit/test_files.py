@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from infra.files import AppendFile, FolderLock, read_range, stream_range, used_share
+from infra.files import AppendFile, FolderLock, disk_bytes, read_range, remove_file, stream_range
 from schemas.errors import ConfigError, DigestMismatch, ServiceUnavailable
 
 
@@ -89,5 +89,13 @@ def test_ranges_are_exact(tmp_path):
             read_range(tmp_path / path, at, length)
 
 
-def test_used_share_is_a_share(tmp_path):
-    assert 0 <= used_share(tmp_path) <= 1
+def test_disk_bytes_are_some_of_all(tmp_path):
+    total, used = disk_bytes(tmp_path)
+    assert 0 < used < total
+
+
+def test_remove_file_may_be_repeated(tmp_path):
+    (tmp_path / "a").write_bytes(b"x")
+    for _ in range(2):
+        remove_file(tmp_path / "a")
+    assert not (tmp_path / "a").exists()
