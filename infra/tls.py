@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -233,6 +233,11 @@ def signer_identity(der: bytes, ca: Path, *, at: datetime | None = None) -> tupl
     if not certificate.not_valid_before_utc <= at <= certificate.not_valid_after_utc:
         raise BadSignature(f"signer certificate of {principal!r} is outside its life at {at:%Y-%m-%dT%H:%M:%SZ}")
     return principal, public.public_bytes_raw()
+
+
+def signer_at(ca: Path) -> Callable[[bytes, int], tuple[str, bytes]]:
+    """`signer_identity` by this CA, as a function of certificate and time of signing (milliseconds since 1970)."""
+    return lambda der, time_ms: signer_identity(der, ca, at=datetime.fromtimestamp(time_ms / 1000, UTC))
 
 
 def _identity(folder: Path, principal: str, store: str = "") -> Identity:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from Crypto.PublicKey import ECC
 from Crypto.Signature import eddsa
 
-from schemas.errors import BadSignature, DigestMismatch
+from schemas.errors import BadSignature, DigestMismatch, UsageError
 from schemas.records import Signed
 
 PUBLIC_BYTES = 32
@@ -55,6 +55,31 @@ def check(signed: Signed, record_type: str, public_key: bytes) -> bytes:
     except ValueError as error:
         raise BadSignature(f"a {record_type} record's signature doesn't hold") from error
     return signed.body
+
+
+def sign_text(text: bytes, key: SigningKey) -> bytes:
+    """Signature (64 bytes) over the text of a signed note (C2SP), which holds no zero byte, so it is never a record.
+
+    Raises:
+        UsageError: it does hold one.
+
+    """
+    if b"\0" in text:
+        raise UsageError("a note without zero bytes is needed")
+    return bytes(eddsa.new(eddsa.import_private_key(key.seed), "rfc8032").sign(text))
+
+
+def check_text(text: bytes, signature: bytes, public_key: bytes) -> None:
+    """Check the signature over a note's text.
+
+    Raises:
+        BadSignature: it doesn't hold for this text and key.
+
+    """
+    try:
+        eddsa.new(eddsa.import_public_key(public_key), "rfc8032").verify(text, signature)
+    except ValueError as error:
+        raise BadSignature("the signature of a note doesn't hold") from error
 
 
 def digest(data: bytes) -> bytes:

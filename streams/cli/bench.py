@@ -12,6 +12,7 @@ from operators.desensitise.policy import Preset
 from schemas.errors import UsageError
 from streams.cli.output import console, say
 from streams.evaluate import bench as runs
+from streams.evaluate import bench_log as log
 from streams.evaluate import bench_operators as operators
 from streams.evaluate.report import Figure, report, table, write
 from streams.setup import file_policy, finder
@@ -61,6 +62,18 @@ def bench_operators(
         chunks = runs.chunks_of(clip, Path(scratch) / "clip.mp4", *runs.SIZES[size], frames)
         found = operators.evaluate(chunks, policy, finder(["face"]))
     _finish("bench operators", found, out)
+
+
+@bench_app.command("log")
+def bench_log(
+    out: Annotated[Path | None, typer.Option("--json", help="write the report to this file")] = None,
+    count: Annotated[int, typer.Option(help="entries of the long log")] = 100_000,
+) -> None:
+    """Appending to and proving from a long access log, in a database of its own. Exit code 1: a miss.
+
+    Beside it stands what a log without a stored tree would do: read all leaves for each root.
+    """
+    _finish("bench log", log.evaluate(count, lambda line: say(f"  {line}")), out)
 
 
 def _finish(name: str, found: list[Figure], out: Path | None) -> None:

@@ -1,22 +1,63 @@
-"""`sealframe verify`: is a desensitised video what was signed, and is its evidence whole? Needs no key."""
+"""`sealframe verify`: is a file what was signed, and is it whole? Needs no key and no server."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from schemas.errors import UsageError
 from streams.cli.output import give, say
 from streams.restore_file import verify as run
 
+CA_NEEDED = "whose signatures are to hold? Name the deployment's CA: --ca .sealframe/tls/ca.pem"
+
 
 def verify(
-    video: Annotated[Path, typer.Argument(metavar="FILE", help="what `sealframe anonymize` wrote", exists=True)],
-    evidence: Annotated[Path, typer.Option(help="the sealed evidence beside it", exists=True)],
+    file: Annotated[Path, typer.Argument(
+        metavar="FILE", help="what `anonymize` wrote (with --evidence), or a proof of `log prove` (with --ca)",
+        exists=True)],
+    evidence: Annotated[Path | None, typer.Option(help="the sealed evidence beside a video", exists=True)] = None,
+    ca: Annotated[Path | None, typer.Option(help="certificate of the deployment's CA", exists=True)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print the result as JSON")] = False,
 ) -> None:
-    """Check every signature, digest, link and counter of a video and its evidence; name what doesn't hold."""
+    """Check every signature, digest, link and counter in a file, offline; name what doesn't hold (exit code 1).
+
+    A desensitised video is checked against its evidence file; a proof of the access log against the CA.
+    """
+    if evidence is not None:
+        _verify_video(file, evidence, as_json)
+        return
+    if ca is None:
+        raise UsageError(f"a video is checked with --evidence; anything else: {CA_NEEDED}")
+    said = check_proof(file, ca)
+    give({"holds": True, "said": said}) if as_json else say(f"{file.name}: {said}")
+
+
+def check_proof(file: Path, ca: Path) -> str:
+    """What a proof of the access log proves, in words.
+
+    Raises:
+        IntegrityError: it doesn't hold.
+        UsageError: it isn't one.
+
+    """
+    from infra.tls import signer_at
+    from streams.forensic.proofs import said_of
+
+    return said_of(_json(file), signer_at(ca))
+
+
+def _json(file: Path) -> Any:
+    try:
+        return json.loads(file.read_bytes())
+    except ValueError as error:
+        raise UsageError(f"{file.name} is neither a video with --evidence nor a proof as JSON") from error
+
+
+def _verify_video(video: Path, evidence: Path, as_json: bool) -> None:
     records, by_chunk = run(video, evidence)
     chunks = sum(record.body.chunk is not None for record in records)
     parts = sum(len(sealed.parts) for found in by_chunk.values() for sealed in found)

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import FastAPI, File, Form, Query, Request, Response, UploadFile
+from fastapi import FastAPI, File, Form, Request, Response, UploadFile
 from fastapi.responses import FileResponse, JSONResponse
 from prometheus_client import CollectorRegistry
 from starlette.background import BackgroundTask
@@ -20,7 +20,7 @@ from infra.https import caller
 from operators.embed import SAME
 from schemas.errors import AccessDenied, IntegrityError, SealframeError, TransientError, UsageError
 from streams.authority.service import health_app
-from streams.forensic.log import AccessLog, Entry, Proof
+from streams.forensic.log_api import add_checkpoints, add_log
 from streams.forensic.plate_search import PlateAnswer
 from streams.forensic.search import Period, SearchAnswer
 from streams.forensic.service import Forensics, Ground
@@ -39,7 +39,8 @@ def create_app(service: Forensics, registry: CollectorRegistry, failing: Callabl
     app.add_exception_handler(SealframeError, _answer_error)
     _add_search(app, service)
     _add_restore(app, service)
-    _add_log(app, service.log)
+    add_log(app, service.log, HEADERS)
+    add_checkpoints(app, service.log)
     return app
 
 
@@ -107,52 +108,6 @@ def _add_restore(app: FastAPI, service: Forensics) -> None:
         headers = {**HEADERS, "X-Sealframe-Entry": str(answer.entry), "X-Sealframe-Frames": str(done.frames),
                    "X-Sealframe-Replaced": str(done.replaced), "X-Sealframe-Gaps": str(len(done.gaps))}
         return FileResponse(out, media_type="video/mp4", headers=headers, background=BackgroundTask(folder.cleanup))
-
-
-def _add_log(app: FastAPI, log: AccessLog) -> None:
-    @app.get("/log")
-    def entries(count: Annotated[int, Query(ge=1, le=1000)] = 50) -> Response:
-        """The newest entries of the access log, newest first."""
-        return JSONResponse([entry_json(entry) for entry in log.last(count)], headers=HEADERS)
-
-    @app.get("/log/info")
-    def info() -> Response:
-        """Size, Merkle root and head of the chain."""
-        known = log.info()
-        return JSONResponse(
-            {"size": known.size, "root": known.root.hex(), "chain": known.chain.hex()}, headers=HEADERS
-        )
-
-    @app.get("/log/{seq}/proof")
-    def proof(seq: int) -> Response:
-        """That an entry is in the log, for checking elsewhere."""
-        made = log.prove(seq)
-        return JSONResponse(proof_json(made), headers=HEADERS)
-
-
-def proof_json(proof: Proof) -> dict[str, Any]:
-    """A proof as it is kept in a file."""
-    path = [node.hex() for node in proof.path]
-    return {"seq": proof.seq, "size": proof.size, "entry": proof.entry.decode(), "path": path, "root": proof.root.hex()}
-
-
-def read_proof(value: dict[str, Any]) -> Proof:
-    """A proof from such a file.
-
-    Raises:
-        UsageError: not a proof.
-
-    """
-    try:
-        path = tuple(bytes.fromhex(node) for node in value["path"])
-        return Proof(int(value["seq"]), int(value["size"]), value["entry"].encode(), path, bytes.fromhex(value["root"]))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UsageError("this is not a proof that the log gave") from error
-
-
-def entry_json(entry: Entry) -> dict[str, Any]:
-    """An entry as machines read it."""
-    return {**entry.content, "chain": entry.chain.hex()}
 
 
 def _answer_error(request: Request, error: Exception) -> Response:

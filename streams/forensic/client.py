@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -63,8 +63,15 @@ class ForensicClient:
         return {"written": True, **{name: int(answer.headers[f"X-Sealframe-{name.title()}"]) for name in names}}
 
     def get(self, path: str) -> Any:
-        """JSON of `/log`, `/log/info`, `/log/N/proof`."""
+        """JSON of `/log`, `/log/info`, `/log/growth?old=N`, `/log/N/proof`."""
         return self._checked(self._client.get(path)).json()
+
+    def log_entries(self) -> Iterator[tuple[bytes, bytes]]:
+        """Every entry of the log as it was hashed, with its chain value, in order; fetched page by page."""
+        first = 0
+        while rows := self.get(f"/log/entries?first={first}"):
+            yield from ((row["entry"].encode(), bytes.fromhex(row["chain"])) for row in rows)
+            first += len(rows)
 
     def close(self) -> None:
         """Close all connections."""

@@ -1,23 +1,28 @@
 """The access log: every search, restoration, refusal and erasure, appended before its answer leaves.
 
 An entry is canonical JSON. Each is chained to the one before (SHA-256 of chain and entry) and is a leaf of a Merkle
-tree (RFC 6962), so that who holds an old root or chain value can prove what was there. The database refuses changes.
+tree (RFC 6962) whose root a signed checkpoint (C2SP) holds, written with the entry: who keeps a checkpoint elsewhere
+can prove what was there. The database refuses changes; whoever gets around that shows. The hash of every complete
+subtree is stored, so appending and proving read as many rows as the tree has levels.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from infra.postgres import Database
-from operators.merkle import inclusion_proof, leaf_hash, root, verify_inclusion
-from schemas.errors import IntegrityError, UsageError
+from operators.merkle import Place, completed, consistency_places, covering, inclusion_places, joined, leaf_hash, proof
+from operators.note import Checkpoint, sign_checkpoint
+from operators.sign import SigningKey, digest
+from schemas.errors import ConfigError, IntegrityError, UsageError
+from streams.forensic.proofs import FIRST, Consistency, Inclusion, LogInfo, Signed, check_entries
 
-FIRST = bytes(32)
 _LOCK = 0x5EA1F8A3
+PAGE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,44 +36,40 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class LogInfo:
-    """Size, Merkle root and head of the chain: what to keep elsewhere, to check the log against later."""
+class LogSigner:
+    """The log's name, and the authority's signing key with its certificate, read anew when it may have been renewed."""
 
-    size: int
-    root: bytes
-    chain: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Proof:
-    """That an entry is in the log of `size` entries with this root; `verify_proof` checks it without the database."""
-
-    seq: int
-    size: int
-    entry: bytes
-    path: tuple[bytes, ...]
-    root: bytes
+    origin: str
+    key: Callable[[], SigningKey]
 
 
 class AccessLog:
-    """The access log of one authority; `clock` gives milliseconds since 1970."""
+    """The access log of one authority; `clock` gives milliseconds since 1970.
 
-    def __init__(self, database: Database, clock: Callable[[], int]) -> None:
-        self._database, self._clock = database, clock
+    Without a signer entries are appended all the same; the next checkpoint of who has one covers them.
+    """
+
+    def __init__(self, database: Database, clock: Callable[[], int], signer: LogSigner | None = None) -> None:
+        self._database, self._clock, self._signer = database, clock, signer
 
     def append(self, action: str, actor: str, case: str, purpose: str, detail: Mapping[str, Any]) -> Entry:
-        """Append an entry, in a transaction of its own; it is on the disk when this returns."""
+        """Append an entry and its checkpoint, in a transaction of its own; both are on the disk when this returns."""
         with self._database.connection() as db:
             db.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
-            row = db.execute("SELECT seq, chain FROM access_log ORDER BY seq DESC LIMIT 1").fetchone()
-            seq, before = (row[0] + 1, bytes(row[1])) if row else (0, FIRST)
+            seq, before = _head(db)
             time_ms = self._clock()
             content = {"seq": seq, "time_ms": time_ms, "action": action, "actor": actor, "case": case,
                        "purpose": purpose, "detail": dict(detail)}
             entry = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-            chain = hashlib.sha256(before + entry).digest()
-            db.execute("INSERT INTO access_log VALUES (%s, %s, %s, %s, %s)",
-                       (seq, time_ms, entry, leaf_hash(entry), chain))
+            chain, leaf = hashlib.sha256(before + entry).digest(), leaf_hash(entry)
+            db.execute("INSERT INTO access_log VALUES (%s, %s, %s, %s, %s)", (seq, time_ms, entry, leaf, chain))
+            known = _nodes(db, covering(0, seq))
+            made = completed(seq, leaf, known)
+            levels, places = zip(*made, strict=True)
+            db.execute("INSERT INTO log_nodes SELECT * FROM unnest(%s::smallint[], %s::bigint[], %s::bytea[])",
+                       (list(levels), list(places), list(made.values())))
+            if self._signer:
+                _sign(db, self._signer, seq + 1, known | made, time_ms)
         return Entry(seq, time_ms, content, chain)
 
     def get(self, seq: int) -> Entry:
@@ -92,53 +93,130 @@ class AccessLog:
             ).fetchall()
         return [Entry(seq, time_ms, json.loads(bytes(entry)), bytes(chain)) for seq, time_ms, entry, chain in rows]
 
+    def raw(self, first: int, count: int = PAGE) -> list[tuple[bytes, bytes]]:
+        """Entries and chain values as they are stored, in the order of their numbers, `first` rows passed over."""
+        with self._database.connection() as db:
+            rows = db.execute(
+                "SELECT entry, chain FROM access_log WHERE seq >= %s ORDER BY seq LIMIT %s", (first, count)
+            ).fetchall()
+        return [(bytes(entry), bytes(chain)) for entry, chain in rows]
+
+    def checkpoint(self) -> Signed:
+        """The newest checkpoint, which covers all entries; it is signed now where none does.
+
+        Raises:
+            ConfigError: that needs the authority's signing key, which isn't here.
+
+        """
+        with self._database.connection() as db:
+            size = _head(db)[0]
+            found = _checkpoint(db, size)
+            if found is None:
+                if self._signer is None:
+                    raise ConfigError("checkpoints of the access log are signed by the forensic service")
+                db.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+                size = _head(db)[0]
+                found = _checkpoint(db, size) or _sign(
+                    db, self._signer, size, _nodes(db, covering(0, size)), self._clock()
+                )
+        return found
+
     def info(self) -> LogInfo:
         """Size, root and head."""
         with self._database.connection() as db:
-            rows = db.execute("SELECT leaf, chain FROM access_log ORDER BY seq").fetchall()
-        return LogInfo(len(rows), root([bytes(row[0]) for row in rows]), bytes(rows[-1][1]) if rows else FIRST)
+            size, chain = _head(db)
+            places = covering(0, size)
+            known = _nodes(db, places)
+        return LogInfo(size, joined([known[place] for place in places]), chain)
 
-    def prove(self, seq: int) -> Proof:
-        """That an entry is in the log as it is now.
+    def prove(self, seq: int) -> Inclusion:
+        """That an entry is in the log of the newest checkpoint.
 
         Raises:
             UsageError: no such entry.
 
         """
+        checkpoint = self.checkpoint()
+        groups = inclusion_places(seq, checkpoint.said.size)
         with self._database.connection() as db:
-            leaves = [bytes(row[0]) for row in db.execute("SELECT leaf FROM access_log ORDER BY seq").fetchall()]
             row = db.execute("SELECT entry FROM access_log WHERE seq = %s", (seq,)).fetchone()
-        entry = b"" if row is None else bytes(row[0])
-        return Proof(seq, len(leaves), entry, inclusion_proof(seq, leaves), root(leaves))
+            known = _nodes(db, [place for group in groups for place in group])
+        return Inclusion(seq, bytes(row[0]) if row else b"", proof(groups, known), checkpoint)
 
-    def verify(self, known: LogInfo | None = None) -> LogInfo:
-        """Check every entry, and that the log still begins as `known` (kept elsewhere) says.
+    def prove_growth(self, old: Signed) -> Consistency:
+        """That the log of the newest checkpoint begins as that of an old one, whose signature isn't looked at.
 
         Raises:
-            IntegrityError: an entry was changed, taken out or put in, or the log was cut or replaced.
+            UsageError: the old one has more entries than this log.
 
         """
+        return Consistency(old, *self.growth(old.said.size))
+
+    def growth(self, old: int) -> tuple[Signed, tuple[bytes, ...]]:
+        """The newest checkpoint, and the hashes that prove that its log begins as the one of `old` entries."""
+        new = self.checkpoint()
+        groups = consistency_places(old, new.said.size) if old else ()
         with self._database.connection() as db:
-            rows = db.execute("SELECT seq, time_ms, entry, leaf, chain FROM access_log ORDER BY seq").fetchall()
-        chain, leaves = FIRST, []
-        for expected, (seq, time_ms, raw, leaf, kept) in enumerate(rows):
-            entry = bytes(raw)
-            chain = hashlib.sha256(chain + entry).digest()
-            leaves.append(leaf_hash(entry))
-            content = json.loads(entry)
-            same = (content["seq"], content["time_ms"]) == (seq, time_ms) and seq == expected
-            if not same or chain != bytes(kept) or leaves[-1] != bytes(leaf):
-                raise IntegrityError(f"entry {expected} of the access log was changed")
-        if known and (len(leaves) < known.size or root(leaves[: known.size]) != known.root):
-            raise IntegrityError(f"the access log isn't the one that had {known.size} entries: it was cut or replaced")
-        return LogInfo(len(leaves), root(leaves), chain)
+            known = _nodes(db, [place for group in groups for place in group])
+        return new, proof(groups, known)
+
+    def verify(self, kept: Sequence[Checkpoint] = ()) -> LogInfo:
+        """Read every entry again, and check that the log is that of its tree, its checkpoint and all kept ones.
+
+        Raises:
+            IntegrityError: an entry was changed, taken out, put in or moved, or the log was cut, replaced or forked.
+
+        """
+        own = self.info()
+        read = check_entries(self._rows(own.size), kept)
+        if read != own:
+            raise IntegrityError("the access log isn't the one that its tree was made from")
+        with self._database.connection() as db:
+            if db.execute("SELECT 1 FROM access_log WHERE (seq, time_ms) IS DISTINCT FROM"
+                          " ((convert_from(entry, 'utf8')::jsonb->>'seq')::bigint,"
+                          " (convert_from(entry, 'utf8')::jsonb->>'time_ms')::bigint) LIMIT 1").fetchone():
+                raise IntegrityError("an entry of the access log was changed: its number or time isn't its own")
+            newest = _checkpoint(db, own.size)
+        if newest and newest.said.root != own.root:
+            raise IntegrityError("the access log isn't the one that its newest checkpoint was signed for")
+        return own
+
+    def _rows(self, size: int) -> Iterator[tuple[bytes, bytes]]:
+        for first in range(0, size, PAGE):
+            yield from self.raw(first, min(PAGE, size - first))
 
 
-def verify_proof(proof: Proof) -> None:
-    """Check a proof by itself.
+def _head(db: Any) -> tuple[int, bytes]:
+    """How many entries there are, and the chain's value behind the last."""
+    row = db.execute("SELECT seq, chain FROM access_log ORDER BY seq DESC LIMIT 1").fetchone()
+    return (row[0] + 1, bytes(row[1])) if row else (0, FIRST)
 
-    Raises:
-        IntegrityError: it doesn't hold.
 
-    """
-    verify_inclusion(leaf_hash(proof.entry), proof.seq, proof.size, proof.path, proof.root)
+def _nodes(db: Any, places: Iterable[Place]) -> dict[Place, bytes]:
+    wanted = list(places)
+    rows = db.execute(
+        "SELECT level, index, hash FROM log_nodes JOIN unnest(%s::smallint[], %s::bigint[]) AS w (level, index)"
+        " USING (level, index)", ([level for level, _ in wanted], [at for _, at in wanted]),
+    ).fetchall()
+    found = {(level, at): bytes(value) for level, at, value in rows}
+    if len(found) != len(set(wanted)):
+        raise IntegrityError("nodes of the access log's tree are missing: it was tampered with")
+    return found
+
+
+def _checkpoint(db: Any, size: int) -> Signed | None:
+    row = db.execute(
+        "SELECT note, certificate FROM checkpoints JOIN log_signers USING (signer) WHERE size = %s", (size,)
+    ).fetchone()
+    return None if row is None else Signed(row[0], bytes(row[1]))
+
+
+def _sign(db: Any, signer: LogSigner, size: int, known: Mapping[Place, bytes], time_ms: int) -> Signed:
+    """Sign the log as it is and note that."""
+    key = signer.key()
+    root = joined([known[place] for place in covering(0, size)])
+    signed = Signed(sign_checkpoint(Checkpoint(signer.origin, size, root, time_ms), key), key.signer)
+    name = digest(key.signer)
+    db.execute("INSERT INTO log_signers VALUES (%s, %s) ON CONFLICT DO NOTHING", (name, key.signer))
+    db.execute("INSERT INTO checkpoints VALUES (%s, %s, %s)", (size, signed.note, name))
+    return signed

@@ -11,13 +11,15 @@ from typing import Self
 from prometheus_client import CollectorRegistry, ProcessCollector
 
 from infra.https import HttpsServer
-from infra.keys import KeyStore
+from infra.keys import KeyStore, load_signing_seed
 from infra.postgres import Database, DatabaseAccess
-from infra.tls import Identity, signer_identity
+from infra.tls import Identity, load_signer, signer_identity
+from operators.sign import SigningKey
 from streams.authority.faces import Faces
 from streams.authority.reading import EvidenceReader
 from streams.forensic.api import INVESTIGATORS, create_app
-from streams.forensic.log import AccessLog
+from streams.forensic.log import AccessLog, LogSigner
+from streams.forensic.proofs import origin_of
 from streams.forensic.restore import Restorer
 from streams.forensic.service import Forensics
 from streams.operating.client import OperatorClient
@@ -48,7 +50,7 @@ class ForensicServer:
         """Open everything; `faces` loads the models when first asked for.
 
         Raises:
-            ConfigError: key store or port can't be used, or certificate files are missing.
+            ConfigError: key store or port can't be used, or certificate or signing files are missing.
             AccessDenied, ServiceUnavailable: the database refuses or is out of reach.
 
         """
@@ -60,7 +62,8 @@ class ForensicServer:
         restorer = Restorer(
             setup.name, self._database, reader, self._operator, lambda der: signer_identity(der, ca), now_ms
         )
-        self.forensics = Forensics(self._database, AccessLog(self._database, now_ms), faces, restorer)
+        log = AccessLog(self._database, now_ms, log_signer(setup.name, setup.identity))
+        self.forensics = Forensics(self._database, log, faces, restorer)
         registry = CollectorRegistry()
         ProcessCollector(namespace="sealframe", registry=registry)
         app = create_app(self.forensics, registry)
@@ -79,6 +82,27 @@ class ForensicServer:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def log_signer(name: str, identity: Identity) -> LogSigner:
+    """Signs the checkpoints of an authority's log with its signing key, which lies beside its TLS certificate.
+
+    Raises:
+        ConfigError: there is none.
+
+    """
+    signer = load_signer(identity.ca.parent, identity.principal)
+    made: dict[int, SigningKey] = {}
+
+    def key() -> SigningKey:
+        stamp = signer.cert.stat().st_mtime_ns
+        if stamp not in made:
+            made.clear()
+            made[stamp] = SigningKey(load_signing_seed(signer.key).seed, signer.certificate_der())
+        return made[stamp]
+
+    key()
+    return LogSigner(origin_of(name), key)
 
 
 def now_ms() -> int:

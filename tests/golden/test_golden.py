@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import base64
+
 import pytest
 
+from operators.note import Checkpoint, check_checkpoint, key_id, sign_checkpoint
 from operators.seal import Identity, TrackKeys, unseal
-from operators.sign import SigningKey, check, sign
+from operators.sign import SigningKey, check, check_text, sign
 from schemas.codec import decode, unpack
-from schemas.errors import DamagedEnvelope, MalformedRecord, SealframeError, UnknownRecord
+from schemas.errors import BadSignature, DamagedEnvelope, MalformedRecord, SealframeError, UnknownRecord
 from schemas.records import AssociatedData, Envelope, Signed, Wrap
 from tests.golden.records import BODIES, FOLDER, TOPIC_RECORDS, written
 
@@ -79,6 +82,40 @@ def test_signature_vector_is_stable() -> None:
     (signature,) = _vector("signature.txt")
     assert sign(b"body", "operator", key) == Signed(b"body", key.public, signature)
     assert check(Signed(b"body", b"", signature), "operator", key.public) == b"body"
+
+
+# The example of golang.org/x/mod/sumdb/note, which C2SP's signed-note describes.
+NOTE = b"If you think cryptography is the answer to your problem,\nthen you don't know what your problem is.\n"
+NOTE_KEY = bytes.fromhex("1a5cd907143c384c41e830c5bce12aa8817ec5649aaabf2c31388b35b2d744d6")
+NOTE_LINE = "x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM="
+
+
+def test_signed_note_of_another_implementation_holds() -> None:
+    line = base64.b64decode(NOTE_LINE)
+    assert key_id("PeterNeumann", NOTE_KEY) == line[:4] == bytes.fromhex("c74f20a3")
+    check_text(NOTE, line[4:], NOTE_KEY)
+    with pytest.raises(BadSignature):
+        check_text(NOTE[:-1], line[4:], NOTE_KEY)
+
+
+CHECKPOINT = Checkpoint("sealframe-log/authority-city-faces", 6, bytes(range(32)), 1_700_000_000_000)
+
+
+def test_checkpoint_vector_is_stable() -> None:
+    key, note = SigningKey(bytes(range(32))), (FOLDER / "checkpoint.txt").read_text()
+    assert sign_checkpoint(CHECKPOINT, key) == note
+    cosigned = note + "\u2014 witness.example/one AAAAAAAA\n"
+    assert check_checkpoint(note, key.public) == check_checkpoint(cosigned, key.public) == CHECKPOINT
+    with pytest.raises(BadSignature):
+        check_checkpoint(note, SigningKey(b"k" * 32).public)
+
+
+def test_checkpoint_with_any_byte_changed_or_cut_is_refused() -> None:
+    key, note = SigningKey(bytes(range(32))), (FOLDER / "checkpoint.txt").read_bytes()
+    changed = [note[:at] + bytes([note[at] ^ 1]) + note[at + 1 :] for at in range(len(note))]
+    for damaged in (*changed, *(note[:size] for size in range(len(note)))):
+        with pytest.raises((BadSignature, MalformedRecord)):
+            check_checkpoint(damaged.decode("utf-8", "replace"), key.public)
 
 
 def test_masks_vector_unpacks() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import threading
 import time
@@ -14,13 +15,14 @@ import pytest
 from typer.testing import CliRunner
 
 from infra import tls
+from infra.https import HttpsClient
 from infra.kafka import Message
 from infra.keys import create_secret
 from infra.postgres import Database, DatabaseAccess
 from operators.pipeline import Pipeline
 from operators.sign import SigningKey
 from schemas.codec import pack
-from schemas.errors import AccessDenied, UsageError
+from schemas.errors import AccessDenied, IntegrityError, UsageError
 from schemas.records import UploadAddress
 from schemas.topics import KEYS, OPERATOR_VIDEO, evidence_topic
 from streams.addresses import open_address
@@ -29,7 +31,9 @@ from streams.authority.service import AuthorityService, AuthoritySetup
 from streams.cli import log as log_cli
 from streams.cli import restore as restore_cli
 from streams.cli import search as search_cli
+from streams.cli import verify as verify_cli
 from streams.forensic.client import ForensicClient
+from streams.forensic.proofs import check_signed, read_signed
 from streams.forensic.server import ForensicServer, ForensicSetup
 from streams.operating.service import OperatorService, OperatorSetup
 from tests.support.authority import NAME, NOW_MS, POLICY, Recording, record
@@ -195,19 +199,39 @@ def test_search_plate_over_https_and_cli(stack: Stack, ca: Path) -> None:
     assert all(word in shown.stderr for word in ("A812CD", "2: 8", "missing", "0.95")), shown.stderr
 
 
-def test_log_proof_over_the_cli_verifies(stack: Stack, tmp_path: Path, ca: Path) -> None:
+def test_log_is_proven_verified_and_kept_over_the_cli(stack: Stack, tmp_path: Path, ca: Path) -> None:
     with ForensicClient(stack.url, stack.broker.identity("investigator-anna")) as client, pytest.raises(UsageError):
         client.search_face(b"", "case-2", "test")
     who = ["--as", "investigator-anna", "--url", stack.url, "--tls", str(ca)]
     runner = CliRunner()
+    info, keep, proof = tmp_path / "info.json", tmp_path / "kept.jsonl", tmp_path / "proof.json"
+    for arguments in (["info", "-o", str(info)], ["watch", "--once", "--keep", str(keep)]):
+        assert runner.invoke(log_cli.app, [*arguments, *who]).exit_code == 0
     shown = runner.invoke(log_cli.app, ["list", "--json", *who])
     assert shown.exit_code == 0
     seq = json.loads(shown.stdout)["entries"][0]["seq"]
-    proof = tmp_path / "proof.json"
-    proof.write_text(runner.invoke(log_cli.app, ["prove", str(seq), *who]).stdout)
-    assert runner.invoke(log_cli.app, ["verify", str(proof)]).exit_code == 0
-    proof.write_text(proof.read_text().replace("case-2", "case-3"))
-    assert runner.invoke(log_cli.app, ["verify", str(proof)]).exit_code != 0
+    for arguments in ([str(seq)], ["--from", str(keep)]):
+        proof.write_text(runner.invoke(log_cli.app, ["prove", *arguments, *who]).stdout)
+        assert verify_cli.check_proof(proof, ca / "ca.pem")
+        found = json.loads(proof.read_text())
+        proof.write_text(json.dumps({**found, "path": [*found["path"], "00" * 32]}))
+        with pytest.raises(IntegrityError):
+            verify_cli.check_proof(proof, ca / "ca.pem")
+    checked = runner.invoke(
+        log_cli.app, ["verify", "--checkpoint", str(info), "--checkpoint", str(keep), "--json", *who]
+    )
+    assert checked.exit_code == 0 and json.loads(checked.stdout)["kept"] == 2, checked.output
+
+
+def test_every_answer_carries_the_checkpoint_that_covers_its_entry(stack: Stack, ca: Path) -> None:
+    with HttpsClient(stack.url, stack.broker.identity("investigator-anna")) as client:
+        for path, status in (("/log?count=1", 200), ("/search/plate", 422)):
+            answer = client.request("GET" if "?" in path else "POST", path)
+            note = base64.b64decode(answer.headers["Sealframe-Checkpoint"]).decode()
+            assert answer.status_code == status
+            info = client.get("/log/info").json()
+            signed = read_signed({**info, "checkpoint": note})
+            assert check_signed(signed, tls.signer_at(ca / "ca.pem")).size == info["size"]
 
 
 def test_restore_verb_writes_a_video(stack: Stack, tmp_path: Path, ca: Path) -> None:

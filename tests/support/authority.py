@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from infra.keys import KeyStore, create_secret
@@ -20,12 +20,14 @@ from schemas.state import CameraState
 from schemas.topics import DAY_MS, evidence_topic
 from streams.authority.reading import EvidenceReader
 from streams.authority.sink import EvidenceSink, Indexing, Taken
-from streams.forensic.log import AccessLog
+from streams.forensic.log import AccessLog, LogSigner
+from streams.forensic.proofs import origin_of
 from streams.forensic.restore import Restorer
 from tests.support.scenes import chunk, crossing, regions
 
 NAME = "city-faces"
 KEY = SigningKey(b"p" * 32)
+LOG_KEY = SigningKey(b"l" * 32)
 NOW_MS = 1_700_000_000_000
 VIDEO = f"cam-{NOW_MS}-0000000a"
 PLACES = crossing()
@@ -35,6 +37,16 @@ POLICY = Policy({NAME: frozenset({"face"}), "city-plates": frozenset({"plate"})}
 def identify(signer: bytes) -> tuple[str, bytes]:
     """Takes raw keys: that of `KEY` is the pipeline's, any other a stranger's."""
     return ("pipeline" if signer == KEY.public else "camera-x"), signer
+
+
+def identify_at(signer: bytes, time_ms: int) -> tuple[str, bytes]:
+    """Takes raw keys: that of `LOG_KEY` is the authority's, else as `identify`."""
+    return (f"authority-{NAME}", signer) if signer == LOG_KEY.public else identify(signer)
+
+
+def log_signer(key: SigningKey = LOG_KEY) -> LogSigner:
+    """Signs checkpoints; its certificate is the raw key."""
+    return LogSigner(origin_of(NAME), lambda: replace(key, signer=key.public))
 
 
 def clock() -> int:
@@ -118,7 +130,7 @@ def open_desk(home: Path, database: Database, indexing: Indexing | None = None) 
     keys = KeyStore(home / "keys", create_secret(home / "secret"), create=True)
     epoch = keys.create_identity("day").public
     sink = EvidenceSink(NAME, database, keys, home / "evidence", identify, indexing)
-    return Desk(home, database, keys, epoch, sink, AccessLog(database, clock))
+    return Desk(home, database, keys, epoch, sink, AccessLog(database, clock, log_signer()))
 
 
 def recorded(
