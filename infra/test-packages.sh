@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Brings what only tests need: Chromium with its driver for the pages, GStreamer's RTSP server as a camera.
+# Brings what only tests need: Chromium for the pages (Playwright drives it), GStreamer's RTSP server as a camera.
 # Installs by apt with root; without it those tests skip and say why.
 set -euo pipefail
 
 packages=()
-command -v chromedriver >/dev/null || packages+=(chromium chromium-driver)
+command -v chromium >/dev/null || packages+=(chromium)
 /usr/bin/python3 -c 'import gi; gi.require_version("GstRtspServer", "1.0"); from gi.repository import GstRtspServer' \
   2>/dev/null || packages+=(gir1.2-gst-rtsp-server-1.0 python3-gi)
 command -v gst-inspect-1.0 >/dev/null && gst-inspect-1.0 h264parse >/dev/null 2>&1 ||

@@ -30,7 +30,7 @@ def wall_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-class _Worker:
+class Background:
     """A thread that runs `work` again and again, and waits a little after a transient failure."""
 
     def __init__(self, name: str) -> None:
@@ -83,7 +83,7 @@ class _Worker:
                 return
 
 
-class Doorkeeper(_Worker):
+class Doorkeeper(Background):
     """Keeps an address book up to date, asks who must be asked, and raises `platform-unready`."""
 
     def __init__(self, access: KafkaAccess, signer: SigningKey, book: AddressBook) -> None:
@@ -137,7 +137,7 @@ class Doorkeeper(_Worker):
             producer.send(ALARMS, b"", pack("alarm", Alarm("platform-unready", PIPELINE, "", now_ms, text)))
 
 
-class Responder(_Worker):
+class Responder(Background):
     """Answers the pipeline's questions in the name of `access.identity.principal`, while `ready()` says so."""
 
     def __init__(

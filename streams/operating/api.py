@@ -1,4 +1,4 @@
-"""HTTPS API of the operating platform. Who may call is decided by `infra.https`: client certificates only.
+"""HTTPS API and pages of the operating platform. Who may call is decided by `infra.https`: client certificates only.
 
 Ids are looked up in the index, never made into paths; a video answers as far as it is stored, so it plays while it
 grows.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from importlib.resources import files
 from typing import Annotated, Any, Literal
 
 import cv2
@@ -24,39 +23,38 @@ from schemas.frames import Planes
 from schemas.records import RecordedRecord
 from schemas.topics import OPERATOR_VIDEO
 from streams.operating.index import Index, Video
+from streams.operating.overview import Overview
+from streams.operating.pages import add_pages, pages
 from streams.operating.store import MAX_NUMBER, VIDEO_ID
+from streams.pages.render import wants_page
+from streams.readiness import wall_ms
 
 VIEWERS = ("operator", "viewer-*", "authority-*", "forensic")
 VideoId = Annotated[str, Path(pattern=f"^{VIDEO_ID}$")]
 Number = Annotated[int, Path(ge=0, lt=MAX_NUMBER)]
-PAGE = (
-    ("/", "page.html", "text/html"), ("/page.js", "page.js", "text/javascript"), ("/page.css", "page.css", "text/css"),
-)
 PROTOBUF = "application/x-protobuf"
-HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
-    "img-src 'self'; media-src 'self' blob:; frame-ancestors 'none'; base-uri 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-}
+PICTURE_WIDTH, PICTURE_QUALITY = 640, 80
 
 
-def create_app(index: Index, registry: CollectorRegistry, failing: Callable[[], str] = lambda: "") -> FastAPI:
-    """The app; `failing` says what the sink waits for, empty when nothing."""
-    app = FastAPI(title="Sealframe operating platform", docs_url=None, redoc_url=None)
-    app.add_exception_handler(SealframeError, _answer_error)
+
+def create_app(
+    index: Index, registry: CollectorRegistry, overview: Overview, failing: Callable[[], str] = lambda: "",
+    clock: Callable[[], int] = wall_ms,
+) -> FastAPI:
+    """The app; `failing` says what the sink waits for, empty when nothing; `clock` gives milliseconds since 1970."""
+    app, shown = FastAPI(title="Sealframe operating platform", docs_url=None, redoc_url=None), pages()
+
+    @app.exception_handler(SealframeError)
+    async def answer_error(request: Request, error: SealframeError) -> Response:
+        status = _status(error)
+        if wants_page(request):
+            return shown.fault(request, status, str(error))
+        return JSONResponse({"error": type(error).__name__, "text": str(error)}, status)
+
     _add_service(app, registry, failing)
-    _add_page(app)
+    add_pages(app, shown, overview, failing, clock)
     _add_media(app, index)
     _add_records(app, index)
-
-    @app.middleware("http")
-    async def with_headers(request: Request, call_next: Callable[[Request], Any]) -> Response:
-        response: Response = await call_next(request)
-        response.headers.update(HEADERS)
-        return response
-
     return app
 
 
@@ -71,16 +69,6 @@ def _add_service(app: FastAPI, registry: CollectorRegistry, failing: Callable[[]
     def metrics() -> Response:
         """Prometheus figures."""
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
-
-
-def _add_page(app: FastAPI) -> None:
-    folder = files("streams.operating")
-    for path, name, kind in PAGE:
-        app.get(path, include_in_schema=False)(_asset(folder.joinpath(name).read_bytes(), kind))
-
-
-def _asset(content: bytes, kind: str) -> Callable[[], Response]:
-    return lambda: Response(content, media_type=kind)
 
 
 def _add_records(app: FastAPI, index: Index) -> None:
@@ -99,13 +87,16 @@ def _add_records(app: FastAPI, index: Index) -> None:
         return [_described(video) for video in index.videos(camera.replace("\0", ""), limit, before_ms)]
 
     @app.get("/videos/{video_id}")
-    def video(video_id: VideoId) -> dict[str, Any]:
-        """One video and where its chunks lie in the file."""
+    def video(
+        video_id: VideoId,
+        newest: Annotated[int | None, Query(ge=0, lt=MAX_NUMBER, description="only so many places")] = None,
+    ) -> dict[str, Any]:
+        """One video and where its chunks lie in the file, all or the newest ones."""
         found = index.video(video_id)
         places = [
             {"seq": p.seq, "first_frame": p.first_frame, "frames": p.frames, "at": p.at, "bytes": p.bytes,
              "capture_ms": p.capture_ms, "seconds": p.seconds}
-            for p in index.places(found)
+            for p in index.places(found, newest)
         ]
         return {**_described(found), "places": places}
 
@@ -136,15 +127,15 @@ def _add_records(app: FastAPI, index: Index) -> None:
 
     @app.get("/videos/{video_id}/frames/{frame_no}")
     def frame(
-        video_id: VideoId, frame_no: Number, form: Annotated[Literal["png", "yuv"], Query(alias="as")] = "png"
+        video_id: VideoId, frame_no: Number, form: Annotated[Literal["png", "yuv", "jpeg"], Query(alias="as")] = "png"
     ) -> Response:
-        """A desensitised picture: PNG, or its planes (y, u, v; 4:2:0, 8 bit) as they were decoded."""
+        """A desensitised picture: PNG; its planes (y, u, v; 4:2:0, 8 bit) as they were decoded; or a small JPEG."""
         found = index.video(video_id)
         planes = index.frame(found, frame_no)
         if form == "yuv":
             size = {"X-Sealframe-Size": f"{found.format.width}x{found.format.height}"}
             return Response(_raw(planes), media_type="application/octet-stream", headers=size)
-        return Response(_png(planes, found), media_type="image/png")
+        return Response(_coded(planes, found, form), media_type=f"image/{form}")
 
 
 def _add_media(app: FastAPI, index: Index) -> None:
@@ -204,19 +195,21 @@ def _raw(planes: Planes) -> bytes:
     return b"".join(plane.tobytes() for plane in planes.all())
 
 
-def _png(planes: Planes, video: Video) -> bytes:
-    picture = rgb_of(planes, video.format, video.format.width, video.format.height)
-    done, data = cv2.imencode(".png", picture[:, :, ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 3])
+def _coded(planes: Planes, video: Video, form: Literal["png", "jpeg"]) -> bytes:
+    """The whole picture as PNG, or as a JPEG at most `PICTURE_WIDTH` wide."""
+    width, height, how = video.format.width, video.format.height, [cv2.IMWRITE_PNG_COMPRESSION, 3]
+    if form == "jpeg":
+        how = [cv2.IMWRITE_JPEG_QUALITY, PICTURE_QUALITY]
+        width, height = min(width, PICTURE_WIDTH), round(height * min(width, PICTURE_WIDTH) / width)
+    done, data = cv2.imencode(f".{form}", rgb_of(planes, video.format, width, height)[:, :, ::-1], how)
     if not done:
-        raise MissingChunk(f"{video.video_id}: a picture that can't be written as PNG")
+        raise MissingChunk(f"{video.video_id}: a picture that can't be written as {form}")
     return data.tobytes()
 
 
-async def _answer_error(request: Request, error: Exception) -> JSONResponse:
+def _status(error: SealframeError) -> int:
     if isinstance(error, MissingChunk):
-        status = 404
-    elif isinstance(error, AccessDenied):
-        status = 403
-    else:
-        status = 503 if isinstance(error, TransientError) else 409 if isinstance(error, IntegrityError) else 500
-    return JSONResponse({"error": type(error).__name__, "text": str(error)}, status, headers=HEADERS)
+        return 404
+    if isinstance(error, AccessDenied):
+        return 403
+    return 503 if isinstance(error, TransientError) else 409 if isinstance(error, IntegrityError) else 500

@@ -106,16 +106,16 @@ class Index:
             raise MissingChunk("no such video")
         return _video(row)
 
-    def places(self, video: Video) -> list[Place]:
-        """Where the chunks of a video lie, in order."""
+    def places(self, video: Video, newest: int | None = None) -> list[Place]:
+        """Where the chunks of a video lie, in order; all, or so many of the newest."""
         with self._database.connection() as connection:
             rows = connection.execute(
                 "SELECT seq, first_frame, frames, at, bytes, capture_ms, end_pts - first_pts FROM chunks"
-                " WHERE video = %s ORDER BY seq",
-                (video.id,),
+                " WHERE video = %s ORDER BY seq DESC LIMIT %s",
+                (video.id, newest),
             ).fetchall()
         base: Fraction = video.format.time_base
-        return [Place(*(*row[:6], float(row[6] * base))) for row in rows]
+        return [Place(*(*row[:6], float(row[6] * base))) for row in reversed(rows)]
 
     def records(self, video: Video, first: int = 0, last: int | None = None) -> list[bytes]:
         """Signed records, without media: start, chunks in the range, their heads; the end if `last` is None."""

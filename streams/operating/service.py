@@ -19,8 +19,10 @@ from infra.postgres import Database, DatabaseAccess
 from infra.tls import Signer, signer_identity
 from operators.sign import SigningKey
 from schemas.topics import OPERATOR_VIDEO
+from streams.operating.alarms import AlarmKeeper
 from streams.operating.api import VIEWERS, create_app
 from streams.operating.index import Index
+from streams.operating.overview import Overview
 from streams.operating.retention import Retention
 from streams.operating.sink import BATCH_RECORDS, SOURCE, Sink
 from streams.operating.store import Store
@@ -80,7 +82,9 @@ class OperatorService:
         if setup.signer:
             key = SigningKey(load_signing_seed(setup.signer.key).seed, setup.signer.certificate_der())
             self._responder = Responder(setup.kafka, key, identify, lambda: not self._sink.failing)
-        app = create_app(Index(self._serving, setup.folder), registry, self.failing)
+        self._alarms = AlarmKeeper(setup.kafka, self._serving, setup.group)
+        index = Index(self._serving, setup.folder)
+        app = create_app(index, registry, Overview(index, self._serving, setup.folder), self.failing)
         self.server = HttpsServer(app, setup.kafka.identity, setup.viewers, host=setup.host, port=setup.port)
 
     def failing(self) -> str:
@@ -99,6 +103,7 @@ class OperatorService:
 
     def _check(self) -> None:
         self.server.check()
+        self._alarms.check()
         if self._responder:
             self._responder.check()
 
@@ -106,6 +111,7 @@ class OperatorService:
         """Stop serving, leave the group, close files and connections."""
         if self._responder:
             self._responder.stop()
+        self._alarms.stop()
         self.server.stop()
         self._consumer.close()
         self._store.close()
@@ -114,6 +120,7 @@ class OperatorService:
 
     def __enter__(self) -> Self:
         self.server.start()
+        self._alarms.start()
         if self._responder:
             self._responder.start()
         return self

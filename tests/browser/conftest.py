@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import http.server
-import os
 import re
-import shutil
 import socket
 import threading
 import time
@@ -17,9 +15,9 @@ from pathlib import Path
 import pytest
 import uvicorn
 from fastapi import FastAPI
+from playwright.sync_api import Browser, Page
 
-from tests.support import services
-from tests.support.webdriver import Browser, browser
+from tests.support.browser import chromium, opened
 
 
 class _Files(http.server.SimpleHTTPRequestHandler):
@@ -81,14 +79,18 @@ def _app(app: FastAPI) -> Iterator[str]:
         listener.close()
 
 
-@pytest.fixture(scope="session")
-def window() -> Iterator[Browser]:
-    """A headless Chromium. A missing one skips, and fails where services are required and root can install it."""
-    missing = [name for name in ("chromium", "chromedriver") if shutil.which(name) is None]
-    if missing and os.geteuid() == 0:
-        services.unavailable(f"no {' and no '.join(missing)}: run infra/test-packages.sh")
-    with browser() as opened:
-        yield opened
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    """A headless Chromium for this folder: Playwright keeps an event loop in the main thread while it runs."""
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture
+def window(browser: Browser) -> Iterator[Page]:
+    """A window of its own."""
+    with opened(browser, quiet=("favicon.ico",)) as page:
+        yield page
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from playwright.sync_api import Page
 
 from infra.camera import open_source
 from operators.codec import encode
@@ -25,8 +26,8 @@ from schemas.frames import FrameChunk
 from schemas.records import OperatorBody, OperatorChunk
 from schemas.regions import Region, RegionSet
 from schemas.state import CameraState
+from tests.support.browser import run
 from tests.support.shared import ROOT
-from tests.support.webdriver import Browser
 
 NEGATIVE = ROOT.parent / "shared/data/clips/intel-iot-devkit+sample-videos/bottle-detection.mp4"
 POLICY = Policy({"faces": frozenset({"face"})}, preset="ultrafast")
@@ -178,15 +179,15 @@ def test_mixed_file_has_the_sources_times_and_seeks_in_libav(made: Made) -> None
 
 
 def test_mixed_file_plays_to_its_end_and_seeks_in_chromium(
-    made: Made, window: Browser, serve: Callable[[Path], str]
+    made: Made, window: Page, serve: Callable[[Path], str]
 ) -> None:
     (made.public.parent / "index.html").write_text("<!doctype html><body></body>")
-    window.open(f"{serve(made.public.parent)}/index.html")
+    window.goto(f"{serve(made.public.parent)}/index.html")
     before = _open(made.source)
     count, end = len(before.times), float(made.chunks[-1].end_pts) * _tick(made)
     asked = [count - 2, 3, count // 2, count // 3, count // 3 - 1, count // 2 + 7, 1]
     edges = [*before.times, end]
-    result = window.run(PLAY, "public.mp4", [(edges[n] + edges[n + 1]) / 2 for n in asked], max(1.0, end / 5))
+    result = run(window, PLAY, "public.mp4", [(edges[n] + edges[n + 1]) / 2 for n in asked], max(1.0, end / 5))
     assert result["error"] is None and result["corrupted"] == 0
     assert tuple(result["size"]) == _size(made.source)
     assert result["shown"] == pytest.approx([before.times[n] for n in (0, *asked)], abs=0.001)

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from playwright.sync_api import Page
 
 from operators.codec import decode, encode
 from operators.fragment import fragment, init_segment
 from operators.pixels import blank
 from schemas.frames import CodedUnit, FrameChunk, Planes, VideoFormat
-from tests.support.webdriver import Browser
+from tests.support.browser import run
 
 FORMAT = VideoFormat(160, 96, Fraction(1, 90000), primaries=6, transfer=6, matrix=6)
 STEP, COUNT = 3600, 75
@@ -42,10 +43,10 @@ def _video() -> bytes:
 
 
 @pytest.fixture
-def page(window: Browser, serve: Callable[[Path], str], tmp_path: Path) -> Browser:
+def page(window: Page, serve: Callable[[Path], str], tmp_path: Path) -> Page:
     (tmp_path / "video.mp4").write_bytes(_video())
     (tmp_path / "index.html").write_text("<!doctype html><video id=v muted></video><canvas id=c></canvas>")
-    window.open(f"{serve(tmp_path)}/index.html")
+    window.goto(f"{serve(tmp_path)}/index.html")
     return window
 
 
@@ -90,17 +91,17 @@ return {times, last: number(), total: v.getVideoPlaybackQuality().totalVideoFram
 
 
 @pytest.mark.parametrize("way", ["file", "mse"])
-def test_file_seeks_to_the_asked_frame(page: Browser, way: str) -> None:
+def test_file_seeks_to_the_asked_frame(page: Page, way: str) -> None:
     numbers = [60, 30, *range(COUNT), 1, 37]
-    result = page.run(SEEK, way, numbers)
+    result = run(page, SEEK, way, numbers)
     assert result["seen"] == numbers
     assert result["duration"] == pytest.approx(3, abs=0.001)
     assert (result["buffered"], result["start"]) == (1, 0) and result["end"] == pytest.approx(3, abs=0.001)
 
 
 @pytest.mark.parametrize("way", ["file", "mse"])
-def test_file_plays_to_its_end(page: Browser, way: str) -> None:
-    result = page.run(PLAY, way)
+def test_file_plays_to_its_end(page: Page, way: str) -> None:
+    result = run(page, PLAY, way)
     assert result["last"] == COUNT - 1
     times = np.array(result["times"])
     assert (np.diff(times) > 0).all() and len(times) > COUNT // 2

@@ -31,7 +31,7 @@ def operator_postgres(services_home: Path) -> Iterator[EmbeddedPostgres]:
 def operator_database(operator_postgres: EmbeddedPostgres) -> Iterator[Database]:
     """Its database as the service sees it, empty."""
     with connect(operator_postgres.owner()) as owner:
-        owner.execute("TRUNCATE videos, chunks, heads, conflicts, refusals")
+        owner.execute("TRUNCATE videos, chunks, heads, conflicts, refusals, alarms")
     with Database(operator_postgres.app()) as database:
         yield database
 

@@ -19,6 +19,7 @@ from schemas.errors import AccessDenied, DigestMismatch, MissingChunk
 from streams.operating.api import VIEWERS, create_app
 from streams.operating.client import OperatorClient
 from streams.operating.index import Index
+from streams.operating.overview import Overview
 from streams.operating.store import Store
 from streams.verify import check_record, verify_video
 from tests.support.clips import FORMAT
@@ -40,7 +41,8 @@ def store(operator_database, tmp_path):
 
 @pytest.fixture
 def server(operator_database, store, ca):
-    app = create_app(Index(operator_database, store.folder), CollectorRegistry())
+    index = Index(operator_database, store.folder)
+    app = create_app(index, CollectorRegistry(), Overview(index, operator_database, store.folder))
     with HttpsServer(app, issue(ca, "operator", store="operating-api"), VIEWERS) as running:
         yield running
 
@@ -179,10 +181,28 @@ def test_errors_of_the_client_are_of_the_tree(client, store):
         client.chunk(MADE.video_id, 3)
 
 
-def test_page_and_service_answer(plain):
-    page = plain.get("/")
-    assert "page.js" in page.text and "script-src 'self'" in page.headers["content-security-policy"]
-    assert "http" not in page.text.replace("http-equiv", "")
-    for path in ("/page.js", "/page.css", "/openapi.json", "/metrics"):
+@pytest.mark.parametrize("path", ["/", "/recordings", "/recordings?camera=cam-1&day=2023-11-14&at=x", "/state",
+                                  "/recordings?camera=%00'--&day=0000-00-00", "/recordings?day=9999-12-31"])
+def test_pages_come_without_anything_from_elsewhere(plain, path):
+    page = plain.get(path)
+    assert page.status_code == 200 and "http:" not in page.text and "https:" not in page.text
+    assert "<script>" not in page.text and "style=" not in page.text and "onclick" not in page.text
+    policy = page.headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'") and "unsafe" not in policy
+
+
+def test_static_files_and_service_answer(plain):
+    style = plain.get("/static/style.css")
+    assert style.status_code == 200
+    assert plain.get("/static/style.css", headers={"If-None-Match": style.headers["etag"]}).status_code == 304
+    for path in ("/static/player.js", "/openapi.json", "/metrics"):
         assert plain.get(path).status_code == 200
     assert plain.get("/health").json() == {"ok": True, "reason": ""}
+    missing = plain.get("/videos/unknown", headers={"Accept": "text/html"})
+    assert missing.status_code == 404 and "<h1>There is no such page.</h1>" in missing.text
+
+
+def test_small_jpeg_of_a_frame(plain):
+    answer = plain.get(f"/videos/{MADE.video_id}/frames/3?as=jpeg")
+    shown = cv2.imdecode(np.frombuffer(answer.content, np.uint8), cv2.IMREAD_COLOR)
+    assert answer.headers["content-type"] == "image/jpeg" and shown is not None and shown.shape == (64, 96, 3)

@@ -25,6 +25,7 @@ from schemas.errors import ServiceUnavailable
 from schemas.records import OperatorBody, OperatorRecord, VideoHead
 from schemas.topics import ALARMS, OPERATOR_VIDEO
 from streams.addresses import AddressBook
+from streams.operating.alarms import newest
 from streams.operating.client import OperatorClient
 from streams.operating.service import OperatorService, OperatorSetup
 from streams.readiness import Doorkeeper, wall_ms
@@ -118,6 +119,8 @@ def test_bad_records_are_refused_and_alarmed_and_the_rest_goes_on(broker, ca, ke
         mine = [message.value for message in consumer.read_all(ALARMS) if message.key == camera.encode()]
     kinds = [unpack_as("alarm", value).kind for value in mine]
     assert kinds.count("record-refused") == 8 and kinds.count("replayed-version") == 1
+    kept = _wait(lambda: [k for k in newest(operator_database, 200) if k.alarm.camera_id == camera][8:])
+    assert len(kept) == 1  # all nine are kept for the page, each once
 
 
 def test_offsets_are_committed_once_stored(broker, key, setup):

@@ -1,0 +1,125 @@
+"""Pages of the operating platform: the wall of cameras, recordings on a time line, health. They only show.
+
+Who may see them is who may call the API: holders of a client certificate. No page changes anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+
+from infra.https import caller
+from streams.operating.index import Video
+from streams.operating.overview import Day, Overview
+from streams.pages.render import Pages, install, moment
+
+NAV = (("/", "Wall"), ("/recordings", "Recordings"), ("/state", "Health"))
+WIDTH, NARROWEST, TICKS = 1000, 4, 4
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A recording on the time line: `x` and `width` of `WIDTH`."""
+
+    video: Video
+    x: float
+    width: float
+    state: str
+    bad: bool
+
+    @property
+    def from_ms(self) -> int:
+        """Begin."""
+        return self.video.capture_ms
+
+    @property
+    def to_ms(self) -> int:
+        """End of what is stored."""
+        return self.video.capture_ms + round(self.video.seconds * 1000)
+
+
+def pages() -> Pages:
+    """The platform's pages."""
+    return Pages("operating platform", lambda request: {"nav": NAV, "person": caller(request.scope)})
+
+
+def add_pages(
+    app: FastAPI, shown: Pages, overview: Overview, failing: Callable[[], str], clock: Callable[[], int]
+) -> None:
+    """Put the pages into an app; `failing` says what the platform waits for, `clock` gives milliseconds since 1970."""
+    install(app, shown)
+
+    @app.get("/", include_in_schema=False)
+    def wall(request: Request) -> Response:
+        return shown.show(
+            request, "wall.html", title="Wall", cameras=overview.cameras(), now_ms=clock(), failing=failing()
+        )
+
+    @app.get("/recordings", include_in_schema=False)
+    def recordings(request: Request, camera: str = "", day: str = "", video: str = "", at: str = "") -> Response:
+        names = [one.camera_id for one in overview.cameras()]
+        chosen = camera if camera in names else names[0] if names else ""
+        wanted, said = _read_day(day)
+        if camera and camera not in names:
+            said = f"There is no camera {camera[:100]}; this is {chosen}." if chosen else ""
+        found = overview.day(chosen, wanted) if chosen else None
+        runs = _runs(found) if found else []
+        playing = next((run for run in runs if run.video.video_id == video), runs[-1] if runs else None)
+        values: dict[str, Any] = {"names": names, "chosen": chosen, "found": found, "runs": runs, "said": said,
+                                  "playing": playing, "at": _seconds(at), "ticks": _ticks(found) if found else ()}
+        return shown.show(request, "recordings.html", title="Recordings", **values)
+
+    @app.get("/state", include_in_schema=False)
+    def state(request: Request) -> Response:
+        return shown.show(
+            request, "state.html", title="Health", cameras=overview.cameras(), alarms=overview.alarms(),
+            refusals=overview.refusals(), retired=overview.retired(), disk=overview.disk(), failing=failing(),
+            now_ms=clock(),
+        )
+
+
+def state_of(video: Video) -> tuple[str, bool]:
+    """What is to be known of a video in words, and whether something is wrong with it."""
+    notes = ["complete" if video.ended else "growing"]
+    if video.missing:
+        notes.append(f"{video.missing} {'chunk' if video.missing == 1 else 'chunks'} missing")
+    if video.conflicts:
+        notes.append(f"{video.conflicts} other {'version' if video.conflicts == 1 else 'versions'} kept")
+    if video.fault and not (video.missing and video.fault == "MissingChunk"):
+        notes.append(f"fault: {video.fault}")
+    return ", ".join(notes), bool(video.fault or video.missing)
+
+
+def _runs(day: Day) -> list[Run]:
+    """Where each recording lies in the drawn hours; short ones are drawn wide enough to be met."""
+    runs, scale = [], WIDTH / max(1, day.to_ms - day.from_ms)
+    for video in day.videos:
+        x = max(0.0, (video.capture_ms - day.from_ms) * scale)
+        width = max(NARROWEST, video.seconds * 1000 * scale)
+        state, bad = state_of(video)
+        runs.append(Run(video, round(min(x, WIDTH - NARROWEST), 2), round(min(width, WIDTH - x), 2), state, bad))
+    return runs
+
+
+def _ticks(day: Day) -> list[str]:
+    """Times of day under the time line, evenly spaced."""
+    step = (day.to_ms - day.from_ms) / TICKS
+    return [moment(round(day.from_ms + step * index))[11:16] for index in range(TICKS + 1)]
+
+
+def _read_day(text: str) -> tuple[date | None, str]:
+    try:
+        return (date.fromisoformat(text) if text else None), ""
+    except ValueError:
+        return None, "That isn't a day; write it as 2026-11-21. Shown is the newest one with recordings."
+
+
+def _seconds(text: str) -> float:
+    try:
+        return max(0.0, min(float(text), 1e6)) if text else 0.0
+    except ValueError:
+        return 0.0
