@@ -21,6 +21,7 @@ from operators.plates import WEIGHTS, PlateReader
 from operators.spare import SpareSettings
 from schemas.errors import UsageError
 from streams.authority.faces import Faces
+from streams.cli.eval_bits import eval_bits
 from streams.cli.output import console, progress, say
 from streams.evaluate import (
     cost,
@@ -63,6 +64,7 @@ FACES = (
     "draws_of_20: what still pictures alone allow for `eval identities`. Exit code 1: a target is missed."
 )
 app = typer.Typer(no_args_is_help=True, help="Measure again what the documents claim; see FIGURES.md.")
+app.command("bits")(eval_bits)
 
 
 @app.command("files")
