@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
-from itertools import zip_longest
+from itertools import chain, repeat, zip_longest
 
 import av
 import numpy as np
@@ -17,6 +17,8 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 
 from operators import annexb
+from operators.interest import Interest
+from operators.pixels import BlockRect
 from schemas.errors import ChunkTooLarge, MalformedRecord, UndecodableChunk
 from schemas.frames import (
     MAX_CODED_BYTES,
@@ -165,6 +167,7 @@ def encode(
     preset: str = "veryfast",
     lossless: bool = False,
     tune: str = "",
+    easy: Iterable[Sequence[BlockRect]] = (),
 ) -> tuple[CodedUnit, ...]:
     """One closed GOP of H.264, in decoding order, parameter sets in band, no SEI. Equal input gives equal bytes.
 
@@ -172,17 +175,17 @@ def encode(
 
     `pts` are ascending ticks of `format.time_base` at any rate. `lossless`: every sample comes back (qp 0, profile
     High 4:4:4 Predictive, for evidence only); `crf` is then ignored. `tune`: x264's, `psnr` where samples count, not
-    looks.
+    looks. `easy`: of each picture, the blocks that may be coded more coarsely.
 
     Raises:
         MalformedRecord: pictures of another size, odd sides, or times that don't ascend.
 
     """
     _check_times(pts, format)
-    context = _encoder(pts, format, crf, preset, lossless, tune)
+    context, interest = _encoder(pts, format, crf, preset, lossless, tune), Interest(format)
     packets = []
-    for planes, time in _timed(frames, pts, format):
-        frame = _frame(planes, format.width, format.height)
+    for (planes, time), rects in zip(_timed(frames, pts, format), chain(easy, repeat(())), strict=False):
+        frame = interest.marked(_frame(planes, format.width, format.height), rects)
         # Relative times: the same pictures give the same bytes wherever they stand in the video.
         frame.pts, frame.time_base = time - pts[0], format.time_base
         packets += context.encode(frame)

@@ -145,7 +145,7 @@ class Pipeline:
         frames = paint(_released(deque(decoded.frames)), layout, chunk.format, used, policy)
         del decoded
         packed = pack_masks(masks(layout, chunk.format))
-        units, passed = _public_units(chunk, frames, packed, policy)
+        units, passed = _public_units(chunk, frames, packed, policy, layout)
         parts = route(chunk, regions, coding.result(), policy, keys) if coding else {}
         record, body = self._operator_chunk(state, chunk, units, passed, packed, parts, policy, bare)
         state = _after(state, chunk, digest(body), parts, used)
@@ -189,16 +189,19 @@ class Pipeline:
 
 
 def _public_units(
-    chunk: FrameChunk, frames: Iterable[DesensitisedFrame], packed: bytes, policy: Policy
+    chunk: FrameChunk, frames: Iterable[DesensitisedFrame], packed: bytes, policy: Policy, layout: Layout
 ) -> tuple[tuple[CodedUnit, ...], bool]:
     """The operator's coded pictures, and whether they are the camera's own: nothing is masked in them."""
     passed = not packed and policy.pass_through and annexb.passable(chunk)
-    return (_stripped(chunk) if passed else encode_public(frames, chunk, policy)), passed
+    return (_stripped(chunk) if passed else encode_public(frames, chunk, policy, layout)), passed
 
 
-def encode_public(frames: Iterable[DesensitisedFrame], chunk: FrameChunk, policy: Policy) -> tuple[CodedUnit, ...]:
+def encode_public(
+    frames: Iterable[DesensitisedFrame], chunk: FrameChunk, policy: Policy, layout: Layout
+) -> tuple[CodedUnit, ...]:
     """The operator's coded pictures; takes desensitised frames only."""
-    return encode(map(_public, frames), chunk.pts, chunk.format, crf=policy.crf, preset=policy.preset)
+    easy = ([claim.rect for claim in claims if policy.method(claim.kind).easy] for claims in layout)
+    return encode(map(_public, frames), chunk.pts, chunk.format, crf=policy.crf, preset=policy.preset, easy=easy)
 
 
 def _released(frames: deque[RawFrame]) -> Iterator[RawFrame]:

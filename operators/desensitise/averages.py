@@ -1,7 +1,8 @@
 """Methods that show a few coarse averages of a region: solid (one), mosaic (a grid), blur (a grid, smooth).
 
 What leaves is `rows * rows` luma values and a quarter as many of each chroma, in steps of 16: no filter is applied
-to the region's samples, so nothing can be deconvolved; what isn't in the averages is not in the picture.
+to the region's samples, so nothing can be deconvolved; what isn't in the averages is not in the picture. In a small
+region the grid is averaged further, to cells of `cell` samples and more: what is small shows less, and costs less.
 """
 
 from __future__ import annotations
@@ -20,13 +21,15 @@ STEP = 16
 
 @dataclass(frozen=True, slots=True)
 class Averages:
-    """A grid of `rows` x `rows` luma averages; `smooth` interpolates between them."""
+    """A grid of `rows` x `rows` luma averages of at least `cell` samples; `smooth` interpolates between them."""
 
     name: str
     rows: int
     smooth: bool
+    cell: int = 1
     lasts: Lasts = "track"
     keyed: bool = False
+    easy: bool = True
 
     def prepare(self, spot: Spot, key: bytes) -> bytes:
         """Area averages, quantised: luma grid, then u and v, row by row."""
@@ -44,8 +47,12 @@ class Averages:
             raise MalformedRecord(f"an appearance of {len(appearance)} bytes isn't one of method {self.name}")
         values, start = np.frombuffer(appearance, np.uint8), 0
         how = cv2.INTER_LINEAR if self.smooth else cv2.INTER_NEAREST
-        for plane, side in zip(spot.planes.all(), sides, strict=True):
+        most = max(1, min(spot.planes.y.shape) // self.cell)
+        for plane, side, fit in zip(spot.planes.all(), sides, (most, *2 * [max(1, most // 2)]), strict=True):
             grid = values[start : start + side * side].reshape(side, side)
+            if fit < side:
+                smaller = cv2.resize(grid, (fit, fit), interpolation=cv2.INTER_AREA)
+                grid = np.asarray(smaller, np.uint8).reshape(fit, fit)
             plane[:] = cv2.resize(grid, (plane.shape[1], plane.shape[0]), interpolation=how)
             start += side * side
 
@@ -62,5 +69,5 @@ def averages(plane: Plane, side: int) -> bytes:
 
 
 SOLID = Averages("solid", 1, smooth=False)
-MOSAIC = Averages("mosaic", 6, smooth=False)
-BLUR = Averages("blur", 4, smooth=True)
+MOSAIC = Averages("mosaic", 6, smooth=False, cell=16)
+BLUR = Averages("blur", 4, smooth=True, cell=32)

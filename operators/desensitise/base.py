@@ -50,6 +50,11 @@ class Method(Protocol):
         """What it shows depends on a secret."""
         ...
 
+    @property
+    def easy(self) -> bool:
+        """What it shows may be coded more coarsely than the picture around it."""
+        ...
+
     def prepare(self, spot: Spot, key: bytes) -> bytes:
         """The appearance of a track from its region in the first frame that shows it; `key`: see `appearance_key`."""
         ...

@@ -37,6 +37,7 @@ class Scramble:
     rows: int
     lasts: Lasts = "chunk"
     keyed: bool = True
+    easy: bool = False
 
     def prepare(self, spot: Spot, key: bytes) -> bytes:
         """The encrypted levels: luma grid, then u and v, row by row.

@@ -124,7 +124,7 @@ def _protect(
         used = appearances(decoded, layout, {}, policy)
         painted = list(paint(decoded.frames, layout, chunk.format, used, policy))
     with measure("encode"):
-        units = encode_public(painted, chunk, policy)
+        units = encode_public(painted, chunk, policy, layout)
     with measure("cut"):
         pieces = cut(decoded, layout, policy.quality, preset_beside(policy.preset))
         parts = route(chunk, regions, pieces, policy)["file"]

@@ -30,6 +30,7 @@ from operators.detect import Finder
 from operators.detect.picture import picture_of
 from operators.embed import FaceEmbedder, align
 from operators.examine import Examiner
+from operators.pipeline import encode_public
 from schemas.errors import MalformedRecord
 from schemas.frames import CodedUnit, DecodedChunk, FrameChunk, Planes
 from schemas.regions import RegionSet
@@ -48,7 +49,8 @@ OF_NAIVE = {"mosaic": 0.9, "blur": 0.9, "replace": 0.9, "scramble": 0.3}
 FACES_A_CLIP = 60
 _SECRET = b"bits"
 Tell = Callable[[str], None]
-Pictures = Callable[[], Iterator[Planes]]
+Way = Callable[[int], tuple[CodedUnit, ...]]
+"""Codes a chunk at a CRF."""
 
 
 @dataclass(slots=True)
@@ -144,13 +146,13 @@ def run_clip(path: Path, settings: Settings) -> ClipBits:
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         for number, ((chunk, regions), layout) in enumerate(zip(seen, layouts, strict=True)):
             decoded = decode(chunk)
-            work: list[tuple[Coded, Pictures]] = [(result.original, partial(_bare, decoded))]
+            work: list[tuple[Coded, Way]] = [(result.original, _bare(decoded, settings.policy))]
             for name in settings.methods:
                 policy = replace(settings.policy, methods=_only(name))
                 work.append((result.ours.setdefault(name, Coded()), _ours(decoded, layout, known[name], policy)))
                 if boxes:
-                    naively = partial(naive.painted, decoded.frames, boxes[number], factor, chunk.format, METHODS[name])
-                    work.append((result.naive.setdefault(name, Coded()), naively))
+                    way = _naively(decoded, boxes[number], factor, name, settings.policy)
+                    work.append((result.naive.setdefault(name, Coded()), way))
             list(pool.map(partial(_code, chunk=chunk, layout=layout, regions=regions, settings=settings), work))
             if settings.curves:
                 _add_curves(result, decoded, layout, settings)
@@ -166,14 +168,31 @@ def _samples(mask: pixels.Mask, chunk: FrameChunk) -> pixels.Mask:
     return pixels.sample_masks(mask, chunk.format)[0]
 
 
-def _bare(decoded: DecodedChunk) -> Iterator[Planes]:
-    return (frame.planes for frame in decoded.frames)
+def _plainly(pictures: Callable[[], Iterable[Planes]], chunk: FrameChunk, policy: Policy) -> Way:
+    return lambda crf: encode(pictures(), chunk.pts, chunk.format, crf=crf, preset=policy.preset)
 
 
-def _ours(decoded: DecodedChunk, layout: Layout, known: dict[int, bytes], policy: Policy) -> Pictures:
-    used = appearances(decoded, layout, known, policy, appearance_keys(layout, decoded.chunk, policy, _SECRET))
+def _bare(decoded: DecodedChunk, policy: Policy) -> Way:
+    return _plainly(lambda: (frame.planes for frame in decoded.frames), decoded.chunk, policy)
+
+
+def _ours(decoded: DecodedChunk, layout: Layout, known: dict[int, bytes], policy: Policy) -> Way:
+    """As the pipeline does it; the appearances are remembered in `known`."""
+    chunk = decoded.chunk
+    used = appearances(decoded, layout, known, policy, appearance_keys(layout, chunk, policy, _SECRET))
     known |= used
-    return lambda: (f.planes for f in paint(decoded.frames, layout, decoded.chunk.format, used, policy))
+    return lambda crf: encode_public(
+        paint(decoded.frames, layout, chunk.format, used, policy), chunk, replace(policy, crf=crf), layout
+    )
+
+
+def _naively(
+    decoded: DecodedChunk, boxes: Sequence[naive.Boxes], factor: float, name: str, policy: Policy
+) -> Way:
+    chunk = decoded.chunk
+    return _plainly(
+        lambda: naive.painted(decoded.frames, boxes, factor, chunk.format, METHODS[name]), chunk, policy
+    )
 
 
 def _naive_boxes(
@@ -194,11 +213,11 @@ def _boxes(found: Iterable[object]) -> naive.Boxes:
 
 
 def _code(
-    work: tuple[Coded, Pictures], chunk: FrameChunk, layout: Layout, regions: RegionSet, settings: Settings
+    work: tuple[Coded, Way], chunk: FrameChunk, layout: Layout, regions: RegionSet, settings: Settings
 ) -> None:
-    """Code one way's pictures of a chunk, and measure what became of the masked samples."""
-    coded, pictures = work
-    units = encode(pictures(), chunk.pts, chunk.format, crf=settings.policy.crf, preset=settings.policy.preset)
+    """Code a chunk one way, and measure what became of the masked samples."""
+    coded, way = work
+    units = way(settings.policy.crf)
     coded.bytes += size(units)
     shown = decode_units(units, "h264", chunk.format.width, chunk.format.height)
     where = masks(layout, chunk.format)
@@ -232,13 +251,11 @@ def _add_curves(result: ClipBits, decoded: DecodedChunk, layout: Layout, setting
     chunk, where = decoded.chunk, masks(layout, decoded.chunk.format)
     method = settings.policy.methods["face"]
     policy = replace(settings.policy, methods=_only(method))
-    ways: dict[str, Pictures] = {
-        "original": partial(_bare, decoded), "default": _ours(decoded, layout, {}, policy),
-    }
-    for way, pictures in ways.items():
+    ways = {"original": _bare(decoded, policy), "default": _ours(decoded, layout, {}, policy)}
+    for name, way in ways.items():
         for crf in CURVE:
-            units = encode(pictures(), chunk.pts, chunk.format, crf=crf, preset=settings.policy.preset)
-            point = result.curves.setdefault(way, {}).setdefault(crf, [0, 0, 0])
+            units = way(crf)
+            point = result.curves.setdefault(name, {}).setdefault(crf, [0, 0, 0])
             point[0] += size(units)
             shown = decode_units(units, "h264", chunk.format.width, chunk.format.height)
             for picture, frame, mask in zip(shown, decoded.frames, where, strict=True):

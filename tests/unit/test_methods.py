@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import repeat
 
 import numpy as np
 import pytest
@@ -90,7 +91,7 @@ def test_scramble_is_read_back_out_of_coded_video_and_opens_with_its_key_alone(c
         assert SCRAMBLE.read(pixels.view(decoded, rect)) == shown
     view = SCRAMBLE.decrypt(shown, KEY, 96, 112)
     plain = pixels.blank(96, 112)
-    replace(METHODS["mosaic"], rows=8, smooth=True).paint(  # type: ignore[type-var]
+    replace(METHODS["mosaic"], rows=8, smooth=True, cell=1).paint(  # type: ignore[type-var]
         Spot(plain), replace(METHODS["mosaic"], rows=8).prepare(Spot(region), b"")  # type: ignore[type-var]
     )
     assert view.equals(plain)
@@ -127,3 +128,27 @@ def test_appearances_of_a_keyed_method_show_nothing_of_who_is_always_touched_by_
     used = appearances(DECODED, layout, {}, policy, keys)
     view = SCRAMBLE.decrypt(used[1], keys[1], 96, 96)
     assert (view.y == 136).all()
+
+
+def test_a_small_region_shows_fewer_cells_and_a_large_one_all() -> None:
+    for side, cells in ((32, 1), (64, 2), (128, 4)):
+        region = pixels.blank(side, side)
+        region.y[:] = np.arange(side, dtype=np.uint8)[:, None]
+        shown = METHODS["blur"].prepare(Spot(region), b"")
+        METHODS["blur"].paint(Spot(region), shown)
+        rows = region.y[:, 0].astype(int)
+        assert (rows.min() == rows.max()) == (cells == 1)
+        assert (np.diff(rows) >= 0).all()
+
+
+def test_what_must_be_read_back_is_not_coded_coarsely() -> None:
+    assert not METHODS["scramble"].easy
+
+
+def test_encode_with_easy_blocks_costs_less_and_is_the_same_each_time() -> None:
+    rect = BlockRect(2, 3, 9, 9)
+    frames = [frame.planes for frame in DECODED.frames]
+    plain = encode(frames, CHUNK.pts, FORMAT)
+    eased, again = (encode(frames, CHUNK.pts, FORMAT, easy=repeat([rect])) for _ in range(2))
+    assert eased == again
+    assert sum(len(unit.data) for unit in eased) < sum(len(unit.data) for unit in plain)
