@@ -32,6 +32,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 PRINCIPAL = "principal"
 START_SECONDS = 15.0
 RENEWAL_CHECK_SECONDS = 30
+MAX_REASON = 300
 log = logging.getLogger(__name__)
 
 
@@ -188,7 +189,7 @@ class HttpsClient:
                 raise AccessDenied(f"{method} {path}: TLS refused") from error
             raise ServiceUnavailable(f"{method} {path}: {type(error).__name__}") from error
         if response.status_code in (401, 403):
-            raise AccessDenied(f"{method} {path}: refused")
+            raise AccessDenied(f"{method} {path}: refused{_reason(response)}")
         if response.status_code >= 500:
             raise ServiceUnavailable(f"{method} {path}: status {response.status_code}")
         return response
@@ -242,6 +243,16 @@ def _principal(certificate: Mapping[str, Any] | None) -> str:
     common = [value for name, value in names if name == "commonName"]
     units = [value for name, value in names if name == "organizationalUnitName"]
     return str(common[0]) if len(common) == 1 and units == ["client"] else ""
+
+
+def _reason(response: httpx.Response) -> str:
+    """What a refusing server says in JSON, `text`; nothing where it says nothing that can be shown."""
+    try:
+        said = response.json()
+    except ValueError:
+        return ""
+    text = said.get("text") if isinstance(said, dict) else None
+    return f": {text[:MAX_REASON]}" if isinstance(text, str) and text.isprintable() else ""
 
 
 def _refused(error: BaseException) -> bool:

@@ -81,6 +81,20 @@ class RetentionSetting(BaseModel):
     gigabytes: float | None = Field(None, gt=0, description="of files, 10^9 bytes each; the oldest videos go whole")
 
 
+class CaseSetting(BaseModel):
+    """The policy of cases: who has to approve them, how long they hold, how often a person may ask."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    second_person: bool = Field(True, description="a case holds once another person has approved it")
+    approval_days: int = Field(30, ge=1, le=366, description="how long an approval holds")
+    longest_days: int = Field(180, ge=1, le=3660, description="how long a case may hold at most")
+    searches_per_hour: int = Field(300, ge=1)
+    restorations_per_hour: int = Field(60, ge=1)
+    pictures_per_hour: int = Field(3000, ge=1)
+    refusals_per_minute: int = Field(60, ge=1, description="who is refused more often waits a minute")
+
+
 class Settings(BaseSettings):
     """All settings. In the environment they are `SEALFRAME_<NAME>`; tables are JSON there."""
 
@@ -108,6 +122,7 @@ class Settings(BaseSettings):
     chunk_ms: int = Field(1000, ge=40, le=10_000)
     index_faces: Literal["always", "on_case", "off"] = "always"
     retention: tuple[RetentionSetting, ...] = Field((), description="what is kept how long; nothing said: all of it")
+    cases: CaseSetting = Field(default_factory=lambda: CaseSetting.model_validate({}), description="policy of cases")
     operator_database: str = Field("", description="libpq string without password; empty: embedded")
     operator_password: Path | None = None
     operator_url: str = Field("https://localhost:8443", description="where the operating platform serves")

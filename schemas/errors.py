@@ -12,7 +12,8 @@ SealframeError
 │   └── ClockJump             capture times or sequence numbers run backwards
 ├── TransientError            try again, within a bound
 │   ├── ServiceUnavailable    broker, database or platform out of reach
-│   └── PlatformNotReady      mutual authentication has not passed: evidence waits
+│   ├── PlatformNotReady      mutual authentication has not passed: evidence waits
+│   └── RateLimited           somebody asked too often: later
 ├── SourceError               a camera or file that can't be read
 ├── NotForMe                  sealed, intact as far as can be told, for other recipients
 ├── AccessDenied              the caller has no right to what was asked for
@@ -82,6 +83,10 @@ class ServiceUnavailable(TransientError):
 
 class PlatformNotReady(TransientError):
     """Mutual authentication with a platform has not passed."""
+
+
+class RateLimited(TransientError):
+    """Somebody asked too often."""
 
 
 class SourceError(SealframeError):

@@ -25,7 +25,7 @@ from infra.https import HttpsClient
 from infra.kafka import KafkaAccess
 from infra.kafka_admin import KafkaAdmin
 from infra.keys import load_signing_seed
-from infra.postgres import migrate
+from infra.postgres import Database, DatabaseAccess, migrate
 from infra.postgres_server import EmbeddedPostgres
 from infra.recipients import read_identity, recipient_text, write_identity
 from infra.settings import Settings
@@ -33,8 +33,13 @@ from operators.seal import Identity
 from operators.sign import SigningKey
 from schemas.errors import ConfigError, SealframeError, ServiceUnavailable
 from schemas.topics import TopicSpec, topics
+from streams.clock import now_ms
+from streams.forensic.people import set_up
 
 READY_SECONDS = 60.0
+PEOPLE = {f"{role}-demo": role for role in ("admin", "investigator", "approver", "auditor")} | {"operator": "keeper"}
+"""Certificates that `up` makes, each a person of this role at every forensic service. The operating platform keeps the
+logs' checkpoints, and sees nothing else."""
 Tell = Callable[[str], None]
 
 
@@ -83,6 +88,8 @@ class Stack:
             tell(f"database of {name}")
             database.start()
             migrate(database.owner(), name)
+            if name != "operator":
+                self._add_people(database.app())
         for service in self.services():
             if not process.running(self._pid(service.name)):
                 tell(service.name)
@@ -127,6 +134,7 @@ class Stack:
             found.append(Service(f"forensic-{name}", (
                 "forensic", "--name", name, "--tls", str(self.tls), *mine,
                 "--operator-url", f"https://localhost:{ports['operator']}", "--port", str(forensic),
+                "--rules", self.settings.cases.model_dump_json(),
             ), forensic, "investigator-demo"))
         found.append(Service("worker", ("worker", "--home", str(self.home))))
         return tuple(found)
@@ -167,12 +175,6 @@ class Stack:
         tls.load(self.tls, f"camera-{camera_id}")
         tls.renew(self.tls, f"camera-{camera_id}", force=True)
 
-    def investigator(self, name: str) -> str:
-        """Give a person a client certificate; returns the principal."""
-        principal = f"investigator-{name}"
-        self._issue(principal)
-        return principal
-
     def pipeline_identity(self) -> Identity:
         """The key that raw chunks are sealed to."""
         return Identity(read_identity(self.home / "pipeline" / "identity"))
@@ -187,10 +189,15 @@ class Stack:
 
     def _certificates(self) -> None:
         tls.create_ca(self.tls)
-        for principal in ("admin", "pipeline", "operator", "investigator-demo"):
+        for principal in ("admin", "pipeline", *PEOPLE):
             self._issue(principal, signer=principal in ("pipeline", "operator"))
         for name in self.settings.authorities:
             self._issue(f"authority-{name}", signer=True)
+
+    def _add_people(self, access: DatabaseAccess) -> None:
+        """Who may use a fresh forensic service; whoever is known already stays as they are."""
+        with Database(access) as database:
+            set_up(database, now_ms, {name: (f"{role} of the demo", role) for name, role in PEOPLE.items()})
 
     def _issue(self, principal: str, *, signer: bool = False) -> None:
         if not (self.tls / principal / "cert.pem").exists():

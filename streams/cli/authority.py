@@ -25,9 +25,9 @@ from streams.authority.plate_index import PlateIndex
 from streams.authority.service import AuthorityService, AuthoritySetup
 from streams.authority.sink import AllIndexes, Indexing
 from streams.cli.output import give, say
+from streams.clock import now_ms
 from streams.ending import Ending
 from streams.forensic.log import AccessLog
-from streams.forensic.server import now_ms
 from streams.retention import rules_of
 from streams.setup import detector
 

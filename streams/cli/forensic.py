@@ -8,13 +8,19 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 
 from infra import tls
 from infra.models import FOLDER
-from infra.postgres import DatabaseAccess
+from infra.postgres import Database, DatabaseAccess
+from infra.settings import CaseSetting
+from schemas.errors import UsageError
 from streams.cli.authority import faces
 from streams.cli.output import give, say
-from streams.forensic.server import ForensicServer, ForensicSetup
+from streams.clock import now_ms
+from streams.forensic.people import People, set_up
+from streams.forensic.server import ForensicServer, ForensicSetup, rules_of
+from streams.forensic.terms import Rules
 
 
 def forensic(
@@ -26,6 +32,8 @@ def forensic(
     secret: Annotated[Path, typer.Option(help="file with the key store's secret", exists=True)],
     operator_url: Annotated[str, typer.Option(help="address of the operating platform")] = "https://localhost:8443",
     models: Annotated[Path, typer.Option(help="folder of converted models")] = FOLDER,
+    rules: Annotated[str, typer.Option(help="policy of cases: JSON with names of [cases] in sealframe.toml")] = "{}",
+    admin: Annotated[str, typer.Option(help="at set-up: the principal that is to be the first admin")] = "",
     password_file: Annotated[Path | None, typer.Option(help="file with the database password")] = None,
     host: Annotated[str, typer.Option(help="address to serve on")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="HTTPS port; 0 takes any free one")] = 8445,
@@ -33,13 +41,38 @@ def forensic(
 ) -> None:
     """Answer investigators over HTTPS: search by a face picture, restoration of the subject found, access log.
 
-    Every call needs a certificate, a case and a purpose, and is logged before it is answered. Stop it with Ctrl-C.
+    Every call needs a person (`sealframe people`), an open case (`sealframe case`) and a purpose, and is logged before
+    it is answered. Stop it with Ctrl-C.
     """
+    access = DatabaseAccess(database, password_file)
+    if admin:
+        add_admin(access, admin)
     setup = ForensicSetup(
-        name, tls.load(tls_folder, f"authority-{name}"), DatabaseAccess(database, password_file), folder, keys, secret,
-        operator_url, host=host, port=port,
+        name, tls.load(tls_folder, f"authority-{name}"), access, folder, keys, secret, operator_url, host=host,
+        port=port, rules=read_rules(rules),
     )
     serve(setup, models, as_json)
+
+
+def read_rules(text: str) -> Rules:
+    """The policy of cases from JSON.
+
+    Raises:
+        UsageError: not JSON, an unknown name, or a value that can't be.
+
+    """
+    try:
+        return rules_of(CaseSetting.model_validate_json(text))
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise UsageError(f"--rules: {wrong}") from None
+
+
+def add_admin(access: DatabaseAccess, principal: str) -> None:
+    """Make the principal an admin, where nobody is one yet."""
+    with Database(access) as database:
+        if not any("admin" in person.roles for person in People(database, now_ms).all()):
+            set_up(database, now_ms, {principal: (principal, "admin")})
 
 
 def serve(setup: ForensicSetup, models: Path, as_json: bool = False) -> None:

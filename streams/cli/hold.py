@@ -13,8 +13,8 @@ from rich.table import Table
 
 from infra.postgres import Database, DatabaseAccess
 from streams.cli.output import console, give, say
+from streams.clock import now_ms
 from streams.forensic.log import AccessLog
-from streams.forensic.server import now_ms
 from streams.holds import EVER, holds, put_hold, release_hold
 
 app = typer.Typer(

@@ -23,7 +23,8 @@ SERVER = {
     "demo": "demo", "up": "stack", "down": "stack", "status": "stack", "doctor": "stack", "camera": "camera",
     "push": "push", "worker": "worker", "edge": "edge", "operator": "operator", "authority": "authority",
     "forensic": "forensic", "search": "search", "restore": "restore", "erase": "authority", "hold": "hold",
-    "log": "log", "record": "replay", "replay": "replay", "topics": "replay", "eval": "evaluate", "bench": "bench",
+    "log": "log", "case": "case", "people": "people", "record": "replay", "replay": "replay", "topics": "replay",
+    "eval": "evaluate", "bench": "bench",
 }
 VERBS = BASE | SERVER
 MISSING = "Verbs of the stack (up, push, search, ...) come with: pip install 'sealframe\\[server]'"

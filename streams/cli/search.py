@@ -83,7 +83,7 @@ def face(
     with client_of(url, tls_folder, principal, authority, "face") as client:
         answer = client.search_face(
             picture.read_bytes(), case, purpose, cameras=camera or (), threshold=threshold,
-            from_ms=_milliseconds(begin), to_ms=_milliseconds(end),
+            from_ms=milliseconds(begin), to_ms=milliseconds(end),
         )
     if as_json:
         give(answer)
@@ -112,7 +112,7 @@ def plate(
     """
     with client_of(url, tls_folder, principal, authority, "plate") as client:
         answer = client.search_plate(
-            text, case, purpose, cameras=camera or (), from_ms=_milliseconds(begin), to_ms=_milliseconds(end),
+            text, case, purpose, cameras=camera or (), from_ms=milliseconds(begin), to_ms=milliseconds(end),
             exact=exact,
         )
     if as_json:
@@ -121,7 +121,8 @@ def plate(
         _show_plates(answer)
 
 
-def _milliseconds(time: datetime | None) -> int | None:
+def milliseconds(time: datetime | None) -> int | None:
+    """A time of day, UTC, in milliseconds since 1970."""
     return None if time is None else round(time.replace(tzinfo=UTC).timestamp() * 1000)
 
 

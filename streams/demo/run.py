@@ -28,6 +28,8 @@ from operators.track.geometry import iou
 from schemas.errors import SealframeError, ServiceUnavailable
 from schemas.frames import FrameChunk, Planes
 from schemas.records import OperatorRecord
+from schemas.topics import DAY_MS
+from streams.clock import now_ms
 from streams.demo import measure
 from streams.demo.cast import Cast, demo_cast
 from streams.demo.compose import Truth, compose
@@ -35,6 +37,7 @@ from streams.demo.picture import triptych
 from streams.demo.pictures import people
 from streams.evaluate.report import Figure
 from streams.forensic.client import ForensicClient
+from streams.forensic.terms import KINDS
 from streams.operating.client import OperatorClient
 from streams.push import push
 from streams.setup import detector
@@ -89,13 +92,15 @@ class Demo:
     def __init__(self, settings: Settings, stack: Stack, out: Path, tell: Tell) -> None:
         self.settings, self.stack, self.out, self.tell = settings, stack, out, tell
         self.authority = next(iter(settings.authorities))
-        principal = stack.investigator("demo")
-        self.forensic = ForensicClient(stack.url(f"forensic-{self.authority}"), tls.load(stack.tls, principal))
+        self.forensic = ForensicClient(
+            stack.url(f"forensic-{self.authority}"), tls.load(stack.tls, "investigator-demo")
+        )
         self.operator = OperatorClient(stack.url("operator"), tls.load(stack.tls, f"authority-{self.authority}"))
         self.database = Database(stack.databases[f"authority-{self.authority}"].app())
 
     def run(self, shots: Sequence[Shot], cast: Cast | None, began: float) -> list[Figure]:
-        """Push, wait, search, restore, measure."""
+        """Open a case, push, wait, search, restore, measure."""
+        self.open_case([shot.camera_id for shot in shots])
         self.tell("pushing")
         with ThreadPoolExecutor(len(shots)) as pool:
             filmed = list(pool.map(self.push, shots))
@@ -109,6 +114,17 @@ class Demo:
         self.tell("measuring")
         totals = self._measure(filmed, records, found)
         return measure.figures(totals, found, time.monotonic() - began)
+
+    def open_case(self, cameras: Sequence[str]) -> None:
+        """Open the demo's case for these cameras as the investigator, and approve what it says as the approver."""
+        now, kinds = now_ms(), set(self.settings.authorities[self.authority]) & set(KINDS)
+        opened = self.forensic.send("/cases", {
+            "case_id": CASE, "title": PURPOSE, "basis": "consent of all who are shown", "cameras": list(cameras),
+            "from_ms": 0, "to_ms": now + DAY_MS, "kinds": sorted(kinds), "expires_ms": now + DAY_MS,
+        })
+        approver = tls.load(self.stack.tls, "approver-demo")
+        with ForensicClient(self.stack.url(f"forensic-{self.authority}"), approver) as client:
+            client.approve(CASE, opened["digest"])
 
     def close(self) -> None:
         """Close all connections."""

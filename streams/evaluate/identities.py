@@ -60,6 +60,7 @@ def evaluate(stack: Stack, data: Path, folder: Path, n: int, seed: int, tell: Te
     shots = _film(cast, folder)
     run = Demo(stack.settings, stack, folder, tell)
     try:
+        run.open_case([shot.camera_id for shot in shots])
         tell("pushing")
         with ThreadPoolExecutor(len(shots)) as pool:
             filmed = list(pool.map(run.push, shots))

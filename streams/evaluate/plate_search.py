@@ -22,11 +22,14 @@ from infra.postgres import Connection, Database, connect, migrate
 from infra.postgres_server import EmbeddedPostgres
 from operators.plate_text import TWINS, keys
 from operators.plates import DIGITS, LETTERS, PROVINCES
-from schemas.topics import MINUTE_MS
+from schemas.topics import DAY_MS, MINUTE_MS
 from streams.authority.plate_index import cover
+from streams.clock import now_ms
 from streams.evaluate.report import Figure
+from streams.forensic.cases import Draft
 from streams.forensic.log import AccessLog
 from streams.forensic.service import Forensics, Ground
+from streams.forensic.terms import ALL_CAMERAS, Rules, Scope
 
 FORMATS = (
     "AA000AA", "AA00AAA", "AAA000", "AAA0000", "000AAA", "0AAA000", "AA00000", "A000000", "AA0000", "0000AAA",
@@ -57,7 +60,7 @@ def evaluate(plates: int, queries: int, seed: int, tell: Tell) -> list[Figure]:
     rng = random.Random(seed)  # noqa: S311  # draws test data
     with _library(plates, rng, tell) as (database, size):
         texts = _sample(database, rng, 3 * queries)
-        service = Forensics(database, AccessLog(database, _now_ms), None, None)
+        service = _service(database)
         ask = _Asker(service)
         tell("asking")
         exact = [ask(text, text, exact=True) for text in texts[:queries]]
@@ -80,6 +83,19 @@ def evaluate(plates: int, queries: int, seed: int, tell: Tell) -> list[Figure]:
         _p95("inside", inside, None, "a pattern without either: reads the whole library"),
         Figure("plate_search_bytes", size / plates, "bytes", n=plates, note="a plate's, on disk, with all indexes"),
     ]
+
+
+def _service(database: Database) -> Forensics:
+    """A service with the case that all ask under."""
+    now, rules = now_ms(), Rules(limits={"searches": 1_000_000})
+    service = Forensics(database, AccessLog(database, now_ms), None, None, rules=rules)
+    people, cases = service.gate.people, service.gate.cases
+    scope = Scope(ALL_CAMERAS, 0, now + DAY_MS, ("plate",))
+    opener = people.put(GROUND.actor, GROUND.actor, ["investigator"], by=GROUND.actor)
+    approver = people.put("approver", "approver", ["approver"], by=GROUND.actor)
+    case = cases.open(opener, Draft(GROUND.purpose, "drawn plates", scope, now + DAY_MS), GROUND.case)
+    cases.approve(approver, GROUND.case, case.terms.digest)
+    return service
 
 
 class _Asker:
@@ -221,7 +237,3 @@ def _share(what: Sequence[bool]) -> float:
 
 def _one(db: Any, query: str, *values: object) -> Any:
     return db.execute(query, values).fetchone()[0]
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

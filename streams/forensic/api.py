@@ -1,4 +1,4 @@
-"""HTTPS API of the forensic service. Who calls is the principal of the client certificate, decided by `infra.https`.
+"""HTTPS API of the forensic service. Who calls is the person of the client certificate or sign-in: `Door`.
 
 Every call that shows something names case and purpose, and its log entry is written before the answer leaves.
 """
@@ -16,30 +16,36 @@ from fastapi.responses import FileResponse, JSONResponse
 from prometheus_client import CollectorRegistry
 from starlette.background import BackgroundTask
 
-from infra.https import caller
 from operators.embed import SAME
-from schemas.errors import AccessDenied, IntegrityError, SealframeError, TransientError, UsageError
+from schemas.errors import SealframeError, UsageError
 from streams.authority.service import health_app
+from streams.forensic.case_api import add_cases, add_people
+from streams.forensic.door import HEADERS, Door
 from streams.forensic.log_api import add_checkpoints, add_log
 from streams.forensic.plate_search import PlateAnswer
 from streams.forensic.search import Period, SearchAnswer
-from streams.forensic.service import Forensics, Ground
+from streams.forensic.service import Forensics
+from streams.forensic.terms import MAX_CAMERAS, MAX_MS
 
-INVESTIGATORS = ("investigator-*", "authority-*")
 MAX_PICTURE_BYTES = 16 * 2**20
-HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+MAX_SEQ = 2**62
 
 Case = Annotated[str, Form(description="number of the approved case")]
 Purpose = Annotated[str, Form(description="what the answer is needed for")]
+Moment = Annotated[int | None, Form(ge=0, le=MAX_MS, description="milliseconds since 1970")]
+Cameras = Annotated[list[str] | None, Form(max_length=MAX_CAMERAS, description="default: all of the case")]
 
 
 def create_app(service: Forensics, registry: CollectorRegistry, failing: Callable[[], str] = lambda: "") -> FastAPI:
-    """The app: search, restoration, access log."""
+    """The app: search, restoration, access log, cases, people."""
     app = health_app("Sealframe forensic service", registry, failing)
-    app.add_exception_handler(SealframeError, _answer_error)
-    _add_search(app, service)
-    _add_restore(app, service)
-    add_log(app, service.log, HEADERS)
+    door = Door(service.gate)
+    door.guard(app)
+    _add_search(app, service, door)
+    _add_restore(app, service, door)
+    add_log(app, service.log, door)
+    add_cases(app, door)
+    add_people(app, door)
     add_checkpoints(app, service.log)
     return app
 
@@ -49,18 +55,18 @@ def answer_json(answer: SearchAnswer | PlateAnswer) -> dict[str, Any]:
     return {**asdict(answer), "coverage": {**asdict(answer.coverage), "complete": answer.coverage.complete}}
 
 
-def _add_search(app: FastAPI, service: Forensics) -> None:
+def _add_search(app: FastAPI, service: Forensics, door: Door) -> None:
     @app.post("/search/face")
     def search_face(
         request: Request, picture: Annotated[UploadFile, File(description="JPEG or PNG")], case: Case, purpose: Purpose,
-        camera: Annotated[list[str] | None, Form()] = None, from_ms: Annotated[int | None, Form()] = None,
-        to_ms: Annotated[int | None, Form()] = None, threshold: Annotated[float, Form()] = SAME,
+        camera: Cameras = None, from_ms: Moment = None, to_ms: Moment = None,
+        threshold: Annotated[float, Form()] = SAME,
     ) -> Response:
         """Subjects that look like the main face of the picture, and what was searched."""
+        ground, period = door.ground(request, "search-face", case, purpose), _period(from_ms, to_ms)
         data = picture.file.read(MAX_PICTURE_BYTES + 1)
         if len(data) > MAX_PICTURE_BYTES:
             raise UsageError(f"pictures may have {MAX_PICTURE_BYTES} bytes")
-        ground, period = Ground(caller(request.scope), case, purpose), _period(from_ms, to_ms)
         answer = service.search_face(data, ground, cameras=camera or None, period=period, threshold=threshold)
         return JSONResponse(answer_json(answer), headers=HEADERS)
 
@@ -68,21 +74,20 @@ def _add_search(app: FastAPI, service: Forensics) -> None:
     def search_plate(
         request: Request,
         text: Annotated[str, Form(description="the plate's text; ? stands for one sign, * for any number")],
-        case: Case, purpose: Purpose, camera: Annotated[list[str] | None, Form()] = None,
-        from_ms: Annotated[int | None, Form()] = None, to_ms: Annotated[int | None, Form()] = None,
+        case: Case, purpose: Purpose, camera: Cameras = None, from_ms: Moment = None, to_ms: Moment = None,
         exact: Annotated[bool, Form(description="this text alone, not those that are like it")] = False,
     ) -> Response:
         """Subjects whose plate reads like the text, how each differs, and what was searched."""
-        ground, period = Ground(caller(request.scope), case, purpose), _period(from_ms, to_ms)
+        ground, period = door.ground(request, "search-plate", case, purpose), _period(from_ms, to_ms)
         answer = service.search_plate(text, ground, cameras=camera or None, period=period, exact=exact)
         return JSONResponse(answer_json(answer), headers=HEADERS)
 
 
 def _period(from_ms: int | None, to_ms: int | None) -> Period | None:
-    return None if from_ms is None and to_ms is None else Period(from_ms or 0, 2**53 if to_ms is None else to_ms)
+    return None if from_ms is None and to_ms is None else Period(from_ms, to_ms)
 
 
-def _add_restore(app: FastAPI, service: Forensics) -> None:
+def _add_restore(app: FastAPI, service: Forensics, door: Door) -> None:
     @app.post("/restore")
     def restore(
         request: Request, subject: Annotated[str, Form()], case: Case, purpose: Purpose,
@@ -91,7 +96,7 @@ def _add_restore(app: FastAPI, service: Forensics) -> None:
         lossless: Annotated[bool, Form(description="exact samples; browsers may not play it")] = True,
     ) -> Response:
         """The restored video; 409 with the list of gaps where it isn't whole and gaps weren't allowed."""
-        ground = Ground(caller(request.scope), case, purpose)
+        ground = door.ground(request, "restore", case, purpose)
         folder = tempfile.TemporaryDirectory(prefix="sealframe-restored-")
         out = Path(folder.name) / "restored.mp4"
         try:
@@ -110,11 +115,3 @@ def _add_restore(app: FastAPI, service: Forensics) -> None:
         return FileResponse(out, media_type="video/mp4", headers=headers, background=BackgroundTask(folder.cleanup))
 
 
-def _answer_error(request: Request, error: Exception) -> Response:
-    status = next((code for kind, code in _STATUS if isinstance(error, kind)), 500)
-    return JSONResponse({"error": type(error).__name__, "text": str(error)}, status, headers=HEADERS)
-
-
-_STATUS: tuple[tuple[type[SealframeError], int], ...] = (
-    (UsageError, 422), (AccessDenied, 403), (TransientError, 503), (IntegrityError, 409), (SealframeError, 500),
-)

@@ -1,17 +1,18 @@
-"""Asks the forensic service as an investigator does: over HTTPS with a client certificate."""
+"""Asks the forensic service as people do: over HTTPS with a client certificate."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import quote
 
 import httpx
 
 from infra.atomic import AtomicFile
 from infra.https import HttpsClient
 from infra.tls import Identity
-from schemas.errors import IntegrityError, SealframeError, UsageError
+from schemas.errors import IntegrityError, RateLimited, SealframeError, UsageError
 
 SECONDS = 600.0
 
@@ -63,7 +64,7 @@ class ForensicClient:
         return {"written": True, **{name: int(answer.headers[f"X-Sealframe-{name.title()}"]) for name in names}}
 
     def get(self, path: str) -> Any:
-        """JSON of `/log`, `/log/info`, `/log/growth?old=N`, `/log/N/proof`."""
+        """JSON of `/log`, `/log/info`, `/log/growth?old=N`, `/log/N/proof`, `/cases`, `/people`, `/me`."""
         return self._checked(self._client.get(path)).json()
 
     def log_entries(self) -> Iterator[tuple[bytes, bytes]]:
@@ -72,6 +73,18 @@ class ForensicClient:
         while rows := self.get(f"/log/entries?first={first}"):
             yield from ((row["entry"].encode(), bytes.fromhex(row["chain"])) for row in rows)
             first += len(rows)
+
+    def send(self, path: str, body: Mapping[str, Any], method: str = "POST") -> Any:
+        """JSON sent to `/cases`, `/people` and below (see `streams.forensic.case_api`), and what they answer."""
+        return self._checked(self._client.request(method, path, json=body)).json()
+
+    def case(self, case_id: str) -> dict[str, Any]:
+        """A case with its digest, state and approvals."""
+        return dict(self.get(case_path(case_id)))
+
+    def approve(self, case_id: str, digest: str) -> dict[str, Any]:
+        """Approve exactly the terms of this digest."""
+        return dict(self.send(f"{case_path(case_id)}/approve", {"digest": digest}))
 
     def close(self) -> None:
         """Close all connections."""
@@ -88,7 +101,9 @@ class ForensicClient:
             return answer
         said = answer.json()
         text = f"{said.get('error', '')}: {said.get('text') or said.get('detail') or answer.status_code}"
-        kinds: dict[int, type[SealframeError]] = {409: IntegrityError, 422: UsageError, 404: UsageError}
+        kinds: dict[int, type[SealframeError]] = {
+            409: IntegrityError, 422: UsageError, 404: UsageError, 405: UsageError, 429: RateLimited,
+        }
         raise kinds.get(answer.status_code, SealframeError)(text)
 
     def __enter__(self) -> Self:
@@ -96,3 +111,8 @@ class ForensicClient:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def case_path(case_id: str) -> str:
+    """Where the API has a case."""
+    return f"/cases/{quote(case_id, safe='')}"

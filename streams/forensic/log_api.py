@@ -14,6 +14,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 
 from schemas.errors import UsageError
+from streams.forensic.door import HEADERS, Door
 from streams.forensic.log import PAGE, AccessLog, Entry
 from streams.forensic.proofs import inclusion_json, signed_json
 
@@ -23,38 +24,45 @@ MAX_SEQ = 2**62
 Number = Annotated[int, Query(ge=0, lt=MAX_SEQ)]
 
 
-def add_log(app: FastAPI, log: AccessLog, headers: dict[str, str]) -> None:
-    """Add the routes under `/log`; `headers` go with every answer."""
+def add_log(app: FastAPI, log: AccessLog, door: Door) -> None:
+    """Add the routes under `/log`."""
     @app.get("/log")
-    def entries(count: Annotated[int, Query(ge=1, le=PAGE)] = 50) -> Response:
+    def entries(request: Request, count: Annotated[int, Query(ge=1, le=PAGE)] = 50) -> Response:
         """The newest entries, newest first."""
-        return JSONResponse([entry_json(entry) for entry in log.last(count)], headers=headers)
+        door.person(request, "log-read")
+        return JSONResponse([entry_json(entry) for entry in log.last(count)], headers=HEADERS)
 
     @app.get("/log/info")
-    def info() -> Response:
+    def info(request: Request) -> Response:
         """Size, Merkle root and head of the chain, and the checkpoint that covers all of it."""
+        door.person(request, "log-info")
         known = log.info()
         said = {"size": known.size, "root": known.root.hex(), "chain": known.chain.hex()}
-        return JSONResponse({**said, **signed_json(log.checkpoint())}, headers=headers)
+        return JSONResponse({**said, **signed_json(log.checkpoint())}, headers=HEADERS)
 
     @app.get("/log/entries")
-    def raw(first: Number = 0, count: Annotated[int, Query(ge=1, le=PAGE)] = PAGE) -> Response:
+    def raw(
+        request: Request, first: Number = 0, count: Annotated[int, Query(ge=1, le=PAGE)] = PAGE
+    ) -> Response:
         """Entries as they were hashed, with their chain values, in order: to check the log without trusting us."""
+        door.person(request, "log-read")
         rows = [{"entry": _text(entry), "chain": chain.hex()} for entry, chain in log.raw(first, count)]
-        return JSONResponse(rows, headers=headers)
+        return JSONResponse(rows, headers=HEADERS)
 
     @app.get("/log/growth")
-    def growth(old: Number) -> Response:
+    def growth(request: Request, old: Number) -> Response:
         """The newest checkpoint, and the proof that its log begins as the one of `old` entries did."""
+        door.person(request, "log-info")
         new, path = log.growth(old)
-        return JSONResponse({"new": signed_json(new), "path": [node.hex() for node in path]}, headers=headers)
+        return JSONResponse({"new": signed_json(new), "path": [node.hex() for node in path]}, headers=HEADERS)
 
     @app.get("/log/{seq}/proof")
-    def proof(seq: int) -> Response:
+    def proof(request: Request, seq: int) -> Response:
         """That an entry is in the log, for checking elsewhere."""
+        door.person(request, "log-read")
         if not 0 <= seq < MAX_SEQ:
             raise UsageError("entries are counted from 0")
-        return JSONResponse(inclusion_json(log.prove(seq)), headers=headers)
+        return JSONResponse(inclusion_json(log.prove(seq)), headers=HEADERS)
 
 
 def add_checkpoints(app: FastAPI, log: AccessLog) -> None:

@@ -16,6 +16,8 @@ from schemas.regions import Array
 from schemas.topics import MINUTE_MS
 from streams.authority import store
 from streams.authority.looks import MAX_LOOKS, vector_text
+from streams.forensic.gate import Limits
+from streams.forensic.terms import ALL_CAMERAS, listed, time_text
 
 APPROXIMATE_FROM = 500_000
 MAX_MATCHES = 100
@@ -27,10 +29,10 @@ FALSE_ACCEPT_RATES = {ALIKE: 1e-2, SAME: 1e-3, SURE: 1e-4}
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """From and to, milliseconds since 1970; videos and subjects count that may lie in it even in part."""
+    """From and to, milliseconds since 1970, None: open; videos and subjects count that may lie in it even in part."""
 
-    from_ms: int
-    to_ms: int
+    from_ms: int | None
+    to_ms: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ class Coverage:
     at; `vectors`: how many looks of the subjects were compared; `unopened`: parts of evidence that don't open;
     `erased` tracks; `gaps`: evidence that is missing by the signed counters. `from_ms`, `to_ms`: start of the first
     video, last end of evidence. `searched_ms`: how long the videos are, each from its start to the end of its last
-    evidence; `untimed` videos, whose evidence doesn't say, count 0.
+    evidence; `untimed` videos, whose evidence doesn't say, count 0. `limits`: what the case left of the search.
     """
 
     cameras: tuple[str, ...]
@@ -79,6 +81,7 @@ class Coverage:
     unopened: int
     erased: int
     gaps: tuple[store.Gap, ...]
+    limits: Limits | None = None
 
     @property
     def complete(self) -> bool:
@@ -112,9 +115,9 @@ class Filters:
 
     def sql(self) -> tuple[str, dict[str, Any]]:
         """A condition over the columns of `videos`, and its parameters."""
-        period = self.period or Period(0, 2**62)
-        values = {"cameras": list(self.cameras or ()), "all": self.cameras is None, "from": period.from_ms,
-                  "to": period.to_ms, "longest": store.MAX_VIDEO_MS}
+        period = self.period or Period(None, None)
+        values = {"cameras": list(self.cameras or ()), "all": self.cameras is None, "from": period.from_ms or 0,
+                  "to": 2**62 if period.to_ms is None else period.to_ms, "longest": store.MAX_VIDEO_MS}
         return ("(%(all)s OR camera_id = ANY(%(cameras)s)) AND start_ms <= %(to)s"
                 " AND coalesce(end_ms, start_ms + %(longest)s) >= %(from)s"), values
 
@@ -128,7 +131,7 @@ def filters(cameras: Sequence[str] | None = None, period: Period | None = None) 
     """
     if cameras is not None and not cameras:
         raise UsageError("name at least one camera, or none to search all")
-    if period is not None and period.to_ms < period.from_ms:
+    if period and None not in (period.from_ms, period.to_ms) and (period.to_ms or 0) < (period.from_ms or 0):
         raise UsageError("the period ends before it begins")
     return Filters(None if cameras is None else tuple(sorted(set(cameras))), period)
 
@@ -210,7 +213,14 @@ def scope(covered: Coverage, searched: str, objects: str) -> str:
     where += f" ({_long(covered.searched_ms)}" + (", some unknown)" if covered.untimed else ")")
     left = covered.too_small + covered.unclear + covered.unindexed
     unseen = f"; {left} {objects} could not be searched" if left else ""
-    return where + unseen + (f"; evidence is missing at {len(covered.gaps)} places" if covered.gaps else "")
+    missing = f"; evidence is missing at {len(covered.gaps)} places" if covered.gaps else ""
+    return where + unseen + missing + (f"; {_narrowed(covered.limits)}" if covered.limits else "")
+
+
+def _narrowed(limits: Limits) -> str:
+    """How a case narrows a search, in words."""
+    first, last = (time_text(ms) for ms in (limits.from_ms, limits.to_ms))
+    return f"looked only where case {limits.case} allows: {listed(limits.cameras or ALL_CAMERAS)}, {first} to {last}"
 
 
 def said(matches: Sequence[Match], covered: Coverage) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Self
 
 from prometheus_client import CollectorRegistry, ProcessCollector
@@ -13,16 +13,22 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from infra.https import HttpsServer
 from infra.keys import KeyStore, load_signing_seed
 from infra.postgres import Database, DatabaseAccess
+from infra.settings import CaseSetting
 from infra.tls import Identity, load_signer, signer_identity
 from operators.sign import SigningKey
 from streams.authority.faces import Faces
 from streams.authority.reading import EvidenceReader
-from streams.forensic.api import INVESTIGATORS, create_app
+from streams.clock import now_ms
+from streams.forensic.api import create_app
 from streams.forensic.log import AccessLog, LogSigner
 from streams.forensic.proofs import origin_of
 from streams.forensic.restore import Restorer
 from streams.forensic.service import Forensics
+from streams.forensic.terms import Rules
 from streams.operating.client import OperatorClient
+
+ANYBODY = ("*",)
+"""Every certificate of the CA may knock; whom it lets in says the table of people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +46,7 @@ class ForensicSetup:
     operator_url: str
     host: str = "127.0.0.1"
     port: int = 0
-    investigators: Sequence[str] = INVESTIGATORS
+    rules: Rules = field(default_factory=Rules)
 
 
 class ForensicServer:
@@ -63,11 +69,11 @@ class ForensicServer:
             setup.name, self._database, reader, self._operator, lambda der: signer_identity(der, ca), now_ms
         )
         log = AccessLog(self._database, now_ms, log_signer(setup.name, setup.identity))
-        self.forensics = Forensics(self._database, log, faces, restorer)
+        self.forensics = Forensics(self._database, log, faces, restorer, rules=setup.rules)
         registry = CollectorRegistry()
         ProcessCollector(namespace="sealframe", registry=registry)
         app = create_app(self.forensics, registry)
-        self.server = HttpsServer(app, setup.identity, setup.investigators, host=setup.host, port=setup.port)
+        self.server = HttpsServer(app, setup.identity, ANYBODY, host=setup.host, port=setup.port)
 
     def close(self) -> None:
         """Stop serving, close files and connections."""
@@ -105,6 +111,11 @@ def log_signer(name: str, identity: Identity) -> LogSigner:
     return LogSigner(origin_of(name), key)
 
 
-def now_ms() -> int:
-    """Milliseconds since 1970."""
-    return time.time_ns() // 1_000_000
+def rules_of(settings: CaseSetting) -> Rules:
+    """The policy that settings say."""
+    limits = {"searches": settings.searches_per_hour, "restorations": settings.restorations_per_hour,
+              "pictures": settings.pictures_per_hour}
+    return Rules(
+        settings.second_person, settings.approval_days, settings.longest_days, MappingProxyType(limits),
+        settings.refusals_per_minute,
+    )

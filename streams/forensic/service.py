@@ -1,43 +1,31 @@
 """The forensic service as a library: search by face picture or plate text, restoration of the found subject, status.
 
-Who asks, for which case and why is part of every call. The log entry is on the disk before an answer leaves; refusals
-and failures are logged too.
+Who asks, for which case and why is part of every call, and the gate lets it through or not. The log entry is on the
+disk before an answer leaves; refusals and failures are logged too.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from infra.postgres import Database
 from operators.embed import SAME
-from schemas.errors import SealframeError, UsageError
+from schemas.errors import UsageError
 from streams.authority.faces import Faces
+from streams.clock import now_ms
 from streams.forensic import plate_search, search
+from streams.forensic.gate import Gate, Limits, noted
+from streams.forensic.gate import Ground as Ground
 from streams.forensic.log import AccessLog, Entry
 from streams.forensic.restore import Restored, Restorer
+from streams.forensic.terms import Kind, Rules
 
 MAX_WORDS = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Ground:
-    """On what ground somebody asks: person, case number, purpose; all are needed."""
-
-    actor: str
-    case: str
-    purpose: str
-
-    def __post_init__(self) -> None:
-        """Refuse an empty or endless field."""
-        for name in ("actor", "case", "purpose"):
-            value = getattr(self, name)
-            if not value.strip() or len(value) > MAX_WORDS:
-                raise UsageError(f"{name} is needed, up to {MAX_WORDS} characters")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,35 +37,39 @@ class RestoreAnswer:
 
 
 class Forensics:
-    """Searches and restores for one authority; `clock` gives milliseconds since 1970."""
+    """Searches and restores for one authority, under its open cases; `clock` gives milliseconds since 1970."""
 
     def __init__(
-        self, database: Database, log: AccessLog, faces: Callable[[], Faces] | None, restorer: Restorer | None
+        self, database: Database, log: AccessLog, faces: Callable[[], Faces] | None, restorer: Restorer | None, *,
+        rules: Rules | None = None, clock: Callable[[], int] = now_ms,
     ) -> None:
         self._database, self.log, self._faces, self._restorer = database, log, faces, restorer
+        self.gate = Gate(database, log, rules, clock)
 
     def search_face(
         self, picture: bytes, ground: Ground, *, cameras: Sequence[str] | None = None,
         period: search.Period | None = None, threshold: float = SAME,
     ) -> search.SearchAnswer:
-        """Subjects whose best region looks like the main face of the picture.
+        """Subjects whose best region looks like the main face of the picture; filters default to the case's scope.
 
         Raises:
+            AccessDenied, RateLimited: see `Gate.search`.
             UsageError: no picture, no face in it, filters that mean nothing, or a threshold without a measured rate.
 
         """
         detail = {"picture": hashlib.sha256(picture).hexdigest(), "cameras": None if cameras is None else list(cameras),
                   "period": None if period is None else [period.from_ms, period.to_ms], "threshold": threshold}
         with self._logged("search-face", ground, detail):
+            limits = self._limits("search-face", "face", ground, cameras, period)
             if threshold not in search.FALSE_ACCEPT_RATES:
                 raise UsageError(f"thresholds with a measured rate are {sorted(search.FALSE_ACCEPT_RATES)}")
             if self._faces is None:
                 raise UsageError("this service has no face models")
-            chosen = search.filters(cameras, period)
+            chosen = search.filters(limits.cameras, search.Period(limits.from_ms, limits.to_ms))
             probe = self._faces().probe(picture)
             with self._database.connection() as db:
                 matches, exact = search.nearest(db, probe.embedding, threshold, chosen)
-                covered = search.coverage(db, chosen)
+                covered = replace(search.coverage(db, chosen), limits=limits)
         rate = search.FALSE_ACCEPT_RATES[threshold]
         found = [[match.subject_id, round(match.similarity, 4)] for match in matches]
         entry = self._log("search-face", ground, {**detail, "matches": found, "searched": covered.subjects})
@@ -93,6 +85,7 @@ class Forensics:
         """Subjects whose plate reads like the text, which may have wildcards: `?` one sign, `*` any.
 
         Raises:
+            AccessDenied, RateLimited: see `Gate.search`.
             UsageError: not a plate's text, or filters that mean nothing.
 
         """
@@ -100,10 +93,11 @@ class Forensics:
         detail = {"text": typed, "exact": exact, "cameras": None if cameras is None else list(cameras),
                   "period": None if period is None else [period.from_ms, period.to_ms]}
         with self._logged("search-plate", ground, detail):
-            chosen = search.filters(cameras, period)
+            limits = self._limits("search-plate", "plate", ground, cameras, period)
+            chosen = search.filters(limits.cameras, search.Period(limits.from_ms, limits.to_ms))
             asked, mode = plate_search.read_query(text, exact)
             with self._database.connection() as db:
-                covered = plate_search.coverage(db, chosen)
+                covered = replace(plate_search.coverage(db, chosen), limits=limits)
                 matches, more = plate_search.find(db, asked, mode, chosen)
         found = [[match.subject_id, match.text] for match in matches]
         entry = self._log("search-plate", ground, {**detail, "matches": found, "searched": covered.subjects})
@@ -117,13 +111,15 @@ class Forensics:
         """Write the video in which only this subject (with `everyone` all that opens) is shown as it was.
 
         Raises:
+            AccessDenied, RateLimited: see `Gate.subject`.
             UsageError: no such subject, or the service can't restore.
-            IntegrityError, ServiceUnavailable, AccessDenied: see `Restorer.restore`.
+            IntegrityError, ServiceUnavailable: see `Restorer.restore`.
 
         """
         detail: dict[str, Any] = {"subject": subject_id, "all": everyone, "with_gaps": with_gaps}
         hidden = out.with_name(f".{out.name}.checked")
         with self._logged("restore", ground, detail):
+            self.gate.subject("restore", ground, subject_id, everyone=everyone)
             if self._restorer is None:
                 raise UsageError("this service knows no operating platform")
             with self._database.connection() as db:
@@ -149,13 +145,17 @@ class Forensics:
         """Log that somebody asked for what they may not have."""
         return self._log(f"{action}-refused", ground, {"reason": reason})
 
-    @contextmanager
-    def _logged(self, action: str, ground: Ground, detail: dict[str, Any]) -> Iterator[None]:
-        try:
-            yield
-        except SealframeError as error:
-            self._log(f"{action}-failed", ground, {**detail, "error": type(error).__name__})
-            raise
+    def _limits(
+        self, action: Literal["search-face", "search-plate"], kind: Kind, ground: Ground,
+        cameras: Sequence[str] | None, period: search.Period | None,
+    ) -> Limits:
+        """How far a search may go; raises UsageError for filters that mean nothing, else as `Gate.search`."""
+        search.filters(cameras, period)
+        first, last = (None, None) if period is None else (period.from_ms, period.to_ms)
+        return self.gate.search(action, kind, ground, cameras, first, last)
+
+    def _logged(self, action: str, ground: Ground, detail: dict[str, Any]) -> AbstractContextManager[None]:
+        return noted(self.log, action, ground.actor, ground.case, ground.purpose, detail)
 
     def _log(self, action: str, ground: Ground, detail: dict[str, Any]) -> Entry:
         return self.log.append(action, ground.actor, ground.case, ground.purpose, detail)

@@ -28,12 +28,12 @@ from schemas.frames import BLOCK
 from schemas.records import OperatorRecord
 from streams.forensic.service import Forensics, Ground
 from tests.support.authority import KEY, NOW_MS, VIDEO, Desk, Recording, open_desk, record
+from tests.support.cases import GROUND, open_case
 from tests.support.operator_video import rewritten
 from tests.support.scenes import FACE, FORMAT, chunk, crossing, picture, regions
 from tests.support.services import Postgres
 
 PLACES = crossing()
-GROUND = Ground("inspector", "case-7", "test")
 CHUNKS = [chunk(PLACES, seq, end=seq == 1, video=VIDEO) for seq in range(2)]
 
 
@@ -61,6 +61,7 @@ def add_subject(database: Database, track: int) -> None:
 
 
 def service(desk: Desk, recording: Recording) -> Forensics:
+    open_case(desk.database)
     return Forensics(desk.database, desk.log, None, desk.restorer(recording))
 
 

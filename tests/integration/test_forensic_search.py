@@ -26,14 +26,14 @@ from streams.authority.faces import Faces
 from streams.authority.index import FaceIndex
 from streams.authority.looks import pool, vector
 from streams.forensic.search import Period
-from streams.forensic.service import Forensics, Ground
+from streams.forensic.service import Forensics
 from streams.setup import detector
 from tests.support.authority import KEY, NOW_MS, POLICY, VIDEO, Desk, clock, open_desk, record
+from tests.support.cases import GROUND, open_case
 from tests.support.pictures import planes_of, read_rgb
 from tests.support.services import Postgres
 from tests.support.shared import shared_data
 
-GROUND = Ground("inspector", "case-7", "test")
 FRAMES = 6
 
 
@@ -92,6 +92,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory, database: Database, faces: Fa
 
 @pytest.fixture
 def service(desk: Desk, faces: Faces) -> Forensics:
+    open_case(desk.database)
     return Forensics(desk.database, desk.log, lambda: faces, None)
 
 

@@ -33,10 +33,12 @@ from streams.cli import restore as restore_cli
 from streams.cli import search as search_cli
 from streams.cli import verify as verify_cli
 from streams.forensic.client import ForensicClient
+from streams.forensic.gate import Ground
 from streams.forensic.proofs import check_signed, read_signed
 from streams.forensic.server import ForensicServer, ForensicSetup
 from streams.operating.service import OperatorService, OperatorSetup
 from tests.support.authority import NAME, NOW_MS, POLICY, Recording, record
+from tests.support.cases import open_cases
 from tests.support.operating import by_ca, certified_key
 from tests.support.plates import saying, seen
 from tests.support.scenes import chunk, crossing, regions
@@ -110,12 +112,19 @@ def stack(
             video_id, recording = _sent(broker, ca, key)
             with Database(database) as pool:
                 wait(lambda: _count(pool) == len(recording.evidence))
+            open_cases(database, Ground("investigator-anna", "case-1", "test"))
             with ForensicServer(forensic, _no_models) as server:
                 yield Stack(broker, server.server.url, video_id, recording, database, key)
         finally:
             stop.set()
             for thread in threads:
                 thread.join()
+
+
+def logged(stack: Stack) -> dict[str, Any]:
+    """The newest entry, as the auditor reads it."""
+    with ForensicClient(stack.url, stack.broker.identity("auditor-dan")) as client:
+        return dict(client.get("/log?count=1")[0])
 
 
 def _no_models() -> Faces:
@@ -157,7 +166,7 @@ def test_restore_over_the_whole_stack_and_in_the_log(stack: Stack, tmp_path: Pat
         assert done["written"] and (done["frames"], done["replaced"], done["gaps"]) == (20, 20, 0)
         alone = client.restore(subject, "case-1", "test", tmp_path / "one.mp4", with_gaps=True)
         assert alone["written"] and (tmp_path / "one.mp4").read_bytes() != (tmp_path / "all.mp4").read_bytes()
-        newest = client.get("/log?count=1")[0]
+        newest = logged(stack)
         assert (newest["actor"], newest["case"], newest["seq"]) == ("investigator-anna", "case-1", alone["entry"])
         with pytest.raises(UsageError, match="no subject"):
             client.restore("nobody", "case-1", "test", tmp_path / "no.mp4")
@@ -185,7 +194,7 @@ def test_search_plate_over_https_and_cli(stack: Stack, ca: Path) -> None:
         answer = client.search_plate("ab 12 cde", "case-1", "test", cameras=["gate"], from_ms=NOW_MS, to_ms=NOW_MS + 1)
         assert [(m["text"], m["edits"]) for m in answer["matches"]] == [("AB12CDE", 0), ("A812CD", 1)]
         assert answer["coverage"]["complete"] and answer["matches"][0]["subject_id"] == f"{video}/p1"
-        entry = client.get("/log?count=1")[0]
+        entry = logged(stack)
         assert (entry["action"], entry["actor"], entry["seq"]) == ("search-plate", "investigator-anna", answer["entry"])
         for text, case in (("*", "case-1"), ("AB'--", "case-1"), ("A" * 5000, "case-1"), ("AB12CDE", "")):
             with pytest.raises(UsageError):
@@ -201,8 +210,8 @@ def test_search_plate_over_https_and_cli(stack: Stack, ca: Path) -> None:
 
 def test_log_is_proven_verified_and_kept_over_the_cli(stack: Stack, tmp_path: Path, ca: Path) -> None:
     with ForensicClient(stack.url, stack.broker.identity("investigator-anna")) as client, pytest.raises(UsageError):
-        client.search_face(b"", "case-2", "test")
-    who = ["--as", "investigator-anna", "--url", stack.url, "--tls", str(ca)]
+        client.search_face(b"", "case-1", "test")
+    who = ["--as", "auditor-dan", "--url", stack.url, "--tls", str(ca)]
     runner = CliRunner()
     info, keep, proof = tmp_path / "info.json", tmp_path / "kept.jsonl", tmp_path / "proof.json"
     for arguments in (["info", "-o", str(info)], ["watch", "--once", "--keep", str(keep)]):
@@ -224,7 +233,7 @@ def test_log_is_proven_verified_and_kept_over_the_cli(stack: Stack, tmp_path: Pa
 
 
 def test_every_answer_carries_the_checkpoint_that_covers_its_entry(stack: Stack, ca: Path) -> None:
-    with HttpsClient(stack.url, stack.broker.identity("investigator-anna")) as client:
+    with HttpsClient(stack.url, stack.broker.identity("auditor-dan")) as client:
         for path, status in (("/log?count=1", 200), ("/search/plate", 422)):
             answer = client.request("GET" if "?" in path else "POST", path)
             note = base64.b64decode(answer.headers["Sealframe-Checkpoint"]).decode()

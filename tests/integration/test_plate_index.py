@@ -14,13 +14,13 @@ from streams.authority.index import FaceIndex
 from streams.authority.plate_index import PlateIndex
 from streams.authority.sink import AllIndexes
 from streams.cli.authority import indexing
-from streams.forensic.service import Forensics, Ground
+from streams.forensic.service import Forensics
 from tests.support.authority import NAME, VIDEO, Desk, Recording, open_desk, record
+from tests.support.cases import GROUND, open_case
 from tests.support.plates import FRAMES, filmed
 from tests.support.services import Postgres
 
 POLICY = Policy({NAME: frozenset({"plate"})})
-GROUND = Ground("inspector", "case-7", "test")
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +57,7 @@ def test_plates_of_a_chunk_are_read_searched_and_restored(desk: Desk, tmp_path: 
     assert library(desk.database) == [
         (f"{VIDEO}/p1", "AB12CDE", [1], 40 * FRAMES), (f"{VIDEO}/p2", "KL44MMN", [2], 40 * FRAMES),
     ]
+    open_case(desk.database)
     service = Forensics(desk.database, desk.log, None, desk.restorer(recording))
     [match] = service.search_plate("kl 44?MN", GROUND).matches
     assert match.subject_id == f"{VIDEO}/p2" and min(match.characters) > 0.8
@@ -100,6 +101,7 @@ def test_tracks_of_one_text_are_one_subject_unless_seen_together(desk: Desk) -> 
 def test_plates_too_small_and_unreadable_are_counted_not_listed(desk: Desk) -> None:
     sent(desk, filmed(["AB12CDE"], VIDEO, scale=0.1))
     sent(desk, filmed(["."], VIDEO[:-1] + "b"))
+    open_case(desk.database)
     service = Forensics(desk.database, desk.log, None, None)
     covered = service.search_plate("AB12CDE", GROUND).coverage
     assert (covered.subjects, covered.too_small, covered.unclear, covered.unindexed) == (0, 1, 1, 0)

@@ -14,10 +14,10 @@ from streams.authority.erase import erase_subject
 from streams.forensic.search import Period
 from streams.forensic.service import Forensics, Ground
 from tests.support.authority import NOW_MS, Desk, clock, open_desk
+from tests.support.cases import GROUND, open_case
 from tests.support.plates import saying, seen
 from tests.support.services import Postgres
 
-GROUND = Ground("inspector", "case-7", "test")
 DAY = 24 * 3600 * 1000
 ONE, TWO = f"cam-{NOW_MS}-0000000a", f"gate-{NOW_MS + DAY}-0000000b"
 LIBRARY = {1: "AB12CDE", 2: "A812CDE", 3: "AB12CD", 4: "AB72CDE", 5: "XY98ZTU", 6: "京A12345", 7: "ABC1234"}
@@ -44,6 +44,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory, database: Database) -> Iterat
 
 @pytest.fixture
 def service(desk: Desk) -> Forensics:
+    open_case(desk.database)
     return Forensics(desk.database, desk.log, None, None)
 
 
@@ -157,6 +158,7 @@ def test_search_names_a_plate_of_thousands_of_sightings_and_those_like_it(
                 video = f"cam-{NOW_MS + number}-0000000d"
                 seen(db, video, 0, [(track, saying("AB12CDE")) for track in range(1, 31)])
             seen(db, f"cam-{NOW_MS}-0000000e", 0, [(1, saying("AB12CDF"))])
+        open_case(database)
         service = Forensics(database, desk.log, None, None)
         answer = service.search_plate("AB12CDE", GROUND)
         assert len(answer.matches) == 100 and answer.more and "more that aren't listed" in answer.said

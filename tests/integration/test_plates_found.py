@@ -18,9 +18,10 @@ from streams.authority.index import FaceIndex
 from streams.authority.plate_index import PlateIndex
 from streams.authority.sink import AllIndexes
 from streams.demo.roads import compose_road
-from streams.forensic.service import Forensics, Ground
+from streams.forensic.service import Forensics
 from streams.setup import plate_detector
 from tests.support.authority import KEY, NAME, NOW_MS, VIDEO, open_desk, record
+from tests.support.cases import open_case
 from tests.support.plates import drawn
 from tests.support.services import Postgres
 
@@ -57,7 +58,7 @@ def test_plates_of_a_road_are_found_read_and_searched(road: Path, postgres_autho
             recording = record(chunks, found, desk.epoch, policy=POLICY)
             assert all(taken.unopened == 0 for taken in desk.take(recording))
             service = Forensics(desk.database, desk.log, None, desk.restorer(recording))
-            ground = Ground("inspector", "case-7", "test")
+            ground = open_case(desk.database)
             answers = {text: service.search_plate(text, ground).matches for text in TEXTS}
             right = [text for text, matches in answers.items() if matches and matches[0].text == text]
             assert len(right) >= len(TEXTS) - 1, {text: [one.text for one in answers[text]] for text in TEXTS}

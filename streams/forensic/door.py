@@ -1,0 +1,117 @@
+"""The door of the API: who calls, whether their role may call this at all, and what becomes of errors.
+
+Every refusal is in the access log before its answer leaves, also of calls that no route takes. Who is refused too often
+within a minute isn't looked at any more until it is over; that is logged once.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from infra.https import caller
+from schemas.errors import AccessDenied, IntegrityError, RateLimited, SealframeError, TransientError, UsageError
+from streams.forensic.gate import Gate, Ground, noted
+from streams.forensic.permission import Action, Person
+from streams.forensic.terms import MAX_WORDS
+
+NOBODY = "nobody"
+HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+MINUTE_MS = 60_000
+_STATUS: tuple[tuple[type[SealframeError], int], ...] = (
+    (UsageError, 422), (AccessDenied, 403), (RateLimited, 429), (TransientError, 503), (IntegrityError, 409),
+    (SealframeError, 500),
+)
+
+
+class Door:
+    """Lets callers of an app in; made once per service."""
+
+    def __init__(self, gate: Gate) -> None:
+        self.gate = gate
+        self._refusals: dict[str, tuple[int, int]] = {}
+
+    def person(self, request: Request, action: Action, case: str = "", purpose: str = "") -> Person:
+        """Who calls.
+
+        Raises:
+            AccessDenied: nobody who may call this; it is logged.
+            RateLimited: this caller was refused too often in this minute.
+
+        """
+        who = principal(request)
+        self._wait(who)
+        with noted(self.gate.log, action, who, typed(case), typed(purpose), {"path": typed(request.url.path)}):
+            return self.gate.person(who, action)
+
+    def ground(self, request: Request, action: Action, case: str, purpose: str) -> Ground:
+        """On what ground this caller asks; errors as `person`, and UsageError for empty words, logged too."""
+        person = self.person(request, action, case, purpose)
+        with noted(self.gate.log, action, person.person, typed(case), typed(purpose), {}):
+            return Ground(person.person, case, purpose)
+
+    def guard(self, app: FastAPI) -> None:
+        """Answer the app's errors, and log calls that no route takes."""
+        app.add_exception_handler(SealframeError, self._answer)
+        app.add_exception_handler(RequestValidationError, self._malformed)
+        app.add_exception_handler(HTTPException, self._unknown)
+
+    def refused(self, request: Request) -> None:
+        """Count a refused call; the last one that is let in a minute is logged as such."""
+        who, minute = principal(request), self.gate.clock() // MINUTE_MS
+        at, number = self._refusals.get(who, (minute, 0))
+        number = number + 1 if at == minute else 1
+        self._refusals = {name: kept for name, kept in self._refusals.items() if kept[0] == minute}
+        self._refusals[who] = (minute, number)
+        if number == self.gate.rules.refusals:
+            self.gate.log.append("blocked", who, "", "", {"refused": number, "seconds": 60})
+
+    def _wait(self, who: str) -> None:
+        minute, number = self._refusals.get(who, (0, 0))
+        if minute == self.gate.clock() // MINUTE_MS and number >= self.gate.rules.refusals:
+            raise RateLimited("refused too often: wait a minute")
+
+    def _answer(self, request: Request, error: Exception) -> Response:
+        status = next((code for kind, code in _STATUS if isinstance(error, kind)), 500)
+        if isinstance(error, AccessDenied):
+            self.refused(request)
+        more = {"Retry-After": "60"} if status == 429 else {}
+        return JSONResponse(
+            {"error": type(error).__name__, "text": str(error)}, status, headers={**HEADERS, **more}
+        )
+
+    def _malformed(self, request: Request, error: Exception) -> Response:
+        """Name the fields that don't fit, never what was in them."""
+        found = error.errors() if isinstance(error, RequestValidationError) else ()
+        fields = sorted({".".join(str(part) for part in one["loc"][1:]) for one in found})[:10]
+        return self._logged(request, 422, "malformed", [typed(field) for field in fields])
+
+    def _unknown(self, request: Request, error: Exception) -> Response:
+        status = error.status_code if isinstance(error, HTTPException) else 500
+        return self._logged(request, status, "no-such-call", [])
+
+    def _logged(self, request: Request, status: int, action: str, fields: list[str]) -> Response:
+        who = principal(request)
+        try:
+            self._wait(who)
+        except RateLimited as error:
+            return self._answer(request, error)
+        detail: dict[str, Any] = {"path": typed(request.url.path), "method": request.method, "fields": fields}
+        self.gate.log.append(f"{action}-refused", who, "", "", detail)
+        self.refused(request)
+        text = f"these fields don't fit: {', '.join(fields)}" if fields else "there is no such call; see /openapi.json"
+        return JSONResponse({"error": "UsageError", "text": text}, status, headers=HEADERS)
+
+
+def principal(request: Request) -> str:
+    """By what the caller comes."""
+    return caller(request.scope) or NOBODY
+
+
+def typed(text: str) -> str:
+    """What somebody typed, as the log can hold it."""
+    return text[:MAX_WORDS].encode("utf-8", "replace").decode()
