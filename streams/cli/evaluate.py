@@ -21,6 +21,8 @@ from operators.plates import WEIGHTS, PlateReader
 from operators.spare import SpareSettings
 from schemas.errors import UsageError
 from streams.authority.faces import Faces
+from streams.cli.eval_attack import HELP as ATTACK
+from streams.cli.eval_attack import eval_attack
 from streams.cli.eval_bits import eval_bits
 from streams.cli.output import console, progress, say
 from streams.evaluate import (
@@ -65,6 +67,7 @@ FACES = (
 )
 app = typer.Typer(no_args_is_help=True, help="Measure again what the documents claim; see FIGURES.md.")
 app.command("bits")(eval_bits)
+app.command("attack", help=ATTACK)(eval_attack)
 
 
 @app.command("files")

@@ -1,0 +1,171 @@
+"""`sealframe eval attack`: how often is a masked face told from 200 others?
+
+Each photograph is filmed at four face heights, as a picture and as a track (`film.py`), masked by each method as
+shipped, coded, decoded. The attackers of `attackers.py` learned from masked faces of other people; `naive` is the
+default embedder on the masked face, against bare ones. A search is right where the searched person comes first, of
+equals one by chance. Kinds: `picture`, one masked picture; `frame`, one frame of a track; `track`, the mean of all its
+frames. The strongest attacker counts, chosen by the searches themselves: in favour of the attack.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+
+from operators.desensitise.base import Method
+from operators.detect.picture import rgb_of
+from operators.embed import align
+from operators.pixels import view
+from schemas.frames import BLOCK
+from schemas.regions import Array, Detections
+from streams.demo.cutout import Rgb, cut_out
+from streams.evaluate.attack.attackers import Asked, Known, together
+from streams.evaluate.attack.counts import Rate, rate
+from streams.evaluate.attack.film import Camera, Seen, Trying, sampled, shipped
+from streams.evaluate.attack.people import Album, Fold, Search, Step
+from streams.evaluate.faces import Embed
+from streams.evaluate.recognition import Flags
+from streams.evaluate.report import Figure
+
+KINDS = "picture", "frame", "track"
+STILLS = 4
+MOST = 0.015
+NAIVE = "naive"
+Tell = Callable[[str], None]
+Bytes = npt.NDArray[np.uint8]
+
+
+@dataclass(slots=True)
+class Views:
+    """What one method showed at one height: by kind the samples (j, d) of each photograph in turn.
+
+    `naive`: by kind the default embedder's vector (128,) of each masked face.
+    """
+
+    samples: dict[str, list[Array | Bytes]] = field(default_factory=lambda: defaultdict(list))
+    naive: dict[str, list[Array]] = field(default_factory=lambda: defaultdict(list))
+
+    def of(self, kind: str) -> Array:
+        """All photographs' views (n, j, d)."""
+        return np.stack(self.samples[kind]).astype(np.float32)
+
+
+def film(
+    album: Album, methods: Sequence[Method], height: int, embed: Embed, seed: int,
+    step: Step = lambda done, of: None,
+) -> dict[str, Views]:
+    """Every photograph of the album at this face height, under each method by its name."""
+    camera, policies = Camera(seed), [Trying({}, custodian=False, tried=method) for method in methods]
+    out = {method.name: Views() for method in methods}
+    for row in range(len(album.paths)):
+        photograph, box = album.picture(row), album.boxes[row]
+        cutout = cut_out(photograph, partial(_drawn, box, photograph.shape[1]), 1.2 * height)
+        stills = [shipped(camera.still(photograph, box, height), policies) for _ in range(STILLS)]
+        walks = shipped(camera.walk(cutout, height), policies)
+        relative = (album.landmarks[row] - box[:2]) / (box[2:] - box[:2])
+        for number, method in enumerate(methods):
+            _take(out[method.name], [one[number][0] for one in stills], walks[number], relative, embed)
+        step(row + 1, len(album.paths))
+    return out
+
+
+def _drawn(box: Array, wide: int, rgb: Rgb) -> Detections:
+    """The box as a detector's answer about the photograph, `wide` pixels wide, at another size."""
+    at = box[None] * np.float32(rgb.shape[1] / wide)
+    return Detections("face", at, np.ones(1, np.float32), np.zeros((1, 5, 2), np.float32))
+
+
+def _take(views: Views, stills: Sequence[Seen], walk: Sequence[Seen], relative: Array, embed: Embed) -> None:
+    frames = np.stack([sampled(seen) for seen in walk])
+    views.samples["picture"].append(np.stack([sampled(seen) for seen in stills]))
+    views.samples["frame"].append(frames[[0, len(frames) // 2, -1]])
+    views.samples["track"].append(frames.mean(0, keepdims=True, dtype=np.float32))
+    picture, frame = embed(np.stack([chip(stills[0], relative), chip(walk[-1], relative)]))
+    views.naive["picture"].append(picture)
+    views.naive["frame"].append(frame)
+
+
+def chip(seen: Seen, relative: Array) -> Rgb:
+    """The masked region as the embedder takes faces; `relative` (5, 2): landmarks as shares of the box."""
+    rect, box = seen.rect, np.array(seen.box, np.float32)
+    part = view(seen.planes, rect)
+    rgb = rgb_of(part, seen.video, part.y.shape[1], part.y.shape[0])
+    at = box[:2] + relative * (box[2:] - box[:2]) - BLOCK * np.array([rect.left, rect.top], np.float32)
+    return align(rgb, at)
+
+
+@dataclass(frozen=True, slots=True)
+class Attacked:
+    """Rates by attacker, of one method, kind and height."""
+
+    method: str
+    kind: str
+    height: int
+    rates: Mapping[str, Rate]
+
+    @property
+    def strongest(self) -> tuple[str, Rate]:
+        """The attacker that was right most often."""
+        return max(self.rates.items(), key=lambda item: item[1].share)
+
+
+def evaluate(
+    album: Album, methods: Sequence[Method], heights: Sequence[int], folds: Sequence[Fold], embed: Embed,
+    seed: int, tell: Tell = lambda _: None, step: Step = lambda done, of: None,
+) -> list[Attacked]:
+    """Every method at every height, filmed and then attacked."""
+    out = []
+    for height in heights:
+        tell(f"filming {len(album.paths)} photographs, faces {height} pixels high")
+        for method, views in film(album, methods, height, embed, seed, step).items():
+            for kind in KINDS:
+                one = Attacked(method, kind, height, _rates(album, views, kind, folds, np.random.default_rng(seed)))
+                out.append(one)
+                name, found = one.strongest
+                tell(f"{method}, {kind}, {height} px: {found.hits} of {found.n} by {name}, at most {found.most:.2%}")
+    return out
+
+
+def _rates(
+    album: Album, views: Views, kind: str, folds: Sequence[Fold], rng: np.random.Generator
+) -> dict[str, Rate]:
+    hits, people = defaultdict[str, list[Flags]](list), []
+    shown = views.of(kind)
+    for fold in folds:
+        rows = fold.training
+        attackers = together(Known(shown[rows], album.people[rows], album.vectors[rows]))
+        for search in fold.searches:
+            people.append(album.people[search.probes])
+            asked = Asked(shown[search.probes, 0], shown[search.gallery], album.vectors[search.gallery])
+            for name, guess in attackers.items():
+                hits[name].append(first(guess(asked), search, rng))
+            if kind in views.naive:
+                mine = np.stack([views.naive[kind][row] for row in search.probes])
+                hits[NAIVE].append(first(mine @ asked.vectors.T, search, rng))
+    return {name: rate(np.concatenate(found), np.concatenate(people)) for name, found in hits.items()}
+
+
+def first(scores: npt.NDArray[np.floating], search: Search, rng: np.random.Generator) -> Flags:
+    """Whether each probe's own person has the largest of the scores (k, g); among equals chance decides."""
+    best = scores.max(1, keepdims=True)
+    drawn = np.where(scores == best, rng.random(scores.shape), -1).argmax(1)
+    return np.asarray(drawn == search.own, bool)
+
+
+def figures(results: Sequence[Attacked], default: str) -> list[Figure]:
+    """The strongest attacker's rate and bound of every method, kind and height; targets for the default method."""
+    out = []
+    for one in results:
+        name, found = one.strongest
+        others = ", ".join(f"{who} {each.share:.2%}" for who, each in one.rates.items() if who != name)
+        out.append(Figure(
+            f"rank1_most_{one.method}_{one.kind}_{one.height}", found.most, "", "<=",
+            MOST if one.method == default else None, found.n,
+            f"{found.hits} right, {found.share:.2%}, by {name}; {others}",
+        ))
+    return out
