@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
@@ -29,7 +29,7 @@ from operators.masks import pack_masks
 from operators.pieces import code, gather, preset_beside
 from operators.seal import OpenPart, new_evidence, seal_evidence
 from operators.sign import SigningKey, digest, sign
-from operators.split import route
+from operators.split import Keyed, route
 from operators.track import Tracker, TrackerState, TrackSettings
 from schemas.codec import encode as encode_record
 from schemas.errors import ClockJump, MalformedRecord
@@ -146,7 +146,7 @@ class Pipeline:
         del decoded
         packed = pack_masks(masks(layout, chunk.format))
         units, passed = _public_units(chunk, frames, packed, policy, layout)
-        parts = route(chunk, regions, coding.result(), policy, keys) if coding else {}
+        parts = route(chunk, regions, coding.result(), policy, _keyed(layout, keys)) if coding else {}
         record, body = self._operator_chunk(state, chunk, units, passed, packed, parts, policy, bare)
         state = _after(state, chunk, digest(body), parts, used)
         drafts = tuple(_draft(chunk, digest(body), body_counts, parts) for body_counts in _sent(record[1].evidence))
@@ -236,6 +236,14 @@ def _cuts_after(here: Examined, ahead: Examined | None) -> frozenset[int]:
 
 def _stripped(chunk: FrameChunk) -> tuple[CodedUnit, ...]:
     return tuple(CodedUnit(unit.pts, annexb.strip(unit.data)) for unit in chunk.units)
+
+
+def _keyed(layout: Layout, keys: Mapping[int, bytes]) -> Keyed:
+    blocks = {
+        (i, claim.track): (claim.rect.top, claim.rect.left, claim.rect.bottom, claim.rect.right)
+        for i, claims in enumerate(layout) for claim in claims if claim.track in keys
+    }
+    return Keyed(keys, blocks)
 
 
 def _sent(counts: Sequence[EvidenceCount]) -> list[EvidenceCount]:

@@ -8,6 +8,7 @@ Which kinds an authority is entitled to may differ from chunk to chunk (`routes.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 
 from operators.desensitise.policy import Policy
@@ -16,19 +17,25 @@ from operators.seal import OpenPart
 from schemas.codec import encode
 from schemas.frames import FrameChunk
 from schemas.records import CUSTODIAN, MappedRegion, Piece, TrackMapping
-from schemas.regions import RegionSet
+from schemas.regions import Place, RegionSet
 
-_NO_KEYS: Mapping[int, bytes] = MappingProxyType({})
+
+@dataclass(frozen=True, slots=True)
+class Keyed:
+    """What undoes keyed methods in part: the appearance key of each track, the blocks it claims by frame and track."""
+
+    keys: Mapping[int, bytes]
+    blocks: Mapping[Place, tuple[int, int, int, int]]
+
+
+NOT_KEYED = Keyed(MappingProxyType({}), MappingProxyType({}))
 
 
 def route(
-    chunk: FrameChunk, regions: RegionSet, pieces: Sequence[Piece], policy: Policy, keys: Mapping[int, bytes] = _NO_KEYS
+    chunk: FrameChunk, regions: RegionSet, pieces: Sequence[Piece], policy: Policy, keyed: Keyed = NOT_KEYED
 ) -> dict[str, tuple[OpenPart, ...]]:
-    """Parts for each authority, and for the custodian if there is one; who gets none has an empty entry.
-
-    `keys`: appearance keys of the tracks that are hidden by a keyed method.
-    """
-    mappings = first_mappings(chunk, regions, keys)
+    """Parts for each authority, and for the custodian if there is one; who gets none has an empty entry."""
+    mappings = first_mappings(chunk, regions, keyed)
     granted = entitled(policy.authorities, policy.routes, policy.gradings, chunk.camera_id, regions)
     parts: dict[str, tuple[OpenPart, ...]] = {}
     for name, kinds in granted.items():
@@ -41,17 +48,18 @@ def route(
     return parts
 
 
-def first_mappings(
-    chunk: FrameChunk, regions: RegionSet, keys: Mapping[int, bytes] = _NO_KEYS
-) -> tuple[TrackMapping, ...]:
+def first_mappings(chunk: FrameChunk, regions: RegionSet, keyed: Keyed = NOT_KEYED) -> tuple[TrackMapping, ...]:
     """Where each track was, frame by frame; frames masked whole have no positions."""
     tracks: dict[int, tuple[str, list[MappedRegion]]] = {}
     for index, frame in enumerate(regions.frames):
         for region in () if index in regions.failed else frame:
-            mapped = MappedRegion(chunk.first_frame + index, region.box, region.score, region.source, region.landmarks)
+            blocks = keyed.blocks.get((index, region.track), ())
+            mapped = MappedRegion(
+                chunk.first_frame + index, region.box, region.score, region.source, region.landmarks, blocks
+            )
             tracks.setdefault(region.track, (region.kind, []))[1].append(mapped)
     return tuple(
-        TrackMapping(track, kind, tuple(mapped), keys.get(track, b""))
+        TrackMapping(track, kind, tuple(mapped), keyed.keys.get(track, b""))
         for track, (kind, mapped) in sorted(tracks.items())
     )
 

@@ -239,13 +239,17 @@ class SealedEvidence:
 
 @dataclass(frozen=True, slots=True)
 class MappedRegion:
-    """Where a track was in one frame: box xyxy in pixels, landmarks ten floats or none."""
+    """Where a track was in one frame: box xyxy in pixels, landmarks ten floats or none.
+
+    `blocks`: where the track's method is keyed, the blocks that it claims: top, left, bottom, right.
+    """
 
     frame_no: int
     box: tuple[float, ...]
     score: float
     source: str
     landmarks: tuple[float, ...] = ()
+    blocks: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

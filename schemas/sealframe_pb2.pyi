@@ -429,18 +429,20 @@ class TrackMapping(_message.Message):
     def __init__(self, track: _Optional[int] = ..., kind: _Optional[str] = ..., regions: _Optional[_Iterable[_Union[MappedRegion, _Mapping]]] = ..., appearance_key: _Optional[bytes] = ...) -> None: ...
 
 class MappedRegion(_message.Message):
-    __slots__ = ("frame_no", "box", "score", "source", "landmarks")
+    __slots__ = ("frame_no", "box", "score", "source", "landmarks", "blocks")
     FRAME_NO_FIELD_NUMBER: _ClassVar[int]
     BOX_FIELD_NUMBER: _ClassVar[int]
     SCORE_FIELD_NUMBER: _ClassVar[int]
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     LANDMARKS_FIELD_NUMBER: _ClassVar[int]
+    BLOCKS_FIELD_NUMBER: _ClassVar[int]
     frame_no: int
     box: _containers.RepeatedScalarFieldContainer[float]
     score: float
     source: str
     landmarks: _containers.RepeatedScalarFieldContainer[float]
-    def __init__(self, frame_no: _Optional[int] = ..., box: _Optional[_Iterable[float]] = ..., score: _Optional[float] = ..., source: _Optional[str] = ..., landmarks: _Optional[_Iterable[float]] = ...) -> None: ...
+    blocks: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, frame_no: _Optional[int] = ..., box: _Optional[_Iterable[float]] = ..., score: _Optional[float] = ..., source: _Optional[str] = ..., landmarks: _Optional[_Iterable[float]] = ..., blocks: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class Piece(_message.Message):
     __slots__ = ("tracks", "kinds", "width", "height", "frames", "units", "true_digest", "sealed_digest")

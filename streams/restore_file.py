@@ -14,6 +14,7 @@ from operators.masks import unpack_masks
 from operators.restore import restore_frames
 from operators.seal import Identity, evidence_aad, unseal
 from operators.sign import check
+from operators.unscramble import coarse_frames
 from schemas.codec import decode, unpack
 from schemas.errors import ChainBroken, DigestMismatch, MalformedRecord, MissingEvidence, UnknownRecord
 from schemas.frames import Planes, VideoFormat
@@ -85,8 +86,12 @@ def verify(video: Path, evidence: Path) -> tuple[list[Checked], dict[int, list[S
     return records, _by_chunk(found, records)
 
 
-def restored_chunks(video: Path, evidence: Path, identity: Identity) -> Iterator[RestoredChunk]:
+def restored_chunks(
+    video: Path, evidence: Path, identity: Identity, *, coarse: bool = False
+) -> Iterator[RestoredChunk]:
     """The restored pictures of each chunk, after everything signed has been checked.
+
+    `coarse`: by the keys of scrambled tracks alone, as if the pieces were gone.
 
     Raises:
         IntegrityError: anything was changed, swapped, dropped or cut.
@@ -103,16 +108,16 @@ def restored_chunks(video: Path, evidence: Path, identity: Identity) -> Iterator
                 part for sealed in by_chunk.get(record.body.chunk.chunk_seq, ())
                 for part in _open(sealed, record, identity)
             ]
-            yield _restored(record, start.format, start.origin_pts, parts)
+            yield _restored(record, start.format, start.origin_pts, parts, coarse)
 
 
 def restore_file(
     video: Path, evidence: Path, identity: Identity, out: Path, *, lossless: bool = True,
-    progress: Progress | None = None, account: Account | None = None,
+    progress: Progress | None = None, account: Account | None = None, coarse: bool = False,
 ) -> int:
     """Write the restored video; the number of frames. Nothing is written unless all of it can be restored.
 
-    `account` takes in what the masks rested on, as the evidence says it.
+    `account` takes in what the masks rested on, as the evidence says it; `coarse`: see `restored_chunks`.
     """
     start = read_evidence(evidence).records[0]
     head = check_record(start, lambda signer: ("pipeline", signer), media=False).body.start
@@ -123,7 +128,7 @@ def restore_file(
         if whole.file is None:
             return 0
         whole.file.write(init_segment(head.format))
-        for restored in restored_chunks(video, evidence, identity):
+        for restored in restored_chunks(video, evidence, identity, coarse=coarse):
             chunk = restored.chunk
             units = encode(restored.frames, chunk.pts, head.format, crf=12, preset="veryfast", lossless=lossless)
             media = fragment(units, chunk.end_pts, chunk.chunk_seq + 1, head.format, head.origin_pts)
@@ -178,7 +183,7 @@ def _open(sealed: SealedEvidence, record: Checked, identity: Identity) -> Iterat
 
 
 def _restored(
-    record: Checked, format: VideoFormat, origin: int, parts: Sequence[Piece | TrackMapping]
+    record: Checked, format: VideoFormat, origin: int, parts: Sequence[Piece | TrackMapping], coarse: bool
 ) -> RestoredChunk:
     chunk = record.body.chunk
     if chunk is None:
@@ -186,7 +191,10 @@ def _restored(
     units, _ = parse_fragment(record.record.media, format, origin)
     frames = decode_units(units, "h264", format.width, format.height)
     pieces = [part for part in parts if isinstance(part, Piece)]
-    regions = _regions(chunk, format, [part for part in parts if isinstance(part, TrackMapping)])
+    mappings = [part for part in parts if isinstance(part, TrackMapping)]
+    regions = _regions(chunk, format, mappings)
+    if coarse:
+        return RestoredChunk(chunk, coarse_frames(chunk, format, frames, mappings), 0, regions)
     return RestoredChunk(chunk, restore_frames(chunk, format, frames, pieces), len(pieces), regions)
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from operators.desensitise.averages import BLUR, MOSAIC, SOLID
 from operators.desensitise.base import Method
+from operators.desensitise.scale import SCALES
 from operators.desensitise.scramble import SCRAMBLE
 from operators.routes import Grading, Route, is_named
 from operators.spare import Spared
@@ -16,7 +17,9 @@ from operators.zones import BareZones, Zone, is_zone
 from schemas.errors import ConfigError
 from schemas.records import Quality
 
-METHODS: Mapping[str, Method] = MappingProxyType({method.name: method for method in (SOLID, MOSAIC, BLUR, SCRAMBLE)})
+METHODS: Mapping[str, Method] = MappingProxyType(
+    {method.name: method for method in (SOLID, MOSAIC, BLUR, SCRAMBLE, *SCALES)}
+)
 Preset = Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"]
 
 

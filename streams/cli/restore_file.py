@@ -21,6 +21,8 @@ def restore_file(
     identity: Annotated[Path, typer.Option(help="file with the private key it is sealed for", exists=True)],
     out: Annotated[Path, typer.Option("-o", "--out", help="the restored video")],
     playable: Annotated[bool, typer.Option(help="crf 12 instead of lossless, so that browsers play it")] = False,
+    coarse: Annotated[bool, typer.Option(
+        "--coarse", help="by the keys of scrambled regions alone: a coarse view, as if the samples were gone")] = False,
     report: Annotated[Path | None, typer.Option(help="write what the masks rested on, and the weakest moments")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print the result as JSON")] = False,
 ) -> None:
@@ -28,7 +30,7 @@ def restore_file(
     began, account = time.monotonic(), Account()
     with progress("frames", quiet=as_json) as bar:
         frames = run(video, evidence, Identity(read_identity(identity)), out, lossless=not playable,
-                     progress=lambda done: bar.update(bar.task_ids[0], completed=done), account=account)
+                     progress=lambda done: bar.update(bar.task_ids[0], completed=done), account=account, coarse=coarse)
     if report:
         account.write(report)
     seconds = time.monotonic() - began
