@@ -21,7 +21,7 @@ FOLDER = Path(".sealframe/models")
 CATALOGUE = Path(__file__).with_name("models.toml")
 CENTERFACE = "centerface"
 PYRAMID_FACE = "pyramid-face"
-FACE_EMBEDDER = "face-embedder"
+FACE_EMBEDDER, FACE_EMBEDDER_INT8 = "face-embedder", "face-embedder-int8"
 PLATE_DETECTOR = "plate-detector"
 MTCNN, MTCNN_PARTS = "mtcnn", ("mtcnn-p", "mtcnn-r", "mtcnn-o")
 """A detector made of three models."""
@@ -146,9 +146,9 @@ def centerface() -> Path:
     return resolve(CENTERFACE, Path())
 
 
-def face_embedder(cache: Path) -> Path:
+def face_embedder(cache: Path, name: str = FACE_EMBEDDER) -> Path:
     """The face embedder's file in the folder `cache`, checked; errors as `resolve`."""
-    return resolve(FACE_EMBEDDER, cache)
+    return resolve(name, cache)
 
 
 def _target(entry: Model, cache: Path) -> Path:

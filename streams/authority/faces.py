@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from operators.detect import FaceDetector
 from operators.detect.measure import overlaps
-from operators.embed import CHIP, FaceEmbedder, align
+from operators.embed import CHIP, CROPS, TIGHT, FaceEmbedder, align, template
 from operators.quality import quality
 from schemas.errors import MalformedRecord, UsageError
 from schemas.frames import Plane, Planes, VideoFormat
@@ -64,6 +64,18 @@ class Probe:
     box: tuple[float, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """A face that a picture shows: box xyxy and landmarks (5, 2) in pixels.
+
+    `weight`: how likely it is meant, its area in pixels, less at the picture's side (`ASIDE`).
+    """
+
+    box: tuple[float, ...]
+    landmarks: Array = field(repr=False)
+    weight: float = 0.0
+
+
 class Faces:
     """Reads faces: detector and embedder, the same for what is searched and what is indexed."""
 
@@ -92,11 +104,29 @@ class Faces:
             return None
         return np.asarray(found.landmarks[over.argmax()] / scale, np.float32)
 
-    def probe(self, picture: bytes) -> Probe:
-        """The face of an encoded picture (JPEG, PNG, ...) that is largest and nearest to its middle.
+    def probe(self, picture: bytes, face: int | None = None) -> Probe:
+        """The face of an encoded picture (JPEG, PNG, ...) that is largest and nearest to its middle, or number `face`.
 
         Raises:
-            UsageError: not a picture, or one without a face that can be read.
+            UsageError: not a picture, or one without such a face that can be read.
+
+        """
+        rgb, found = self.found(picture)
+        if face is not None and not 1 <= face <= len(found):
+            raise UsageError(f"the picture shows {len(found)} faces: number them from 1, left to right")
+        chosen = max(found, key=lambda one: one.weight) if face is None else found[face - 1]
+        try:
+            chips = np.stack([align(rgb, chosen.landmarks, crop) for crop in CROPS])
+        except MalformedRecord as error:
+            raise UsageError("the face in the picture has no landmarks that can be read") from error
+        vector = template(self._embedder.embed(chips))
+        return Probe(vector, chosen.box[2] - chosen.box[0], len(found) - 1, chosen.box)
+
+    def found(self, picture: bytes) -> tuple[Rgb, tuple[Seen, ...]]:
+        """The decoded picture and its faces, left to right.
+
+        Raises:
+            UsageError: not a picture, or one without a face.
 
         """
         decoded = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR) if picture else None
@@ -108,15 +138,13 @@ class Faces:
         found = self._detector.detect(np.asarray(small, np.uint8))
         if not len(found.boxes):
             raise UsageError("no face is found in the picture")
-        sizes = (found.boxes[:, 2:] - found.boxes[:, :2]) / scale
+        areas = (found.boxes[:, 2:] - found.boxes[:, :2]).prod(1) / scale**2
         middle = (found.boxes[:, :2] + found.boxes[:, 2:]) / 2 / (small.shape[1], small.shape[0]) - 0.5
-        best = int((sizes.prod(1) / (1 + ASIDE * (middle**2).sum(1))).argmax())
-        try:
-            chip = align(rgb, found.landmarks[best] / scale)
-        except MalformedRecord as error:
-            raise UsageError("the face in the picture has no landmarks that can be read") from error
-        box = tuple((found.boxes[best] / scale).tolist())
-        return Probe(self._embedder.embed(chip[None])[0], float(sizes[best, 0]), len(sizes) - 1, box)
+        weights = areas / (1 + ASIDE * (middle**2).sum(1))
+        return rgb, tuple(
+            Seen(tuple((found.boxes[at] / scale).tolist()), found.landmarks[at] / scale, float(weights[at]))
+            for at in np.argsort(found.boxes[:, 0])
+        )
 
 
 def best_views(
@@ -162,7 +190,7 @@ def _view(
     own = landmarks(seen.rgb, (np.reshape(region.box, (2, 2)) - corner).ravel().tolist())
     points = np.array(region.landmarks, np.float64).reshape(5, 2) if own is None else own + corner
     try:
-        chip = align(seen.rgb, points - corner)
+        chip = align(seen.rgb, points - corner, TIGHT)
     except MalformedRecord:
         return None
     worth = quality(region.box, points, region.score, _luma(seen.picture, region, seen.video)) * seen.covered

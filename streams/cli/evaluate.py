@@ -24,6 +24,7 @@ from streams.authority.faces import Faces
 from streams.cli.eval_attack import HELP as ATTACK
 from streams.cli.eval_attack import eval_attack
 from streams.cli.eval_bits import eval_bits
+from streams.cli.eval_faces import FACES, eval_faces
 from streams.cli.output import console, progress, say
 from streams.evaluate import (
     cost,
@@ -56,18 +57,10 @@ Models = Annotated[Path, typer.Option(help="converted models, as `sealframe mode
 DEFAULT = Policy({})
 Out = Annotated[Path | None, typer.Option("--json", help="write the report to this file")]
 Page = Annotated[Path | None, typer.Option("--page", help="write the barest faces, as pictures, to this HTML file")]
-FACES = (
-    "The face embedder on labelled photographs: are two of one person, who of a gallery is it, or nobody; time."
-    "\n\nlabels.tsv (tab-separated; columns file, identity) lists pictures relative to its folder. The first of each "
-    "identity is in the gallery, all others are searched as the forensic service searches them; identities with one "
-    "picture are there to be mistaken for somebody. pairs.tsv (file_a, file_b, same: 1 or 0) adds accuracy and eer, "
-    "and may be missing. Pictures in which no face is found are named, and are errors."
-    "\n\nfpir and tpir: how often a search surely names a stranger, and how often it surely names the right person. "
-    "draws_of_20: what still pictures alone allow for `eval identities`. Exit code 1: a target is missed."
-)
 app = typer.Typer(no_args_is_help=True, help="Measure again what the documents claim; see FIGURES.md.")
 app.command("bits")(eval_bits)
 app.command("attack", help=ATTACK)(eval_attack)
+app.command("faces", help=FACES)(eval_faces)
 
 
 @app.command("files")
@@ -283,24 +276,6 @@ def eval_detect(
     """
     makers = {name: partial(named_detector, name, folder=models) for name in (*FACE_MODELS, *(also or ()))}
     _finish("detect", detect.evaluate(data, PYRAMID_FACE, makers, _tell), out)
-
-
-@app.command("faces", help=FACES)
-def eval_faces(
-    data: Annotated[Path, typer.Option(help="folder with labels.tsv, or with identities/labels.tsv", file_okay=False)],
-    out: Out = None,
-    draws: Annotated[int, typer.Option(help="how often 20 people are drawn", min=1)] = 400,
-    seed: Annotated[int, typer.Option(help="draws people and photographs")] = 0,
-    models: Models = FOLDER,
-) -> None:
-    """The face embedder on labelled photographs, each read as a searched picture is."""
-    embedder = FaceEmbedder(face_embedder(models))
-    with progress("pictures", quiet=False) as bar:
-        figures = faces.evaluate(
-            data, Faces(detector(), embedder).probe, embedder.embed, draws, seed, _tell,
-            lambda done, of: bar.update(bar.task_ids[0], completed=done, total=of),
-        )
-    _finish("faces", figures, out)
 
 
 @app.command("spare")

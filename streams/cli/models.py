@@ -15,11 +15,11 @@ from infra.added import Added
 from infra.models import FOLDER, MTCNN_PARTS, Model, catalogue, install, is_left_out, resolve
 from operators.detect import READERS, fitting
 from operators.detect.readers import FACE
-from operators.training import dlib_to_onnx, mtcnn_to_onnx
+from operators.training import dlib_to_onnx, embedder_int8, mtcnn_to_onnx
 from schemas.errors import ConfigError, UsageError
 from streams.cli.output import console, give, say
 
-CONVERTERS = {"dlib": dlib_to_onnx.convert} | {
+CONVERTERS = {"dlib": dlib_to_onnx.convert, "dlib-int8": embedder_int8.convert} | {
     part: partial(mtcnn_to_onnx.convert, name=part) for part in MTCNN_PARTS
 }
 DEFAULT_FOLDER = FOLDER

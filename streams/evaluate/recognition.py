@@ -1,4 +1,4 @@
-"""How well face vectors tell people apart: verification, identification against a gallery, open-set search, draws.
+"""How well face vectors tell people apart: verification and draws of people; searches are in `open_set.py`.
 
 Pure functions of `vectors` (n, d), float32 unit rows, and `people` (n,), a number 0..p-1 for each row in order of first
 appearance. Similarity is the cosine. A picture without a vector is a row of NaN and compares as -inf: it never finds
@@ -11,8 +11,6 @@ false and true accept, FPIR and TPIR are those of ISO/IEC 19795-1. Ties count ag
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 
@@ -22,18 +20,6 @@ FOLDS = 10
 NEVER = np.iinfo(np.intp).max
 Flags = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.intp]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class OpenSet:
-    """Best similarities of open-set searches.
-
-    `strangers` (n,): of every picture that has a vector, in the gallery without its own person. `mates` (m,): of every
-    probe to its own person where that one comes first, else -inf.
-    """
-
-    strangers: Array
-    mates: Array
 
 
 def cosines(a: Array, b: Array) -> Array:
@@ -107,30 +93,6 @@ def threshold_for(negatives: Array, rate: float) -> float:
     """The similarity over which (not at which) at most this share of `negatives` (k,) lies; none may be missing."""
     allowed = int(rate * len(negatives))
     return float(np.partition(negatives, len(negatives) - 1 - allowed)[len(negatives) - 1 - allowed])
-
-
-def galleries(people: Ints) -> tuple[Ints, Ints]:
-    """Rows of the gallery, the first of each person in order of persons, and all other rows: the probes."""
-    gallery = np.unique(people, return_index=True)[1]
-    return gallery, np.setdiff1d(np.arange(len(people)), gallery)
-
-
-def ranks(vectors: Array, people: Ints) -> Ints:
-    """The place of its own person in each probe's list, from 1; NEVER where probe or gallery picture has no vector."""
-    gallery, probes = galleries(people)
-    alike = cosines(vectors[probes], vectors[gallery])
-    own = alike[np.arange(len(probes)), people[probes]][:, None]
-    return np.where(np.isfinite(own[:, 0]), (alike >= own).sum(1), NEVER)
-
-
-def open_set(vectors: Array, people: Ints) -> OpenSet:
-    """Every picture searched in the gallery without its person, and every probe in the whole one."""
-    gallery, probes = galleries(people)
-    alike, rows = cosines(vectors, vectors[gallery]), np.arange(len(people))
-    own = alike[rows, people]
-    alike[rows, people] = -np.inf
-    best = alike.max(1)
-    return OpenSet(best[np.isfinite(vectors).all(1)], np.where(own > best, own, -np.inf).astype(np.float32)[probes])
 
 
 def draw_found(vectors: Array, gallery: Ints, probes: list[Ints]) -> bool:

@@ -1,4 +1,4 @@
-"""Verification, identification, open set and draws, on unit vectors whose angles were chosen by hand."""
+"""Verification and draws, on unit vectors whose angles were chosen by hand."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from streams.evaluate import recognition
-from streams.evaluate.recognition import NEVER
 
 
 def at(*degrees: float) -> np.ndarray:
@@ -95,36 +94,6 @@ def test_threshold_for_lets_at_most_the_share_over_it():
     assert (negatives > recognition.threshold_for(negatives, 0.01)).sum() == 10
     assert (negatives > recognition.threshold_for(negatives, 0.0)).sum() == 0
     assert (negatives[:50] > recognition.threshold_for(negatives[:50], 0.01)).sum() == 0
-
-
-def test_galleries_hold_the_first_picture_of_each():
-    gallery, probes = recognition.galleries(np.array([0, 1, 0, 2, 1]))
-    assert gallery.tolist() == [0, 1, 3] and probes.tolist() == [2, 4]
-
-
-def test_ranks_count_who_is_nearer_and_ties_against():
-    assert recognition.ranks(VECTORS, PEOPLE).tolist() == [1, 2, 1]
-    assert recognition.ranks(at(0, 20, 10), np.array([0, 1, 0])).tolist() == [2]
-
-
-@pytest.mark.parametrize(("missing", "expected"), [(1, [NEVER, 2, 1]), (0, [NEVER, NEVER, 1]), (5, [1, 2, 1])])
-def test_ranks_of_missing_probe_or_gallery_picture_are_never(missing, expected):
-    assert recognition.ranks(without(VECTORS, missing), PEOPLE).tolist() == expected
-
-
-def test_open_set_leaves_out_the_person_searched():
-    """Gallery at 0, 60, 180: strangers are nearest to another's, and only own first ones are mates."""
-    found = recognition.open_set(VECTORS, PEOPLE)
-    assert np.degrees(np.arccos(found.strangers)) == pytest.approx([60, 50, 10, 60, 70, 120], abs=0.05)
-    assert found.mates[0] == pytest.approx(np.cos(np.radians(10))) == found.mates[2]
-    assert found.mates[1] == -np.inf
-
-
-def test_open_set_of_a_missing_picture_is_no_search_and_no_mate():
-    found = recognition.open_set(without(VECTORS, 1), PEOPLE)
-    assert len(found.strangers) == 5 and found.mates[0] == -np.inf and np.isfinite(found.mates[2])
-    gallery = recognition.open_set(without(VECTORS, 3), PEOPLE)
-    assert np.isfinite(gallery.mates).tolist() == [True, True, False]
 
 
 def test_draw_found_counts_the_best_of_all_probes():

@@ -1,0 +1,77 @@
+"""`sealframe eval faces`: the face embedder on labelled photographs, and the error rates that searches quote."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from infra.models import FACE_EMBEDDER, FACE_EMBEDDER_INT8, FOLDER, face_embedder
+from operators.embed import FaceEmbedder
+from schemas.errors import UsageError
+from streams.authority.faces import Faces
+from streams.cli.output import console, progress, say
+from streams.evaluate import face_rates, faces
+from streams.evaluate.report import report, table, write
+from streams.setup import detector
+
+FACES = (
+    "The face embedder on labelled photographs: are two of one person, who of a gallery is it, or nobody; time."
+    "\n\nlabels.tsv (tab-separated; columns file, identity) lists pictures relative to its folder. The first of each "
+    "identity is in the gallery, all others are searched as the forensic service searches them; identities with one "
+    "picture are there to be mistaken for somebody. pairs.tsv (file_a, file_b, same: 1 or 0) adds accuracy and eer, "
+    "and may be missing. Pictures in which no face is found are named, and are errors."
+    "\n\nfpir and tpir: how often a search names a stranger, and how often it names the right person, each half of the "
+    "people judged by what the other half needed. draws_of_20: what still pictures alone allow for `eval identities`. "
+    "--calibration measures the error rates that answers quote, at three widths of faces, and takes five times as "
+    "long. Exit code 1: a target is missed."
+)
+
+
+def eval_faces(
+    data: Annotated[Path, typer.Option(help="folder with labels.tsv, or with identities/labels.tsv", file_okay=False)],
+    out: Annotated[Path | None, typer.Option("--json", help="write the report to this file")] = None,
+    draws: Annotated[int, typer.Option(help="how often 20 people are drawn", min=1)] = 400,
+    seed: Annotated[int, typer.Option(help="draws people and photographs")] = 0,
+    embedder: Annotated[str, typer.Option(help=f"{FACE_EMBEDDER} | {FACE_EMBEDDER_INT8}")] = FACE_EMBEDDER,
+    calibration: Annotated[Path | None, typer.Option(
+        help="measure error rates and write them into this file: operators/weights/face-rates.json")] = None,
+    models: Annotated[Path, typer.Option(help="converted models, as `sealframe models setup` makes them")] = FOLDER,
+) -> None:
+    """The face embedder on labelled photographs, each read as a searched picture is."""
+    if embedder not in (FACE_EMBEDDER, FACE_EMBEDDER_INT8):
+        raise UsageError(f"--embedder is {FACE_EMBEDDER} or {FACE_EMBEDDER_INT8}")
+    network = FaceEmbedder(face_embedder(models, embedder))
+    reader = Faces(detector(), network)
+    most = faces.MOST_MS if embedder == FACE_EMBEDDER else faces.MOST_MS_INT8
+    with progress("pictures", quiet=False) as bar:
+        def step(done: int, of: int) -> None:
+            bar.update(bar.task_ids[0], completed=done, total=of)
+
+        figures = faces.evaluate(data, reader.probe, network.embed, draws, seed, _tell, step, most)
+        if calibration is not None:
+            _calibrate(data, reader, embedder, seed, calibration, step)
+    console.print(table("eval faces", figures))
+    if out:
+        write(out, report("faces", figures))
+    if any(figure.holds is False for figure in figures):
+        raise typer.Exit(1)
+
+
+def _calibrate(
+    data: Path, reader: Faces, embedder: str, seed: int, out: Path, step: Callable[[int, int], None]
+) -> None:
+    pictures = faces.listed(faces.folder_of(data))
+    vectors = {
+        width: faces.embedded(pictures.paths, face_rates.sized(reader.probe, width), _tell, step)
+        for width in face_rates.WIDTHS
+    }
+    tables = face_rates.measured(vectors, pictures.people, seed, _tell)
+    face_rates.keep(out, embedder, tables, int(pictures.people.max()) + 1, len(pictures.paths))
+
+
+def _tell(what: str) -> None:
+    say(f"  {escape(what)}")
