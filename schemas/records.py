@@ -298,6 +298,25 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
+class HiddenTrack:
+    """A region's pictures, 64x64, as hidden in a group of frames; `frames` are indices in the group, ascending."""
+
+    track: int
+    kind: str
+    frames: tuple[int, ...]
+    units: tuple[PieceUnit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HiddenPictures:
+    """What is hidden in a group of so many frames; `left_out`: tracks that didn't fit."""
+
+    group: int
+    tracks: tuple[HiddenTrack, ...]
+    left_out: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class UploadAddress:
     """Where an authority wants which evidence, and its key of the epoch (X25519, 32 bytes)."""
 

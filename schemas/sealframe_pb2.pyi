@@ -476,6 +476,28 @@ class PieceFrame(_message.Message):
     blocks: bytes
     def __init__(self, frame_no: _Optional[int] = ..., row: _Optional[int] = ..., column: _Optional[int] = ..., blocks: _Optional[bytes] = ...) -> None: ...
 
+class HiddenPictures(_message.Message):
+    __slots__ = ("group", "tracks", "left_out")
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    TRACKS_FIELD_NUMBER: _ClassVar[int]
+    LEFT_OUT_FIELD_NUMBER: _ClassVar[int]
+    group: int
+    tracks: _containers.RepeatedCompositeFieldContainer[HiddenTrack]
+    left_out: int
+    def __init__(self, group: _Optional[int] = ..., tracks: _Optional[_Iterable[_Union[HiddenTrack, _Mapping]]] = ..., left_out: _Optional[int] = ...) -> None: ...
+
+class HiddenTrack(_message.Message):
+    __slots__ = ("track", "kind", "frames", "units")
+    TRACK_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    FRAMES_FIELD_NUMBER: _ClassVar[int]
+    UNITS_FIELD_NUMBER: _ClassVar[int]
+    track: int
+    kind: str
+    frames: _containers.RepeatedScalarFieldContainer[int]
+    units: _containers.RepeatedCompositeFieldContainer[CodedUnit]
+    def __init__(self, track: _Optional[int] = ..., kind: _Optional[str] = ..., frames: _Optional[_Iterable[int]] = ..., units: _Optional[_Iterable[_Union[CodedUnit, _Mapping]]] = ...) -> None: ...
+
 class UploadAddress(_message.Message):
     __slots__ = ("authority", "version", "topic", "kinds", "epoch", "public_key", "not_before_ms", "expires_ms")
     AUTHORITY_FIELD_NUMBER: _ClassVar[int]

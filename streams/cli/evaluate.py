@@ -25,6 +25,7 @@ from streams.cli.eval_attack import HELP as ATTACK
 from streams.cli.eval_attack import eval_attack
 from streams.cli.eval_bits import eval_bits
 from streams.cli.eval_faces import FACES, eval_faces
+from streams.cli.eval_hiding import eval_hiding
 from streams.cli.output import console, progress, say
 from streams.evaluate import (
     cost,
@@ -61,6 +62,7 @@ app = typer.Typer(no_args_is_help=True, help="Measure again what the documents c
 app.command("bits")(eval_bits)
 app.command("attack", help=ATTACK)(eval_attack)
 app.command("faces", help=FACES)(eval_faces)
+app.command("hiding")(eval_hiding)
 
 
 @app.command("files")

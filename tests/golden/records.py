@@ -64,6 +64,7 @@ BODIES: dict[str, Any] = {
     "mapping": r.TrackMapping(7, "face", (r.MappedRegion(100, REGION.box, 0.75, "detected", REGION.landmarks),)),
     "piece": r.Piece((7, 8), ("face",), 32, 16, (r.PieceFrame(100, 2, 3, b"\xc0"),), (r.PieceUnit(0, b"coded"),),
                      DIGEST, DIGEST),
+    "hidden_pictures": r.HiddenPictures(48, (r.HiddenTrack(7, "face", (0, 5), (r.PieceUnit(0, b"coded"),)),), 2),
     "upload_address_body": r.UploadAddress("city-faces", 3, "authority.city-faces.evidence.v1", ("face",),
                                            "2026-01-01.1", DIGEST, 1, 2),
     "readiness_body": r.Readiness("city-faces", b"nonce", True, "2026-01-01.1", 5),

@@ -1,0 +1,103 @@
+"""Hide and reveal over whole files: what was sealed comes back with the right key alone, and says so when it can't."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from infra.camera import open_source
+from operators.codec import decode, encode
+from operators.desensitise.policy import Policy
+from operators.detect.face import frozen
+from operators.hiding.carrier import DENSE
+from operators.hiding.faces import SIDE, pictures_of
+from operators.pipeline import Pipeline
+from operators.seal import Identity
+from operators.sign import SigningKey
+from schemas.errors import NotForMe, UsageError
+from schemas.frames import FrameChunk, Planes, VideoFormat
+from schemas.regions import Detections, boxes
+from streams.evaluate.passages import Blurred
+from streams.hide import GROUP, hide, reveal
+from tests.support import textured
+
+FORMAT = VideoFormat(320, 240, textured.TIME_BASE)
+BOX = (60.0, 60.0, 124.0, 124.0)
+OWNER = Identity.create()
+
+
+class OneFace:
+    """Finds a face at one place in every picture."""
+
+    def detect_planes(self, planes: Planes, video: VideoFormat, size: int = 640) -> tuple[Detections, ...]:
+        marks = frozen(np.full((1, 5, 2), np.nan))
+        return (Detections("face", boxes([BOX]), frozen(np.full(1, 0.9)), marks),)
+
+
+def _chunks(count: int) -> list[FrameChunk]:
+    pictures, out = textured.pictures(FORMAT, count), []
+    for seq, first in enumerate(range(0, count, 20)):
+        part = pictures[first : first + 20]
+        units = encode(part, range(first, first + len(part)), FORMAT, crf=14)
+        out.append(FrameChunk("cam", "video", seq, first, 40 * first, FORMAT, "h264", units, first + len(part)))
+    return out
+
+
+def _hidden(path: Path, crf: float = 18) -> None:
+    pipeline = Pipeline(Policy({}, custodian=False), OneFace(), SigningKey(bytes(32)))
+    totals = hide(iter(_chunks(GROUP + 12)), pipeline, OWNER.public, path, DENSE, crf)
+    assert (totals.frames, totals.groups, totals.hidden, totals.left_out) == (60, 2, 60, 0)
+
+
+def _copy(path: Path) -> list[FrameChunk]:
+    return list(open_source(str(path), encode=encode, camera_id="copy"))
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("hide") / "out.mp4"
+    _hidden(path)
+    return path
+
+
+def test_reveal_gives_the_pictures_of_every_frame(video: Path) -> None:
+    groups = list(reveal(iter(_copy(video)), OWNER, DENSE))
+    assert [group.first_frame for group in groups] == [0, GROUP]
+    tracks = [group.pictures.tracks[0] for group in groups if group.pictures]
+    assert [track.frames for track in tracks] == [tuple(range(GROUP)), tuple(range(12))]
+    original = textured.pictures(FORMAT, 1)[0].y[52:132, 52:132]
+    shown = pictures_of(tracks[0])[0].y
+    assert shown.shape == (SIDE, SIDE)
+    assert np.corrcoef(original[::5, ::5].ravel(), shown[::4, ::4].ravel())[0, 1] > 0.8
+
+
+def test_reveal_by_another_key_is_refused(video: Path) -> None:
+    with pytest.raises(NotForMe):
+        list(reveal(iter(_copy(video)), Identity.create(), DENSE))
+
+
+def test_reveal_out_of_a_blurred_copy_says_what_was_undone(video: Path) -> None:
+    blurred = []
+    for chunk in _copy(video):
+        pictures = Blurred(1.6)([frame.planes for frame in decode(chunk).frames], FORMAT)
+        blurred.append(replace(chunk, units=encode(pictures, chunk.pts, chunk.format, crf=10), codec="h264"))
+    groups = list(reveal(iter(blurred), OWNER, DENSE))
+    assert all(group.pictures for group in groups)
+    assert groups[0].passage is not None
+    assert groups[0].passage.blur > 0.9
+
+
+def test_reveal_names_a_group_that_is_lost(video: Path) -> None:
+    chunks = _copy(video)
+    groups = list(reveal(iter([*chunks[1:]]), OWNER, DENSE))
+    assert not any(group.pictures for group in groups)
+    assert all(group.why for group in groups)
+
+
+def test_hide_that_can_not_be_read_back_is_refused_and_leaves_no_file(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="lower --crf"):
+        _hidden(tmp_path / "out.mp4", crf=40)
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from operators import pixels
+from operators.desensitise.carry import carrying
+from operators.hiding import polar
+from operators.hiding.carrier import DENSE, STURDY, Carrier
+from operators.hiding.faces import SIDE, pictures_of, small_pictures
+from operators.hiding.payload import capacity, hide, read
+from operators.hiding.recover import recover
+from operators.pixels import freeze, no_blocks
+from schemas.codec import decode
+from schemas.errors import DamagedEnvelope, UsageError
+from schemas.frames import DesensitisedFrame, VideoFormat
+from schemas.records import HiddenPictures
+from schemas.regions import Region
+from streams.evaluate.passages import Blurred, Coded, Filmed, Pass, Rescaled
+from tests.support import textured
+
+FORMAT = VideoFormat(320, 240, textured.TIME_BASE)
+FRAMES = textured.pictures(FORMAT, 24)
+
+
+@pytest.mark.parametrize(("length", "data", "capacity_share"), [(4096, 1100, 1.5), (1024, 40, 2.2), (64, 16, 2.4)])
+def test_polar_code_corrects_what_a_noisy_channel_turned(length: int, data: int, capacity_share: float) -> None:
+    rng = np.random.default_rng(0)
+    bits = rng.integers(0, 2, (20, data), np.uint8)
+    words = polar.encode(bits, length)
+    mean = float(polar._sigma(np.log(np.array(capacity_share * data / length)))) ** 2 / 2
+    soft = (1 - 2.0 * words) * mean + rng.normal(0, np.sqrt(2 * mean), words.shape)
+    assert ((soft < 0) != words).mean() > 0.03
+    assert (polar.decode(soft.astype(np.float32), data) == bits).all(1).mean() >= 0.9
+
+
+def test_polar_code_without_noise_gives_every_word_back() -> None:
+    bits = np.random.default_rng(1).integers(0, 2, (3, 100), np.uint8)
+    words = polar.encode(bits, 256)
+    assert (polar.decode((1 - 2.0 * words).astype(np.float32) * 9, 100) == bits).all()
+
+
+@pytest.mark.parametrize("carrier", [DENSE, STURDY], ids=lambda carrier: carrier.name)
+def test_hidden_bytes_fill_the_promised_room_at_the_promised_quality(carrier: Carrier) -> None:
+    payload = _payload(carrier)
+    hidden = list(hide(FRAMES, payload, carrier))
+    assert read([planes.y for planes in hidden], carrier) == payload
+    assert np.mean([pixels.psnr(a, b) for a, b in zip(FRAMES, hidden, strict=True)]) >= 38
+    if carrier == DENSE:
+        assert len(payload) * 8 >= 0.02 * FORMAT.width * FORMAT.height * len(FRAMES)
+
+
+@pytest.mark.parametrize(("carrier", "passage"), [
+    (DENSE, Coded(20)), (DENSE, Blurred(1.5)), (DENSE, Rescaled(0.75)), (DENSE, Filmed(1.02, (0.4, -0.3))),
+    (DENSE, Filmed(0.98, (-0.35, 0.6))), (STURDY, Coded(28)), (STURDY, Filmed(0.985, (0.1, 0.5))),
+])  # fmt: skip
+def test_hidden_bytes_come_back_after(carrier: Carrier, passage: Pass) -> None:
+    payload = _payload(carrier)
+    copy = passage(list(hide(FRAMES, payload, carrier)), FORMAT)
+    assert recover(copy, FORMAT, carrier)[0] == payload
+
+
+def test_passage_through_a_screen_is_measured() -> None:
+    copy = Filmed(1.02, (0.4, -0.3))(list(hide(FRAMES, _payload(DENSE), DENSE)), FORMAT)
+    passage = recover(copy, FORMAT, DENSE)[1]
+    middle = passage.moved @ np.array([(FORMAT.width - 1) / 2, (FORMAT.height - 1) / 2, 1])
+    assert passage.moved[:, :2] == pytest.approx(1.02 * np.eye(2), abs=0.001)
+    assert middle == pytest.approx(((FORMAT.width - 1) / 2 + 0.4, (FORMAT.height - 1) / 2 - 0.3), abs=0.1)
+
+
+def test_picture_without_hidden_bytes_gives_none() -> None:
+    with pytest.raises(DamagedEnvelope, match="no hidden bytes"):
+        recover(FRAMES[:4], FORMAT, DENSE)
+
+
+def test_frames_in_another_order_are_refused() -> None:
+    hidden = list(hide(FRAMES, _payload(DENSE), DENSE))
+    with pytest.raises(DamagedEnvelope):
+        recover(hidden[::-1], FORMAT, DENSE)
+
+
+def test_more_bytes_than_fit_are_refused() -> None:
+    with pytest.raises(UsageError, match="fit"):
+        next(hide(FRAMES, _payload(DENSE) + b"x", DENSE))
+
+
+def test_carrying_pictures_say_that_every_block_may_differ() -> None:
+    shown = [DesensitisedFrame(i, i, planes, no_blocks(FORMAT)) for i, planes in enumerate(FRAMES[:4])]
+    carried = list(carrying(shown, FORMAT, b"sealed", DENSE))
+    assert all(frame.mask.all() for frame in carried)
+    assert read([frame.planes.y for frame in carried], DENSE) == b"sealed"
+
+
+def test_small_pictures_keep_a_region_in_every_frame_first() -> None:
+    long = [Region(1, "face", (40, 40, 72, 80), 0.9, "detected") for _ in FRAMES]
+    large = [Region(2, "face", (100, 60, 220, 200), 0.9, "detected") for _ in FRAMES[:3]]
+    regions = [(one, *large[i : i + 1]) for i, one in enumerate(long)]
+    everything = decode(HiddenPictures, small_pictures(FRAMES, regions, 100_000))
+    room = len(small_pictures(FRAMES, [(one,) for one in long], 100_000)) // 2
+    tight = decode(HiddenPictures, small_pictures(FRAMES, regions, room))
+    assert [track.track for track in everything.tracks] == [1, 2]
+    assert everything.left_out == 0
+    assert [track.track for track in tight.tracks] == [1]
+    assert tight.left_out == 1
+    assert [picture.y.shape for picture in pictures_of(tight.tracks[0])] == [(SIDE, SIDE)] * len(FRAMES)
+    assert small_pictures(FRAMES, regions, 3) == b""
+
+
+def test_small_picture_shows_the_square_about_its_box() -> None:
+    dark = freeze(pixels.blank(320, 240, 30))
+    bright = pixels.copy(dark)
+    bright.y[60:120, 100:160] = 200
+    region = Region(1, "face", (106, 66, 154, 114), 0.9, "detected")
+    plain = decode(HiddenPictures, small_pictures([freeze(bright)], [[region]], 100_000))
+    (shown,) = pictures_of(plain.tracks[0])
+    assert shown.y[4:-4, 4:-4].min() > 190
+
+
+def _payload(carrier: Carrier) -> bytes:
+    return np.random.default_rng(3).bytes(capacity(FORMAT.width, FORMAT.height, len(FRAMES), carrier))
