@@ -1,4 +1,4 @@
-"""`sealframe authority`: an authority platform, until it is told to stop; and the erasure of a subject."""
+"""`sealframe authority`: an authority platform, until it is told to stop."""
 
 from __future__ import annotations
 
@@ -11,23 +11,20 @@ import typer
 
 from infra import tls
 from infra.kafka import KafkaAccess
-from infra.keys import KeyStore, create_secret
+from infra.keys import create_secret
 from infra.models import FACE_EMBEDDER, FOLDER, resolve
-from infra.postgres import Database, DatabaseAccess
+from infra.postgres import DatabaseAccess
 from infra.settings import read_retention
 from operators.embed import FaceEmbedder
 from operators.plates import WEIGHTS, PlateReader
 from schemas.errors import UsageError
-from streams.authority.erase import erase_subject
 from streams.authority.faces import Faces
 from streams.authority.index import FaceIndex, When
 from streams.authority.plate_index import PlateIndex
 from streams.authority.service import AuthorityService, AuthoritySetup
 from streams.authority.sink import AllIndexes, Indexing
 from streams.cli.output import give, say
-from streams.clock import now_ms
 from streams.ending import Ending
-from streams.forensic.log import AccessLog
 from streams.retention import rules_of
 from streams.setup import detector
 
@@ -90,31 +87,3 @@ def serve(setup: AuthoritySetup, index: Indexing, as_json: bool = False) -> None
         else:
             say(f"authority platform {setup.name}: {service.server.url}")
         service.run(ending.stop)
-
-
-def erase(
-    subject: Annotated[str, typer.Argument(help="subject to erase, as a search names it")],
-    case: Annotated[str, typer.Option(help="number of the request")],
-    purpose: Annotated[str, typer.Option(help="why it is erased")],
-    actor: Annotated[str, typer.Option(help="who erases")],
-    database: Annotated[str, typer.Option(help="database as a libpq string, without password")],
-    keys: Annotated[Path, typer.Option(help="key store", exists=True)],
-    secret: Annotated[Path, typer.Option(help="file with the key store's secret", exists=True)],
-    password_file: Annotated[Path | None, typer.Option(help="file with the database password")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="print the result as JSON")] = False,
-) -> None:
-    """Destroy the keys of one subject, for ever: no copy of its evidence opens again. Neighbours stay.
-
-    The log says before and after what was destroyed, by numbers and digests. Keep the proof of the entry that this
-    names: `sealframe log prove ENTRY`. A video under a legal hold is refused (`sealframe hold list`).
-    """
-    with Database(DatabaseAccess(database, password_file)) as opened, KeyStore(keys, secret) as store:
-        done = erase_subject(
-            opened, store, AccessLog(opened, now_ms), now_ms, subject, actor=actor, case=case, purpose=purpose
-        )
-    if as_json:
-        give({"subject": done.subject_id, "tracks": list(done.tracks), "keys": done.keys, "parts": done.parts,
-              "digest": done.digest, "entry": done.entry})
-    else:
-        say(f"{done.subject_id}: {done.keys} keys destroyed; {done.parts} parts of its evidence can't be opened any"
-            f" more. Entry {done.entry} of the access log says so.")

@@ -25,6 +25,8 @@ from streams.forensic.log_api import add_checkpoints, add_log
 from streams.forensic.plate_search import PlateAnswer
 from streams.forensic.search import Period, SearchAnswer
 from streams.forensic.service import Forensics
+from streams.forensic.subject_api import add_subjects
+from streams.forensic.subjects import SubjectDesk
 from streams.forensic.terms import MAX_CAMERAS, MAX_MS
 
 MAX_PICTURE_BYTES = 16 * 2**20
@@ -36,8 +38,11 @@ Moment = Annotated[int | None, Form(ge=0, le=MAX_MS, description="milliseconds s
 Cameras = Annotated[list[str] | None, Form(max_length=MAX_CAMERAS, description="default: all of the case")]
 
 
-def create_app(service: Forensics, registry: CollectorRegistry, failing: Callable[[], str] = lambda: "") -> FastAPI:
-    """The app: search, restoration, access log, cases, people."""
+def create_app(
+    service: Forensics, registry: CollectorRegistry, failing: Callable[[], str] = lambda: "",
+    subjects: SubjectDesk | None = None,
+) -> FastAPI:
+    """The app: search, restoration, access log, cases, people, and what else is done with a subject."""
     app = health_app("Sealframe forensic service", registry, failing)
     door = Door(service.gate)
     door.guard(app)
@@ -47,6 +52,8 @@ def create_app(service: Forensics, registry: CollectorRegistry, failing: Callabl
     add_cases(app, door)
     add_people(app, door)
     add_checkpoints(app, service.log)
+    if subjects:
+        add_subjects(app, subjects, door)
     return app
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -9,7 +10,7 @@ from urllib.parse import quote
 
 import httpx
 
-from infra.atomic import AtomicFile
+from infra.atomic import AtomicFile, write_whole
 from infra.https import HttpsClient
 from infra.tls import Identity
 from schemas.errors import IntegrityError, RateLimited, SealframeError, UsageError
@@ -62,6 +63,28 @@ class ForensicClient:
                 file.file.write(answer.content)
         names = ("entry", "frames", "replaced", "gaps")
         return {"written": True, **{name: int(answer.headers[f"X-Sealframe-{name.title()}"]) for name in names}}
+
+    def restored_video(
+        self, subject: str, case: str, purpose: str, out: Path, *, everyone: bool = False
+    ) -> dict[str, Any]:
+        """Write the ZIP of blank frames with the subject's regions and the list of them; its log entry and digest."""
+        answer = self._post("/subjects/restored-video", {
+            "subject": subject, "case": case, "purpose": purpose, "everyone": everyone,
+        }, {})
+        write_whole(out, answer.content)
+        return {"entry": int(answer.headers["X-Sealframe-Entry"]), "digest": answer.headers["X-Sealframe-Digest"]}
+
+    def package(self, subject: str, case: str, purpose: str, recipient: str, out: Path) -> dict[str, Any]:
+        """Write the subject's regions, sealed for a public key; what is in the file, with the plate's number."""
+        answer = self._post("/subjects/package", {
+            "subject": subject, "case": case, "purpose": purpose, "recipient": recipient,
+        }, {})
+        write_whole(out, answer.content)
+        return dict(json.loads(answer.headers["X-Sealframe-Package"]))
+
+    def erase(self, subject: str, case: str, purpose: str) -> dict[str, Any]:
+        """Destroy a subject's keys and rows; what was destroyed, and the log entry that says so."""
+        return dict(self._post("/subjects/erase", {"subject": subject, "case": case, "purpose": purpose}, {}).json())
 
     def get(self, path: str) -> Any:
         """JSON of `/log`, `/log/info`, `/log/growth?old=N`, `/log/N/proof`, `/cases`, `/people`, `/me`."""

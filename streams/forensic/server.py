@@ -24,6 +24,7 @@ from streams.forensic.log import AccessLog, LogSigner
 from streams.forensic.proofs import origin_of
 from streams.forensic.restore import Restorer
 from streams.forensic.service import Forensics
+from streams.forensic.subjects import SubjectDesk
 from streams.forensic.terms import Rules
 from streams.operating.client import OperatorClient
 
@@ -68,11 +69,13 @@ class ForensicServer:
         restorer = Restorer(
             setup.name, self._database, reader, self._operator, lambda der: signer_identity(der, ca), now_ms
         )
-        log = AccessLog(self._database, now_ms, log_signer(setup.name, setup.identity))
+        signer = log_signer(setup.name, setup.identity)
+        log = AccessLog(self._database, now_ms, signer)
         self.forensics = Forensics(self._database, log, faces, restorer, rules=setup.rules)
         registry = CollectorRegistry()
         ProcessCollector(namespace="sealframe", registry=registry)
-        app = create_app(self.forensics, registry)
+        subjects = SubjectDesk(self._database, self.forensics.gate, self._keys, reader, signer.key)
+        app = create_app(self.forensics, registry, subjects=subjects)
         self.server = HttpsServer(app, setup.identity, ANYBODY, host=setup.host, port=setup.port)
 
     def close(self) -> None:

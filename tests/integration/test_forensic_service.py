@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import threading
 import time
@@ -10,8 +11,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from infra import tls
@@ -19,7 +22,9 @@ from infra.https import HttpsClient
 from infra.kafka import Message
 from infra.keys import create_secret
 from infra.postgres import Database, DatabaseAccess
+from infra.recipients import recipient_text, write_identity
 from operators.pipeline import Pipeline
+from operators.seal import Identity
 from operators.sign import SigningKey
 from schemas.codec import pack
 from schemas.errors import AccessDenied, IntegrityError, UsageError
@@ -31,6 +36,7 @@ from streams.authority.service import AuthorityService, AuthoritySetup
 from streams.cli import log as log_cli
 from streams.cli import restore as restore_cli
 from streams.cli import search as search_cli
+from streams.cli import subject as subject_cli
 from streams.cli import verify as verify_cli
 from streams.forensic.client import ForensicClient
 from streams.forensic.gate import Ground
@@ -252,3 +258,51 @@ def test_restore_verb_writes_a_video(stack: Stack, tmp_path: Path, ca: Path) -> 
         "other", "case-1", "test", "investigator-anna", out, everyone=True, url=stack.url, tls_folder=ca
     )
     assert out.stat().st_size > 1000
+
+
+def test_subject_is_packed_shown_and_erased_over_the_cli(stack: Stack, tmp_path: Path, ca: Path) -> None:
+    with Database(stack.database) as database, database.connection() as db:
+        db.execute("INSERT INTO subjects VALUES ('third', %s, 'cam', 'face', '{2}', 2, 0, 0)", (stack.video_id,))
+    who = ["--case", "case-1", "--purpose", "test", "--as", "investigator-anna", "--url", stack.url, "--tls", str(ca)]
+    asked = ["third", *who, "--json"]
+    app, runner = typer.Typer(), CliRunner()
+    for verb in (subject_cli.restored_video, subject_cli.package, subject_cli.erase):
+        app.command(verb.__name__)(verb)
+    identity = Identity.create()
+
+    def run(verb: str, *more: str) -> dict[str, Any]:
+        done = runner.invoke(app, [verb, *asked, *more])
+        assert done.exit_code == 0, done.output
+        return dict(json.loads(done.stdout))
+
+    shown = run("restored_video", "-o", str(tmp_path / "shown.zip"))
+    with ZipFile(tmp_path / "shown.zip") as file:
+        listed = json.loads(file.read("pictures.json"))
+        assert hashlib.sha256(file.read("restored.mp4")).hexdigest() == shown["digest"]
+    assert {one["track"] for one in listed["pictures"]} == {2} and listed["video"] == stack.video_id
+    packed = run("package", "-o", str(tmp_path / "third.package"), "--to", recipient_text(identity.public))
+    data = (tmp_path / "third.package").read_bytes()
+    assert packed["digest"] == hashlib.sha256(data).hexdigest() and packed["plate"] is None
+    write_identity(tmp_path / "identity", identity.private)
+    subject_cli.open_package(
+        tmp_path / "third.package", tmp_path / "identity", tmp_path / "opened.zip", ca / "ca.pem", as_json=True
+    )
+    with ZipFile(tmp_path / "opened.zip") as file:
+        assert len(json.loads(file.read("pictures.json"))["pictures"]) == len(listed["pictures"])
+    erased = run("erase")
+    newest = logged(stack)
+    assert (newest["action"], newest["seq"], newest["detail"]["keys"]) == ("erased", erased["entry"], 1)
+    with ForensicClient(stack.url, stack.broker.identity("investigator-anna")) as client:
+        for call in (client.restored_video, client.restore):
+            with pytest.raises(UsageError, match="no subject"):
+                call("third", "case-1", "test", tmp_path / "no")
+        with pytest.raises(AccessDenied):
+            client.erase(add_subject_once(stack), "case-unknown", "test")
+    with ForensicClient(stack.url, stack.broker.identity("auditor-dan")) as client, pytest.raises(AccessDenied):
+        client.package("third", "case-1", "test", recipient_text(identity.public), tmp_path / "no")
+
+
+def add_subject_once(stack: Stack) -> str:
+    with Database(stack.database) as database, database.connection() as db:
+        db.execute("INSERT INTO subjects VALUES ('fourth', %s, 'cam', 'face', '{1}', 1, 0, 0)", (stack.video_id,))
+    return "fourth"
