@@ -134,7 +134,7 @@ class Stack:
             found.append(Service(f"forensic-{name}", (
                 "forensic", "--name", name, "--tls", str(self.tls), *mine,
                 "--operator-url", f"https://localhost:{ports['operator']}", "--port", str(forensic),
-                "--rules", self.settings.cases.model_dump_json(),
+                "--desk-port", str(ports[f"desk-{name}"]), "--rules", self.settings.cases.model_dump_json(),
             ), forensic, "investigator-demo"))
         found.append(Service("worker", ("worker", "--home", str(self.home))))
         return tuple(found)
@@ -144,7 +144,7 @@ class Stack:
         path = self.home / "ports.json"
         wanted = ["operator"]
         for name in self.settings.authorities:
-            wanted += [f"authority-{name}", f"forensic-{name}"]
+            wanted += [f"authority-{name}", f"forensic-{name}", f"desk-{name}"]
         ports: dict[str, int] = json.loads(path.read_text()) if path.exists() else {}
         missing = [name for name in wanted if name not in ports]
         if missing:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Self
@@ -17,8 +18,10 @@ from infra.settings import CaseSetting
 from infra.tls import Identity, load_signer, signer_identity
 from operators.sign import SigningKey
 from streams.authority.faces import Faces
+from streams.authority.portrait import portrait
 from streams.authority.reading import EvidenceReader
 from streams.clock import now_ms
+from streams.desk.app import DeskSetup, create_desk
 from streams.forensic.api import create_app
 from streams.forensic.log import AccessLog, LogSigner
 from streams.forensic.proofs import origin_of
@@ -47,11 +50,12 @@ class ForensicSetup:
     operator_url: str
     host: str = "127.0.0.1"
     port: int = 0
+    desk_port: int = 0
     rules: Rules = field(default_factory=Rules)
 
 
 class ForensicServer:
-    """Serves from `with` on; `forensics` is the library behind it."""
+    """Serves from `with` on: the API, and the desk's pages at `desk`; `forensics` is the library behind both."""
 
     def __init__(self, setup: ForensicSetup, faces: Callable[[], Faces]) -> None:
         """Open everything; `faces` loads the models when first asked for.
@@ -77,9 +81,14 @@ class ForensicServer:
         subjects = SubjectDesk(self._database, self.forensics.gate, self._keys, reader, signer.key)
         app = create_app(self.forensics, registry, subjects=subjects)
         self.server = HttpsServer(app, setup.identity, ANYBODY, host=setup.host, port=setup.port)
+        desk = create_desk(DeskSetup(setup.name, self.forensics, self._database, partial(
+            draw, self._database, reader
+        )))
+        self.desk = HttpsServer(desk, setup.identity, ANYBODY, host=setup.host, port=setup.desk_port)
 
     def close(self) -> None:
         """Stop serving, close files and connections."""
+        self.desk.stop()
         self.server.stop()
         self._operator.close()
         self._database.close()
@@ -87,10 +96,16 @@ class ForensicServer:
 
     def __enter__(self) -> Self:
         self.server.start()
+        self.desk.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def draw(database: Database, reader: EvidenceReader, subject_id: str, blurred: bool) -> bytes:
+    """A subject's best region as JPEG; see `portrait`."""
+    return portrait(database, reader, subject_id, blurred=blurred)
 
 
 def log_signer(name: str, identity: Identity) -> LogSigner:

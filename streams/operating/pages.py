@@ -44,7 +44,8 @@ class Run:
 
 def pages() -> Pages:
     """The platform's pages."""
-    return Pages("operating platform", lambda request: {"nav": NAV, "person": caller(request.scope)})
+    return Pages("operating platform", lambda request: {"nav": NAV, "person": caller(request.scope)},
+                 "operator.html")
 
 
 def add_pages(

@@ -78,9 +78,11 @@ def plural(count: int, one: str, many: str = "") -> str:
 class Pages:
     """Renders the templates of this package; `house` is what a page calls its service."""
 
-    def __init__(self, house: str, common: Callable[[Request], Mapping[str, Any]] = lambda _: {}) -> None:
-        """`common` gives what every page of the service shows: its navigation, who is signed in."""
-        self._house, self._common = house, common
+    def __init__(
+        self, house: str, common: Callable[[Request], Mapping[str, Any]] = lambda _: {}, layout: str = "base.html"
+    ) -> None:
+        """`common` gives what every page of the service shows: its navigation, who is signed in; `layout` holds it."""
+        self._house, self._common, self._layout = house, common, layout
         self._templates = Environment(
             loader=PackageLoader("streams.pages"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
             lstrip_blocks=True,
@@ -90,7 +92,7 @@ class Pages:
 
     def show(self, request: Request, template: str, status: int = 200, **values: Any) -> Response:
         """A page."""
-        shared = {"house": self._house, "path": request.url.path, "nav": (), "person": None, "csrf": ""}
+        shared = {"house": self._house, "path": request.url.path, "layout": self._layout}
         content = self._templates.get_template(template).render(shared | dict(self._common(request)) | values)
         return HTMLResponse(content, status, headers=HEADERS)
 

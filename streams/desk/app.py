@@ -1,0 +1,104 @@
+"""The desk as an app: pages of cases, search, restorations, the log and people, over one authority's service.
+
+A call that is refused is logged and counted as one of the API is: by the same door. What a person may do is decided by
+the gate alone; a page that doesn't show a button only saves a refusal.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, RedirectResponse
+from starlette.exceptions import HTTPException
+
+from infra.postgres import Database
+from schemas.errors import SealframeError
+from streams.desk.case_pages import add_cases
+from streams.desk.log_pages import add_log, add_people
+from streams.desk.search_pages import Portrait, add_search
+from streams.desk.visit import NAV, Visits, may
+from streams.forensic.door import Door
+from streams.forensic.service import Forensics
+from streams.pages.render import HEADERS, Pages, install, wants_page
+
+
+@dataclass(frozen=True, slots=True)
+class DeskSetup:
+    """What the pages need of an authority: its service, its database, and who draws a subject's best region."""
+
+    name: str
+    service: Forensics
+    database: Database
+    portrait: Portrait
+
+
+def create_desk(setup: DeskSetup) -> FastAPI:
+    """The app."""
+    app = FastAPI(title="Sealframe desk", docs_url=None, redoc_url=None, openapi_url=None)
+    door = Door(setup.service.gate)
+    visits = Visits(door)
+    pages = Pages(setup.name, visits.common, "desk.html")
+    install(app, pages)
+    door.guard(app)
+    _as_pages(app, pages, visits)
+    cameras = _cameras(setup.database)
+    _add_first(app, pages, visits)
+    add_cases(app, pages, visits, cameras)
+    add_search(app, pages, visits, setup.service, setup.database, setup.portrait, cameras)
+    add_log(app, pages, visits, setup.service.log)
+    add_people(app, pages, visits)
+    return app
+
+
+def _add_first(app: FastAPI, pages: Pages, visits: Visits) -> None:
+    @app.get("/", include_in_schema=False)
+    def first(request: Request) -> Response:
+        """Where this person's work begins."""
+        person = visits.known(request)
+        if person is None:
+            return pages.show(request, "sign_in.html", 401, title="Sign in")
+        order = ("/approvals", "/log", "/cases", "/people")
+        allowed = {path for path, _, action in NAV if may(person, action)}
+        return RedirectResponse(next((path for path in order if path in allowed), "/cases"), 303)
+
+    @app.get("/health", include_in_schema=False)
+    def health() -> Response:
+        return JSONResponse({"ok": True})
+
+
+def _as_pages(app: FastAPI, pages: Pages, visits: Visits) -> None:
+    """What the door answers to a program, said as a page to a browser; it has logged and counted it by then."""
+    for kind in (SealframeError, RequestValidationError, HTTPException):
+        app.add_exception_handler(kind, _paged(app.exception_handlers[kind], pages, visits))
+
+
+def _paged(handler: Callable[..., Any], pages: Pages, visits: Visits) -> Callable[..., Awaitable[Response]]:
+    async def answer(request: Request, error: Exception) -> Response:
+        plain: Response = await run_in_threadpool(handler, request, error)
+        if not wants_page(request):
+            return plain
+        return await run_in_threadpool(shown, request, plain)
+
+    def shown(request: Request, plain: Response) -> Response:
+        if visits.known(request) is None:
+            return pages.show(request, "sign_in.html", 401, title="Sign in")
+        text = str(json.loads(bytes(plain.body)).get("text", ""))
+        page = pages.fault(request, plain.status_code, "" if plain.status_code == 404 else text)
+        page.headers.update({name: value for name, value in plain.headers.items() if name == "retry-after"} | HEADERS)
+        return page
+
+    return answer
+
+
+def _cameras(database: Database) -> Callable[[], Sequence[str]]:
+    def named() -> Sequence[str]:
+        with database.connection() as db:
+            return [row[0] for row in db.execute("SELECT DISTINCT camera_id FROM videos ORDER BY 1").fetchall()]
+
+    return named

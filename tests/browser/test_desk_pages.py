@@ -1,0 +1,223 @@
+"""The desk's pages in Chromium, over mutual TLS: a case opened, approved, searched by; the log and people.
+
+Every page is clicked through as the person whose work it is, and looked at by axe, light and dark, wide and narrow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from infra import tls
+from streams.forensic.gate import Ground
+from tests.support.browser import check_looks, opened, run
+from tests.support.cases import open_case
+from tests.support.city import CAMERA, City, city
+from tests.support.services import Postgres
+
+As = Callable[[str], Page]
+GROUND = Ground("investigator-anna", "found-bag", "who left the bag")
+
+
+@pytest.fixture(scope="module")
+def town(
+    ca: Path, postgres_authority: Postgres, postgres_operator: Postgres, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[City]:
+    """The platforms, started once; a case that may show the subject alone."""
+    with city(tmp_path_factory.mktemp("city"), ca, postgres_authority, postgres_operator) as running:
+        open_case(running.database, GROUND, shows="subject")
+        yield running
+
+
+@pytest.fixture
+def people(town: City, browser: Browser) -> Iterator[As]:
+    """A window for each person, by their certificate; whatever the console says but a refusal fails the test."""
+    with ExitStack() as windows:
+        pages: dict[str, Page] = {}
+
+        def window(principal: str) -> Page:
+            if principal not in pages:
+                held = tls.issue(town.ca, principal)
+                files: dict[str, Any] = {"origin": town.desk, "certPath": str(held.cert), "keyPath": str(held.key)}
+                pages[principal] = windows.enter_context(opened(
+                    browser, quiet=("status of 40", "status of 42"), client_certificates=[files],
+                    ignore_https_errors=True,
+                ))
+            return pages[principal]
+
+        yield window
+
+
+def test_case_is_opened_approved_by_another_person_and_closed(town: City, people: As) -> None:
+    anna, cora = people("investigator-anna"), people("approver-cora")
+    anna.goto(town.desk)
+    anna.get_by_role("link", name="Open a case").click()
+    check_looks(anna)
+    anna.get_by_label("What it is about").fill("Lost child at the fair")
+    anna.get_by_label("Legal basis").fill("order 7/2026")
+    anna.get_by_label("Cameras").fill("gate-1\ngate-2")
+    anna.get_by_label("Until (UTC)", exact=True).fill("2020-01-01T00:00")
+    anna.get_by_label("From (UTC)").fill("2021-01-01T00:00")
+    anna.get_by_role("button", name="Open the case").click()
+    expect(anna.get_by_role("alert")).to_have_text("the case's period ends before it begins")
+    expect(anna.get_by_label("Legal basis")).to_have_value("order 7/2026")  # nothing typed is lost
+    anna.get_by_label("Until (UTC)", exact=True).fill("2099-01-01T00:00")
+    anna.get_by_role("button", name="Open the case").click()
+    expect(anna.get_by_text("waits for approval")).to_be_visible()
+    expect(anna.get_by_role("button", name="Approve")).to_have_count(0)
+    address = anna.url
+    cora.goto(town.desk)
+    expect(cora.get_by_role("heading", name="Approvals")).to_be_visible()
+    cora.get_by_role("link", name="about Lost child at the fair").click()
+    check_looks(cora)
+    cora.get_by_role("button", name="Approve exactly this").click()
+    expect(cora.locator(".head .badge")).to_have_text("open")
+    anna.goto(address)
+    expect(anna.get_by_role("heading", name="Search by a picture")).to_be_visible()
+    anna.locator("summary", has_text="The case:").click()
+    anna.get_by_role("link", name="Change the case").click()
+    expect(anna.get_by_label("Cameras")).to_have_value("gate-1\ngate-2")
+    anna.get_by_label("What it is about").fill("Lost child at the fair, second day")
+    anna.get_by_role("button", name="Change the case").click()
+    expect(anna.get_by_text("Nothing can be searched yet")).to_be_visible()
+    expect(anna.get_by_text("doesn't count")).to_be_visible()
+    anna.get_by_role("button", name="Close the case for ever").click()
+    expect(anna.locator(".head .badge")).to_have_text("closed")
+    anna.get_by_role("link", name="Cases").click()
+    expect(anna.get_by_role("row", name="Lost child")).to_contain_text("closed")
+    check_looks(anna)
+
+
+def test_face_is_searched_by_keyboard_alone(town: City, people: As) -> None:
+    page = people("investigator-anna")
+    page.goto(f"{town.desk}/cases")
+    until_focus(page, "a test")  # the case of the fixture
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Nothing searched yet")).to_be_visible()
+    until_focus(page, "Picture of a face")
+    with page.expect_file_chooser() as chosen:
+        page.keyboard.press("Enter")
+    chosen.value.set_files(town.probe)
+    until_focus(page, "Search for this face")
+    page.keyboard.press("Enter")
+    title = page.get_by_role("heading", name="1 match")
+    expect(title).to_be_visible(timeout=30_000)
+    expect(title).to_be_focused()
+    shown = page.locator(".result")
+    expect(shown).to_contain_text(CAMERA)
+    expect(shown).to_contain_text("Sure match")
+    expect(page.locator(".coverage")).to_contain_text("2 subjects")
+    expect(page.locator("#results")).to_contain_text("A likeness is a lead to be checked, not an identification.")
+    picture = shown.locator("img")
+    picture.scroll_into_view_if_needed()
+    expect(picture).to_have_js_property("complete", True)
+    assert run(page, "return document.querySelector('.result img').naturalWidth;") > 60
+    check_looks(page)
+    page.get_by_label("Picture of a face").set_input_files(town.stranger)
+    page.get_by_role("button", name="Search for this face").click()
+    expect(page.get_by_role("heading", name="No match")).to_be_visible(timeout=30_000)
+    expect(page.locator("#results")).to_contain_text("This does not say that the person was not there")
+    page.get_by_label("Text of the plate").fill("AB12CDE")
+    page.get_by_role("button", name="Search for this plate").click()
+    expect(page.locator("#results")).to_contain_text("Nothing could be searched")
+    page.get_by_label("Text of the plate").fill("*")
+    page.get_by_role("button", name="Search for this plate").click()
+    expect(page.get_by_role("alert")).to_contain_text("wildcards")
+
+
+def test_auditor_reads_the_log_and_its_checkpoint(town: City, people: As) -> None:
+    anna, dan = people("investigator-anna"), people("auditor-dan")
+    refused = anna.goto(f"{town.desk}/log")
+    assert refused is not None and refused.status == 403
+    expect(anna.get_by_text("log-read is for auditor; you are investigator")).to_be_visible()
+    dan.goto(town.desk)
+    expect(dan.get_by_role("heading", name="Access log")).to_be_visible()
+    expect(dan.get_by_text("covers all entries")).to_be_visible()
+    rows = dan.locator("#log-entries tbody tr")
+    expect(rows.first).to_contain_text("log-read-refused")
+    expect(rows.first).to_contain_text("investigator-anna")
+    check_looks(dan)
+    before = int(rows.first.locator("td").first.inner_text())
+    anna.goto(f"{town.desk}/people")
+    expect(rows.first).to_contain_text("people-read-refused")  # without loading the page again
+    assert int(rows.first.locator("td").first.inner_text()) == before + 1
+    dan.get_by_label("Only entries of this page with").fill("case-approve")
+    dan.get_by_role("button", name="Show").click()
+    expect(rows.first).to_contain_text("approver-cora")
+    dan.goto(f"{town.desk}/log?before=2")
+    expect(rows).to_have_count(2)
+
+
+def test_admin_adds_and_disables_people_at_once(town: City, people: As) -> None:
+    eve, finn = people("admin-eve"), people("investigator-finn")
+    answer = finn.goto(town.desk)
+    assert answer is not None and answer.status == 401
+    expect(finn.get_by_role("heading", name="Sign in")).to_be_visible()
+    check_looks(finn)
+    eve.goto(f"{town.desk}/people")
+    eve.get_by_label("Comes by").fill("investigator-finn")
+    eve.get_by_label("Name").fill("Finn")
+    eve.get_by_label("auditor").check()
+    eve.get_by_label("investigator", exact=True).check()
+    eve.get_by_role("button", name="Save").click()
+    expect(eve.get_by_role("alert")).to_contain_text("go with no other role")
+    eve.get_by_label("Comes by").fill("investigator-finn")
+    eve.get_by_label("Name").fill("Finn")
+    eve.get_by_label("investigator", exact=True).check()
+    eve.get_by_role("button", name="Save").click()
+    expect(eve.get_by_role("row", name="Finn")).to_contain_text("may sign in")
+    check_looks(eve)
+    finn.goto(town.desk)
+    expect(finn.get_by_role("heading", name="Cases")).to_be_visible()
+    finn.goto(f"{town.desk}/cases/{GROUND.case}")  # not a case of his
+    expect(finn.get_by_role("heading", name="You may not see this.")).to_be_visible()
+    eve.get_by_role("button", name="Disable Finn").click()
+    expect(eve.get_by_role("row", name="Finn")).to_contain_text("disabled")
+    finn.goto(f"{town.desk}/cases")
+    expect(finn.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+def test_form_of_another_site_is_refused_and_logged(town: City, people: As) -> None:
+    page = people("investigator-anna")
+    page.goto(f"{town.desk}/cases/new")
+    run(page, "document.querySelector('input[name=csrf]').value = '0'.repeat(64);")
+    page.get_by_label("What it is about").fill("forged")
+    page.get_by_label("Legal basis").fill("none")
+    page.get_by_role("button", name="Open the case").click()
+    expect(page.get_by_text("this form is out of date or isn't ours")).to_be_visible()
+    newest = town.server.forensics.log.last(1)[0].content
+    assert (newest["action"], newest["actor"]) == ("form-refused", "investigator-anna")
+
+
+@pytest.mark.parametrize(("shows", "sharp"), [("subject", True), ("nobody", False)])
+def test_pictures_stay_blurred_until_the_case_allows(town: City, people: As, shows: str, sharp: bool) -> None:
+    ground = open_case(town.database, Ground("investigator-ben", f"shows-{shows}", "test"), shows=shows)
+    page = people("investigator-ben")
+    page.goto(f"{town.desk}/cases/{ground.case}")
+    page.get_by_label("Picture of a face").set_input_files(town.probe)
+    page.get_by_role("button", name="Search for this face").click()
+    expect(page.get_by_role("heading", name="1 match")).to_be_visible(timeout=30_000)
+    picture = page.locator(".result img")
+    answer = page.request.get(town.desk + str(picture.get_attribute("src")))
+    shown = cv2.imdecode(np.frombuffer(answer.body(), np.uint8), cv2.IMREAD_GRAYSCALE)
+    assert shown is not None and (cv2.Laplacian(shown, cv2.CV_64F).var() > 100) == sharp
+    newest = town.server.forensics.log.last(1)[0].content
+    assert (newest["action"] == "picture") == sharp
+
+
+def until_focus(page: Page, name: str) -> None:
+    """Press Tab until what has the focus is called so."""
+    script = """const a = document.activeElement;
+    return (a.labels?.[0]?.textContent ?? a.textContent).trim();"""
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if str(run(page, script)).startswith(name):
+            return
+    pytest.fail(f"the keyboard never comes to {name}")
