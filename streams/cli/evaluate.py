@@ -21,8 +21,7 @@ from operators.plates import WEIGHTS, PlateReader
 from operators.spare import SpareSettings
 from schemas.errors import UsageError
 from streams.authority.faces import Faces
-from streams.cli.eval_attack import HELP as ATTACK
-from streams.cli.eval_attack import eval_attack
+from streams.cli.eval_attack import app as attacks
 from streams.cli.eval_bits import eval_bits
 from streams.cli.eval_faces import FACES, eval_faces
 from streams.cli.eval_hiding import eval_hiding
@@ -60,9 +59,9 @@ Out = Annotated[Path | None, typer.Option("--json", help="write the report to th
 Page = Annotated[Path | None, typer.Option("--page", help="write the barest faces, as pictures, to this HTML file")]
 app = typer.Typer(no_args_is_help=True, help="Measure again what the documents claim; see FIGURES.md.")
 app.command("bits")(eval_bits)
-app.command("attack", help=ATTACK)(eval_attack)
 app.command("faces", help=FACES)(eval_faces)
 app.command("hiding")(eval_hiding)
+app.add_typer(attacks)
 
 
 @app.command("files")

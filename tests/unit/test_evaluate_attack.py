@@ -142,7 +142,7 @@ def test_suite_finds_bare_people_and_nobody_behind_grey(tmp_path: Path) -> None:
     assert all(found["grey", kind].share < 0.5 for kind in reidentify.KINDS)
     assert found["grey", "picture"].n == 28
     figures = reidentify.figures(results, "grey")
-    assert [figure.id for figure in figures[:2]] == ["rank1_most_bare_picture_32", "rank1_most_bare_frame_32"]
+    assert [figure.id for figure in figures[:2]] == ["rank1_most_bare_naive_32", "rank1_most_bare_picture_32"]
     assert figures[0].holds is None
     assert figures[-1].holds is False
 

@@ -33,7 +33,7 @@ from streams.demo.cutout import Box, Cutout, Rgb
 
 LUMA, CHROMA = 32, 16
 HEIGHTS = (20, 48, 100, 200)
-FRAMES, CHUNKS, FPS = 5, 2, 25
+FRAMES, CHUNKS, FPS = 3, 2, 25
 WRONG, SCALED, PATH = 0.02, 0.08, 0.4
 LIGHT = (0.88, 1.08)
 SCENES, WIDE, HIGH = 12, 768, 480

@@ -65,10 +65,14 @@ class Fold:
 
 
 def read(data: Path, finds: FaceDetector, reads: FaceDetector, embedder: FaceEmbedder, step: Step) -> Album:
-    """Every photograph of `data` in which both detectors find the main face; errors as `faces.listed`."""
+    """The photographs in which both detectors find the main face, of people with several; errors as `faces.listed`."""
     pictures = listed(folder_of(data))
     kept, boxes, landmarks, vectors = [], [], [], []
+    wanted = np.isin(pictures.people, several(pictures.people))
     for row, path in enumerate(pictures.paths):
+        step(row + 1, len(pictures.paths))
+        if not wanted[row]:
+            continue
         rgb = _picture(path)
         drawn, seen = _main(rgb, finds), _main(rgb, reads)
         if drawn and seen:
@@ -76,7 +80,6 @@ def read(data: Path, finds: FaceDetector, reads: FaceDetector, embedder: FaceEmb
             boxes.append(drawn[0])
             landmarks.append(seen[1])
             vectors.append(embedder.embed(align(rgb, seen[1])[None])[0])
-        step(row + 1, len(pictures.paths))
     if not kept:
         raise UsageError(f"{data}: no face is found in any of {len(pictures.paths)} pictures")
     return Album(
