@@ -12,7 +12,8 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
@@ -31,6 +32,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 PRINCIPAL = "principal"
 START_SECONDS = 15.0
+PIECE_BYTES = 2**18
 RENEWAL_CHECK_SECONDS = 30
 MAX_REASON = 300
 log = logging.getLogger(__name__)
@@ -179,20 +181,31 @@ class HttpsClient:
             ServiceUnavailable: out of reach, too slow, or failing.
 
         """
-        try:
+        with self._errors(f"{method} {path}"):
             response = self._client.request(
                 method, path, params=params, headers=headers, content=content, json=json
             )
+        return _answered(response, f"{method} {path}")
+
+    def download(self, path: str, write: Callable[[bytes], object]) -> httpx.Response:
+        """GET whose body is handed on piece by piece where the answer is 200, whatever its size; else as `request`."""
+        with self._errors(f"GET {path}"), self._client.stream("GET", path) as response:
+            if response.status_code != 200:
+                response.read()
+                return _answered(response, f"GET {path}")
+            for piece in response.iter_bytes(PIECE_BYTES):
+                write(piece)
+            return response
+
+    @contextmanager
+    def _errors(self, what: str) -> Iterator[None]:
+        try:
+            yield
         except httpx.HTTPError as error:
             # a server's TLS alert is lost with the connection, so our own certificate is looked at too
             if _refused(error) or expires(self._identity.cert) < datetime.now(UTC):
-                raise AccessDenied(f"{method} {path}: TLS refused") from error
-            raise ServiceUnavailable(f"{method} {path}: {type(error).__name__}") from error
-        if response.status_code in (401, 403):
-            raise AccessDenied(f"{method} {path}: refused{_reason(response)}")
-        if response.status_code >= 500:
-            raise ServiceUnavailable(f"{method} {path}: status {response.status_code}")
-        return response
+                raise AccessDenied(f"{what}: TLS refused") from error
+            raise ServiceUnavailable(f"{what}: {type(error).__name__}") from error
 
     def get(
         self, path: str, *, params: Mapping[str, str | int] | None = None, headers: Mapping[str, str] | None = None
@@ -211,6 +224,15 @@ class HttpsClient:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _answered(response: httpx.Response, what: str) -> httpx.Response:
+    """An answer below 500 but 401 and 403; the others are errors."""
+    if response.status_code in (401, 403):
+        raise AccessDenied(f"{what}: refused{_reason(response)}")
+    if response.status_code >= 500:
+        raise ServiceUnavailable(f"{what}: status {response.status_code}")
+    return response
 
 
 class _Protocol(H11Protocol):

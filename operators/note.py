@@ -6,7 +6,6 @@ Text to values and back, and the signature over the text. Whose key it is says a
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from dataclasses import dataclass
 
@@ -48,7 +47,7 @@ def read_checkpoint(note: str) -> Checkpoint:
     lines = note.split("\n\n", 1)[0].split("\n")
     try:
         origin, size, root, time = lines
-        checkpoint = Checkpoint(origin, int(size), base64.b64decode(root, validate=True), int(time[5:]))
+        checkpoint = Checkpoint(origin, int(size), from_base64(root), int(time[5:]))
     except ValueError as error:
         raise MalformedRecord("this is not a checkpoint of an access log") from error
     fits = ORIGIN.fullmatch(origin) and len(checkpoint.root) == _HASH_BYTES and checkpoint.size >= 0
@@ -76,6 +75,19 @@ def check_checkpoint(note: str, public: bytes) -> Checkpoint:
     return checkpoint
 
 
+def from_base64(text: str) -> bytes:
+    """The bytes of a text in base64 that is written the one way.
+
+    Raises:
+        ValueError: it isn't.
+
+    """
+    data = base64.b64decode(text, validate=True)
+    if base64.b64encode(data).decode() != text:
+        raise ValueError("base64 that isn't written the one way")
+    return data
+
+
 def _body(checkpoint: Checkpoint) -> str:
     root = base64.b64encode(checkpoint.root).decode()
     return f"{checkpoint.origin}\n{checkpoint.size}\n{root}\ntime {checkpoint.time_ms}\n"
@@ -89,8 +101,8 @@ def _signatures(note: str) -> list[tuple[str, bytes]]:
     for line in body[:-1].split("\n"):
         name, _, coded = line.removeprefix(_DASH).partition(" ")
         try:
-            value = base64.b64decode(coded, validate=True)
-        except binascii.Error as error:
+            value = from_base64(coded)
+        except ValueError as error:
             raise MalformedRecord("a checkpoint with a line that isn't a signature") from error
         if not line.startswith(_DASH) or not name or len(value) <= _ID_BYTES:
             raise MalformedRecord("a checkpoint with a line that isn't a signature")

@@ -172,6 +172,21 @@ def chunk_spans(db: Any, video_id: str, tracks: Sequence[int]) -> dict[int, dict
     return found
 
 
+def chunks_with(db: Any, video_id: str, tracks: Sequence[int]) -> frozenset[int]:
+    """Chunks of which one of these tracks claims a part."""
+    rows = db.execute(
+        "SELECT DISTINCT chunk_seq FROM parts WHERE video_id = %s AND tracks && %s::bigint[]", (video_id, list(tracks))
+    ).fetchall()
+    return frozenset(row[0] for row in rows)
+
+
+def taken_in(db: Any, video_id: str) -> tuple[int, int] | None:
+    """When the first and the last evidence of a video was taken in; None where there is none."""
+    row = db.execute("SELECT min(received_ms), max(received_ms) FROM evidence WHERE video_id = %s", (video_id,))
+    first, last = row.fetchone() or (None, None)
+    return None if first is None or last is None else (first, last)
+
+
 def track_times(db: Any, video_id: str) -> dict[int, tuple[int, int]]:
     """From when to when each track is in the evidence: that of its chunks, else as long as a video may last."""
     start = start_ms(video_id)

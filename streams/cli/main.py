@@ -22,10 +22,10 @@ BASE = {
 SERVER = {
     "demo": "demo", "up": "stack", "down": "stack", "status": "stack", "doctor": "stack", "camera": "camera",
     "push": "push", "worker": "worker", "edge": "edge", "operator": "operator", "authority": "authority",
-    "forensic": "forensic", "search": "search", "restore": "restore", "erase": "subject", "package": "subject",
-    "open-package": "subject", "restored-video": "subject", "hold": "hold", "log": "log", "case": "case",
-    "people": "people", "record": "replay", "replay": "replay", "topics": "replay", "eval": "evaluate",
-    "bench": "bench",
+    "forensic": "forensic", "search": "search", "restore": "restore", "export": "export", "erase": "subject",
+    "package": "subject", "open-package": "subject", "restored-video": "subject", "hold": "hold", "log": "log",
+    "case": "case", "people": "people", "record": "replay", "replay": "replay", "topics": "replay",
+    "eval": "evaluate", "bench": "bench",
 }
 VERBS = BASE | SERVER
 MISSING = "Verbs of the stack (up, push, search, ...) come with: pip install 'sealframe\\[server]'"

@@ -12,28 +12,48 @@ from schemas.errors import UsageError
 from streams.cli.output import give, say
 from streams.restore_file import verify as run
 
+SUFFIX = ".manifest.json"
 CA_NEEDED = "whose signatures are to hold? Name the deployment's CA: --ca .sealframe/tls/ca.pem"
 
 
 def verify(
     file: Annotated[Path, typer.Argument(
-        metavar="FILE", help="what `anonymize` wrote (with --evidence), or a proof of `log prove` (with --ca)",
-        exists=True)],
+        metavar="FILE", exists=True,
+        help="what `anonymize` wrote (--evidence), what `restore` wrote or a proof of `log prove` (--ca)")],
     evidence: Annotated[Path | None, typer.Option(help="the sealed evidence beside a video", exists=True)] = None,
     ca: Annotated[Path | None, typer.Option(help="certificate of the deployment's CA", exists=True)] = None,
+    manifest: Annotated[Path | None, typer.Option(
+        help="of a restored video; default: beside it, FILE.manifest.json", exists=True)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print the result as JSON")] = False,
 ) -> None:
     """Check every signature, digest, link and counter in a file, offline; name what doesn't hold (exit code 1).
 
-    A desensitised video is checked against its evidence file; a proof of the access log against the CA.
+    A desensitised video is checked against its evidence file. A restored one against its manifest: the pipeline's
+    signatures and chain, each stretch of the file, the authority's signature, the access log. A proof of the log
+    against the log's checkpoint. All but the first need the deployment's CA, and no server.
     """
     if evidence is not None:
         _verify_video(file, evidence, as_json)
         return
     if ca is None:
         raise UsageError(f"a video is checked with --evidence; anything else: {CA_NEEDED}")
-    said = check_proof(file, ca)
+    beside = manifest or file.with_name(file.name + SUFFIX)
+    said = check_restored(file, beside, ca) if beside.exists() else check_proof(file, ca)
     give({"holds": True, "said": said}) if as_json else say(f"{file.name}: {said}")
+
+
+def check_restored(file: Path, manifest: Path, ca: Path) -> str:
+    """What a restored video's manifest says of it, in words.
+
+    Raises:
+        IntegrityError: something was changed; names what.
+        UsageError: the manifest isn't one.
+
+    """
+    from infra.tls import signer_at
+    from streams.forensic.manifest import verify_restoration
+
+    return verify_restoration(file, manifest, signer_at(ca)).words
 
 
 def check_proof(file: Path, ca: Path) -> str:

@@ -21,6 +21,7 @@ from schemas.errors import SealframeError, UsageError
 from streams.authority.service import health_app
 from streams.forensic.case_api import add_cases, add_people
 from streams.forensic.door import HEADERS, Door
+from streams.forensic.job_api import add_restorations
 from streams.forensic.log_api import add_checkpoints, add_log
 from streams.forensic.plate_search import PlateAnswer
 from streams.forensic.search import Period, SearchAnswer
@@ -48,6 +49,7 @@ def create_app(
     door.guard(app)
     _add_search(app, service, door)
     _add_restore(app, service, door)
+    add_restorations(app, service, door)
     add_log(app, service.log, door)
     add_cases(app, door)
     add_people(app, door)

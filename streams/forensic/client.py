@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote
@@ -14,6 +15,8 @@ from infra.atomic import AtomicFile, write_whole
 from infra.https import HttpsClient
 from infra.tls import Identity
 from schemas.errors import IntegrityError, RateLimited, SealframeError, UsageError
+from streams.forensic.manifest import SUFFIX
+from streams.forensic.restorations import Wish
 
 SECONDS = 600.0
 
@@ -86,6 +89,35 @@ class ForensicClient:
         """Destroy a subject's keys and rows; what was destroyed, and the log entry that says so."""
         return dict(self._post("/subjects/erase", {"subject": subject, "case": case, "purpose": purpose}, {}).json())
 
+    def begin(self, subject: str, case: str, purpose: str, wish: Wish, action: str = "restore") -> dict[str, Any]:
+        """Ask for a restoration as a job; how it stands, with its `id`."""
+        return dict(self._post("/restorations", {
+            "subject": subject, "case": case, "purpose": purpose, "action": action, **asdict(wish),
+        }, {}).json())
+
+    def restoration(self, restoration_id: str) -> dict[str, Any]:
+        """How a restoration stands: `state`, frames `done` of `frames`."""
+        return dict(self.get(f"/restorations/{restoration_id}"))
+
+    def cancel(self, restoration_id: str) -> dict[str, Any]:
+        """Stop a restoration and have destroyed what it made."""
+        return dict(self._checked(self._client.request("DELETE", f"/restorations/{restoration_id}")).json())
+
+    def fetch(self, restoration_id: str, out: Path) -> dict[str, Any]:
+        """Write what a restoration made, and its manifest beside it; the manifest. Check both: nothing here does.
+
+        Raises:
+            AccessDenied: the case isn't open any more.
+            UsageError: it isn't done, or its time is over.
+
+        """
+        manifest = dict(self.get(f"/restorations/{restoration_id}/manifest"))
+        with AtomicFile(out) as file:
+            if file.file is not None:
+                self._checked(self._client.download(f"/restorations/{restoration_id}/file", file.file.write))
+        write_whole(out.with_name(out.name + SUFFIX), json.dumps(manifest, sort_keys=True).encode())
+        return manifest
+
     def get(self, path: str) -> Any:
         """JSON of `/log`, `/log/info`, `/log/growth?old=N`, `/log/N/proof`, `/cases`, `/people`, `/me`."""
         return self._checked(self._client.get(path)).json()
@@ -120,7 +152,7 @@ class ForensicClient:
         return self._checked(self._client.request("POST", path, content=form.read(), headers=headers))
 
     def _checked(self, answer: httpx.Response) -> httpx.Response:
-        if answer.status_code == 200 or (answer.status_code == 409 and answer.json().get("error") == "Gaps"):
+        if answer.status_code in (200, 202) or (answer.status_code == 409 and answer.json().get("error") == "Gaps"):
             return answer
         said = answer.json()
         text = f"{said.get('error', '')}: {said.get('text') or said.get('detail') or answer.status_code}"

@@ -115,9 +115,14 @@ class Gate:
             RateLimited: too many of its kind in an hour.
 
         """
+        grant = self.still(action, ground, subject_id, everyone=everyone)
+        self._count(grant.person, action)
+        return grant
+
+    def still(self, action: Action, ground: Ground, subject_id: str, *, everyone: bool = False) -> Grant:
+        """As `subject`, of something that was let through and counted before."""
         grant = self._grant(action, ground)
         refuse(subject_refusal(grant.case.terms, action, self._seen(words("subject", subject_id)), everyone))
-        self._count(grant.person, action)
         return grant
 
     def sees(self, ground: Ground, subject_id: str) -> bool:

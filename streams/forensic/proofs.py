@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from operators.merkle import Peaks, leaf_hash, verify_consistency, verify_inclusion
-from operators.note import Checkpoint, check_checkpoint, read_checkpoint
+from operators.note import Checkpoint, check_checkpoint, from_base64, read_checkpoint
 from schemas.errors import BadSignature, IntegrityError, UsageError
+from streams.verify import Identify
 
 FIRST = bytes(32)
 INCLUSION, CONSISTENCY = "sealframe/log-inclusion/1", "sealframe/log-consistency/1"
@@ -147,6 +148,22 @@ def when(checkpoint: Checkpoint) -> str:
     return f" (signed {datetime.fromtimestamp(checkpoint.time_ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC)"
 
 
+def during(identify: IdentifyAt, taken_in: tuple[int, int]) -> Identify:
+    """Who signed a video's records: by certificates that were valid when its first or last evidence was taken in.
+
+    Not when it was filmed: a file may be pushed years later.
+    """
+    first, last = taken_in
+
+    def of_then(signer: bytes) -> tuple[str, bytes]:
+        try:
+            return identify(signer, first)
+        except BadSignature:
+            return identify(signer, last)
+
+    return of_then
+
+
 def signed_json(signed: Signed) -> dict[str, Any]:
     """A signed checkpoint as it stands in files and answers."""
     return {"checkpoint": signed.note, "signer": base64.b64encode(signed.signer).decode()}
@@ -172,7 +189,7 @@ def read_signed(value: Any) -> Signed:
 
     """
     try:
-        return Signed(str(value["checkpoint"]), base64.b64decode(value["signer"], validate=True))
+        return Signed(str(value["checkpoint"]), from_base64(value["signer"]))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UsageError("a checkpoint with its signer is needed, as `sealframe log info` gives it") from error
 
@@ -185,7 +202,7 @@ def read_proof(value: Mapping[str, Any]) -> Inclusion | Consistency:
 
     """
     try:
-        path = tuple(bytes.fromhex(node) for node in value["path"])
+        path = tuple(_hash(node) for node in value["path"])
         if value["format"] == CONSISTENCY:
             return Consistency(read_signed(value["old"]), read_signed(value["new"]), path)
         if value["format"] == INCLUSION:
@@ -193,6 +210,14 @@ def read_proof(value: Mapping[str, Any]) -> Inclusion | Consistency:
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UsageError("this is not a proof as `sealframe log prove` writes it") from error
     raise UsageError(f"proofs of format {value['format']!r} are unknown here")
+
+
+def _hash(text: str) -> bytes:
+    """A hash in lower-case hex; raises ValueError for anything else."""
+    value = bytes.fromhex(text)
+    if len(value) != 32 or value.hex() != text:
+        raise ValueError("not a hash")
+    return value
 
 
 def read_kept(path: Path) -> list[Signed]:

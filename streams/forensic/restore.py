@@ -2,16 +2,20 @@
 
 Of each chunk: signature, chain and media digest; evidence joined by the chunk's digest; parts counted against the
 signed counter; then `operators.restore` looks in the fetched pictures whether each range is desensitised before it
-replaces it. A video is written only when every frame of the subject has been replaced, unless gaps are expressly
-allowed.
+replaces it. A chunk in which nothing is to be replaced passes as the pipeline coded it. Chunks are worked on in
+parallel, each on one thread, so bytes repeat. A video is written only when every frame of the subject has been
+replaced, unless gaps are expressly allowed.
 """
 
 from __future__ import annotations
 
+import os
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from infra.atomic import AtomicFile
 from infra.postgres import Database
@@ -19,6 +23,7 @@ from operators.codec import decode_units, encode
 from operators.fragment import fragment, init_segment, parse_fragment
 from operators.restore import restore_frames
 from operators.subjects import spans_of
+from operators.watermark import burnt
 from schemas.errors import (
     ChainBroken,
     DigestMismatch,
@@ -33,11 +38,13 @@ from schemas.records import OperatorChunk, OperatorRecord, VideoStart
 from schemas.topics import MINUTE_MS
 from streams.authority import store
 from streams.authority.reading import EvidenceReader, OpenedChunk
-from streams.verify import Chain, Checked, Identify, check_chain, check_record
+from streams.forensic.proofs import IdentifyAt, during
+from streams.verify import Chain, Checked, check_chain, check_record
 
-CRF = 12.0
+CRF, PRESET = 12.0, "veryfast"
 GROWING_MS = store.MAX_VIDEO_MS + 10 * MINUTE_MS
 CUT = "MissingEnd: neither a signed end nor a head covers the tail, so later frames may have been cut off"
+How = Literal["restored", "passed", "masked"]
 
 
 class OperatorSource(Protocol):
@@ -81,23 +88,73 @@ class Restored:
 
 
 @dataclass(frozen=True, slots=True)
-class _Job:
-    """What is being restored, and what the operating platform says about its video."""
+class Style:
+    """How the restored video is coded: every sample as it is, or playable in browsers; with lines burnt in."""
+
+    lossless: bool = True
+    lines: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class UsedPiece:
+    """A piece whose samples were put back: its tracks, its frames, and the digest of its samples as sealed."""
+
+    tracks: tuple[int, ...]
+    frames: int
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A chunk of the restored video. `how`: samples were put back, nothing was to do, or it stayed masked (a gap)."""
+
+    seq: int
+    how: How
+    media: bytes = field(repr=False)
+    frames: int
+    replaced: int = 0
+    withheld: int = 0
+    gaps: tuple[FrameGap, ...] = ()
+    pieces: tuple[UsedPiece, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be restored, and what the operating platform says about its video, checked.
+
+    `granted` None: everything that opens. `needed`: chunks in which a granted track has a part. `taken_in`: when the
+    first and the last evidence of the video was (ms).
+    """
 
     video_id: str
     tracks: tuple[int, ...]
     granted: frozenset[int] | None
-    start: VideoStart
+    chain: Chain
+    start: Checked
     chunks: Mapping[int, Checked]
     evidence: Mapping[int, int]
+    places: Mapping[int, store.Place]
+    needed: frozenset[int]
     spans: Mapping[int, Mapping[int, tuple[int, int]]]
+    gaps: tuple[FrameGap, ...]
+    taken_in: tuple[int, int]
+
+    @property
+    def opened(self) -> VideoStart:
+        """What the start says."""
+        return self.chain.start
+
+    @property
+    def frames(self) -> int:
+        """How many frames the restored video has."""
+        return sum(len(known.body.chunk.pts) for known in self.chunks.values() if known.body.chunk)
 
 
 class Restorer:
-    """Restores with one authority's evidence and the operating platform's video."""
+    """Restores with one authority's evidence and the operating platform's video. Safe for several threads."""
 
     def __init__(
-        self, authority: str, database: Database, reader: EvidenceReader, source: OperatorSource, identify: Identify,
+        self, authority: str, database: Database, reader: EvidenceReader, source: OperatorSource, identify: IdentifyAt,
         clock: Callable[[], int],
     ) -> None:
         """`clock` gives milliseconds since 1970: a video without an end may still grow for 40 minutes."""
@@ -116,34 +173,38 @@ class Restorer:
             UsageError: the tracks are nowhere in the video.
 
         """
-        chain, job = self._job(video_id, tuple(tracks), all_subjects, with_gaps)
-        gaps = [] if self._whole(chain) else [FrameGap(chain.next_frame, chain.next_frame, CUT)]
-        gaps += [
-            FrameGap(first, last, f"track {track}: the operating platform no longer holds chunk {seq}")
-            for seq, spans in job.spans.items() if seq not in job.chunks for track, (first, last) in spans.items()
-        ]
-        counts = [0, 0, 0]
+        plan = self.plan(video_id, tracks, all_subjects=all_subjects, with_gaps=with_gaps)
+        gaps, counts = list(plan.gaps), [0, 0, 0]
         with AtomicFile(out.with_name(out.name + ".unfinished")) as part:
             if part.file is None or part.path is None:
                 raise UsageError("a restoration needs a file to write")
-            part.file.write(init_segment(job.start.format))
-            for body, frames, replaced, withheld, found in self._chunks(job):
-                units = encode(frames, body.pts, job.start.format, crf=CRF, preset="veryfast", lossless=lossless)
-                origin = job.start.origin_pts
-                part.file.write(fragment(units, body.end_pts, body.chunk_seq + 1, job.start.format, origin))
-                counts = [a + b for a, b in zip(counts, (len(frames), replaced, withheld), strict=True)]
-                gaps += found
+            part.file.write(init_segment(plan.opened.format))
+            for made in self.made(plan, plan.chunks, Style(lossless)):
+                part.file.write(made.media)
+                counts = [a + b for a, b in zip(counts, (made.frames, made.replaced, made.withheld), strict=True)]
+                gaps += made.gaps
         if gaps and not with_gaps:
             part.path.unlink()
         else:
             part.path.replace(out)
         return Restored(
-            video_id, job.tracks, counts[0], counts[1], tuple(gaps), None if gaps and not with_gaps else out, counts[2],
-            chain.end is None,
+            video_id, plan.tracks, counts[0], counts[1], tuple(gaps), None if gaps and not with_gaps else out,
+            counts[2], plan.chain.end is None,
         )
 
-    def _job(self, video_id: str, tracks: tuple[int, ...], all_subjects: bool, with_gaps: bool) -> tuple[Chain, _Job]:
-        records = [check_record(r, self._identify, media=False) for r in self._source.records(video_id)]
+    def plan(
+        self, video_id: str, tracks: Sequence[int], *, all_subjects: bool = False, with_gaps: bool = False
+    ) -> Plan:
+        """What a restoration has to do, from the platform's signed records and the authority's index.
+
+        Raises: as `restore`.
+        """
+        with self._database.connection() as db:
+            taken_in = store.taken_in(db, video_id)
+        if taken_in is None:
+            raise UsageError(f"{video_id}: no evidence of it was taken in")
+        identify = during(self._identify, taken_in)
+        records = [check_record(r, identify, media=False) for r in self._source.records(video_id)]
         first = min((r.body.chunk.chunk_seq for r in records if r.body.chunk), default=0)
         chain = check_chain(records, first=first, live=with_gaps or self._growing(video_id))
         if chain.start.video_id != video_id:
@@ -155,65 +216,130 @@ class Restorer:
         }
         with self._database.connection() as db:
             spans = store.chunk_spans(db, video_id, tracks)
-        if not spans:
-            raise UsageError(f"{video_id}: none of these tracks is in it")
+            if not spans:
+                raise UsageError(f"{video_id}: none of these tracks is in it")
+            places = store.places(db, video_id, min(spans), max(spans))
+            needed = frozenset(places) if all_subjects else store.chunks_with(db, video_id, tracks)
         stretch = {seq: chunks[seq] for seq in sorted(chunks) if min(spans) <= seq <= max(spans)}
-        granted = None if all_subjects else frozenset(tracks)
-        return chain, _Job(video_id, tracks, granted, chain.start, stretch, evidence, spans)
+        return Plan(
+            video_id, tuple(tracks), None if all_subjects else frozenset(tracks), chain, records[0], stretch, evidence,
+            places, needed, spans, self._known_gaps(chain, spans, stretch), taken_in,
+        )
+
+    def made(self, plan: Plan, seqs: Sequence[int] | Mapping[int, object], style: Style) -> Iterator[Made]:
+        """These chunks of the restored video in order, made on all cores, a few ahead."""
+        workers = os.cpu_count() or 1
+        with ThreadPoolExecutor(workers, "restore") as pool:
+            coming: deque[Future[Made]] = deque()
+            try:
+                for seq in seqs:
+                    coming.append(pool.submit(self.chunk, plan, seq, style))
+                    if len(coming) > workers + 1:
+                        yield coming.popleft().result()
+                while coming:
+                    yield coming.popleft().result()
+            finally:
+                for future in coming:
+                    future.cancel()
+
+    def chunk(self, plan: Plan, seq: int, style: Style) -> Made:
+        """One chunk of the restored video; what doesn't hold leaves it as it is, with a gap.
+
+        Raises:
+            IntegrityError: the operating platform's chunk isn't the one of the checked chain.
+
+        """
+        known = plan.chunks[seq]
+        body = known.body.chunk
+        if body is None:
+            raise ChainBroken(f"{known.where} is not a chunk")
+        media = self._fetched(plan, known)
+        try:
+            made = self._worked(plan, known, body, media, style)
+        except (IntegrityError, PoisonError, NotForMe) as error:
+            gap = FrameGap(body.first_frame, _last(body), f"{type(error).__name__}: {error}")
+            made = Made(seq, "masked", media, len(body.pts), gaps=(gap,))
+        if made.how != "restored" and style.lines:
+            made = replace(made, media=_coded(plan, body, _decoded(plan, body, media), style))
+        return made
+
+    def _worked(self, plan: Plan, known: Checked, body: OperatorChunk, media: bytes, style: Style) -> Made:
+        place, count = _joined(plan, body.chunk_seq, known), len(body.pts)
+        if place is None or body.chunk_seq not in plan.needed:
+            return Made(body.chunk_seq, "passed", media, count, withheld=place.parts if place else 0)
+        with self._database.connection() as db:
+            opened = self._reader.chunk(db, plan.video_id, body.chunk_seq, plan.granted)
+        replaced, gaps = _looked_over(plan, body, opened)
+        if not opened.pieces:
+            return Made(body.chunk_seq, "passed", media, count, 0, len(opened.withheld), tuple(gaps))
+        frames = restore_frames(body, plan.opened.format, _decoded(plan, body, media), opened.pieces)
+        pieces = tuple(UsedPiece(piece.tracks, len(piece.frames), piece.sealed_digest) for piece in opened.pieces)
+        media = _coded(plan, body, frames, style)
+        return Made(body.chunk_seq, "restored", media, count, replaced, len(opened.withheld), tuple(gaps), pieces)
+
+    def _fetched(self, plan: Plan, known: Checked) -> bytes:
+        """A chunk's media from the operating platform: of the very record that stands in the checked chain."""
+        seq = known.body.chunk.chunk_seq if known.body.chunk else -1
+        record = check_record(self._source.chunk(plan.video_id, seq), during(self._identify, plan.taken_in))
+        if record.digest != known.digest:
+            raise DigestMismatch(f"{known.where}: another version than the one in the checked chain")
+        return record.record.media
 
     def _growing(self, video_id: str) -> bool:
         return self._clock() - store.start_ms(video_id) < GROWING_MS
 
-    def _whole(self, chain: Chain) -> bool:
-        """Nothing can have been cut off: there is an end, a head covers the tail, or the video still grows."""
-        return chain.end is not None or chain.covered >= chain.next_seq or self._growing(chain.start.video_id)
-
-    def _chunks(self, job: _Job) -> Iterator[tuple[OperatorChunk, list[Planes], int, int, list[FrameGap]]]:
-        for seq, known in job.chunks.items():
-            body = known.body.chunk
-            if body is None:
-                raise ChainBroken(f"{known.where} is not a chunk")
-            frames = self._fetched(job, known)
-            try:
-                opened = self._opened(job, seq, known)
-                restored = restore_frames(body, job.start.format, frames, opened.pieces) if opened else frames
-            except (IntegrityError, PoisonError, NotForMe) as error:
-                gap = FrameGap(body.first_frame, _last(body), f"{type(error).__name__}: {error}")
-                yield body, frames, 0, 0, [gap]
-                continue
-            replaced, gaps = _looked_over(job, body, opened) if opened else (0, [])
-            yield body, restored, replaced, len(opened.withheld) if opened else 0, gaps
-
-    def _fetched(self, job: _Job, known: Checked) -> list[Planes]:
-        """A chunk's pictures from the operating platform: the very record that stands in the checked chain."""
-        body = known.body.chunk
-        record = check_record(self._source.chunk(job.video_id, body.chunk_seq if body else -1), self._identify)
-        if record.digest != known.digest:
-            raise DigestMismatch(f"{known.where}: another version than the one in the checked chain")
-        units, _ = parse_fragment(record.record.media, job.start.format, job.start.origin_pts)
-        return decode_units(units, "h264", job.start.format.width, job.start.format.height)
-
-    def _opened(self, job: _Job, seq: int, known: Checked) -> OpenedChunk | None:
-        """A chunk's granted pieces; None where the signed counter says that there is no evidence."""
-        expected = job.evidence.get(seq, 0)
-        with self._database.connection() as db:
-            if not expected and seq not in store.places(db, job.video_id, seq, seq):
-                return None
-            opened = self._reader.chunk(db, job.video_id, seq, job.granted)
-        if opened.operator_digest != known.digest:
-            raise DigestMismatch(f"{known.where}: the evidence belongs to another run of the pipeline")
-        if opened.parts < expected:
-            raise MissingEvidence(f"{known.where}: {opened.parts} of {expected} signed parts")
-        if opened.parts > expected:
-            raise ChainBroken(f"{known.where}: {opened.parts} parts, {expected} signed")
-        return opened
+    def _known_gaps(
+        self, chain: Chain, spans: Mapping[int, Mapping[int, tuple[int, int]]], stretch: Mapping[int, Checked]
+    ) -> tuple[FrameGap, ...]:
+        """Gaps that show before anything is opened."""
+        whole = chain.end is not None or chain.covered >= chain.next_seq or self._growing(chain.start.video_id)
+        gaps = [] if whole else [FrameGap(chain.next_frame, chain.next_frame, CUT)]
+        gaps += [
+            FrameGap(first, last, f"track {track}: the operating platform no longer holds chunk {seq}")
+            for seq, tracks in spans.items() if seq not in stretch for track, (first, last) in tracks.items()
+        ]
+        return tuple(gaps)
 
 
-def _looked_over(job: _Job, body: OperatorChunk, opened: OpenedChunk) -> tuple[int, list[FrameGap]]:
+def _joined(plan: Plan, seq: int, known: Checked) -> store.Place | None:
+    """Where the chunk's evidence lies; None where the signed counter says that there is none.
+
+    Raises:
+        MissingEvidence, DigestMismatch, ChainBroken: it isn't here, or isn't the one that was signed for.
+
+    """
+    expected, place = plan.evidence.get(seq, 0), plan.places.get(seq)
+    if place is None:
+        if expected:
+            raise MissingEvidence(f"{plan.video_id}: no evidence of chunk {seq}")
+        return None
+    if place.operator_digest != known.digest:
+        raise DigestMismatch(f"{known.where}: the evidence belongs to another run of the pipeline")
+    if place.parts < expected:
+        raise MissingEvidence(f"{known.where}: {place.parts} of {expected} signed parts")
+    if place.parts > expected:
+        raise ChainBroken(f"{known.where}: {place.parts} parts, {expected} signed")
+    return place
+
+
+def _decoded(plan: Plan, body: OperatorChunk, media: bytes) -> list[Planes]:
+    units, _ = parse_fragment(media, plan.opened.format, plan.opened.origin_pts)
+    return decode_units(units, "h264", plan.opened.format.width, plan.opened.format.height)
+
+
+def _coded(plan: Plan, body: OperatorChunk, frames: Sequence[Planes], style: Style) -> bytes:
+    """A fragment of these pictures, at the place of the chunk's."""
+    format, origin = plan.opened.format, plan.opened.origin_pts
+    marked = (burnt(frame, style.lines) for frame in frames) if style.lines else frames
+    units = encode(marked, body.pts, format, crf=CRF, preset=PRESET, lossless=style.lossless)
+    return fragment(units, body.end_pts, body.chunk_seq + 1, format, origin)
+
+
+def _looked_over(plan: Plan, body: OperatorChunk, opened: OpenedChunk) -> tuple[int, list[FrameGap]]:
     """How many frames got samples back, and in which frames a wanted track (with all granted: any) got none."""
     replaced = {place.frame_no for piece in opened.pieces for place in piece.frames}
     gaps, mapped = [], {mapping.track: mapping for mapping in opened.mappings}
-    for track, (first, last) in job.spans.get(body.chunk_seq, {}).items():
+    for track, (first, last) in plan.spans.get(body.chunk_seq, {}).items():
         if track not in mapped:
             gaps.append(FrameGap(first, last, f"track {track}: its evidence doesn't open"))
             continue
@@ -221,7 +347,7 @@ def _looked_over(job: _Job, body: OperatorChunk, opened: OpenedChunk) -> tuple[i
         lost = [region.frame_no for region in mapped[track].regions if region.frame_no not in own]
         reason = f"track {track}: all its blocks are shared with tracks that aren't granted, or closed"
         gaps += [FrameGap(a, b, reason) for a, b in spans_of(lost)]
-    if job.granted is None:
+    if plan.granted is None:
         gaps += [
             FrameGap(body.first_frame, _last(body), f"a part of tracks {list(tracks)} is closed: {state}")
             for state, tracks in opened.closed

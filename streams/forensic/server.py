@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,7 +16,7 @@ from infra.https import HttpsServer
 from infra.keys import KeyStore, load_signing_seed
 from infra.postgres import Database, DatabaseAccess
 from infra.settings import CaseSetting
-from infra.tls import Identity, load_signer, signer_identity
+from infra.tls import Identity, load_signer, signer_at
 from operators.sign import SigningKey
 from streams.authority.faces import Faces
 from streams.authority.portrait import portrait
@@ -23,6 +24,7 @@ from streams.authority.reading import EvidenceReader
 from streams.clock import now_ms
 from streams.desk.app import DeskSetup, create_desk
 from streams.forensic.api import create_app
+from streams.forensic.jobs import Restorations, open_keys
 from streams.forensic.log import AccessLog, LogSigner
 from streams.forensic.proofs import origin_of
 from streams.forensic.restore import Restorer
@@ -33,12 +35,13 @@ from streams.operating.client import OperatorClient
 
 ANYBODY = ("*",)
 """Every certificate of the CA may knock; whom it lets in says the table of people."""
+CONNECTIONS = 8
 
 
 @dataclass(frozen=True, slots=True)
 class ForensicSetup:
     """What the service needs of its authority `name`: certificate, database, evidence folder, key store; and the
-    operating platform's address.
+    operating platform's address. `work`: where restorations lie, sealed, until they are fetched; beside `folder` else.
     """
 
     name: str
@@ -52,6 +55,7 @@ class ForensicSetup:
     port: int = 0
     desk_port: int = 0
     rules: Rules = field(default_factory=Rules)
+    work: Path | None = None
 
 
 class ForensicServer:
@@ -66,20 +70,28 @@ class ForensicServer:
 
         """
         self._keys = KeyStore(setup.keys, setup.secret)
-        self._database = Database(setup.database, vectors=True)
+        self._job_keys = open_keys(setup.keys, setup.secret)
+        self._database = Database(setup.database, vectors=True, size=CONNECTIONS)
         self._operator = OperatorClient(setup.operator_url, setup.identity)
         ca = setup.identity.ca
         reader = EvidenceReader(setup.name, self._keys, setup.folder)
         restorer = Restorer(
-            setup.name, self._database, reader, self._operator, lambda der: signer_identity(der, ca), now_ms
+            setup.name, self._database, reader, self._operator, signer_at(ca), now_ms
         )
         signer = log_signer(setup.name, setup.identity)
         log = AccessLog(self._database, now_ms, signer)
         self.forensics = Forensics(self._database, log, faces, restorer, rules=setup.rules)
+        work = setup.work or setup.folder.with_name(f"{setup.folder.name}.restorations")
+        self._jobs = self.forensics.jobs = Restorations(
+            setup.name, self._database, log, restorer, self._job_keys, work, signer.key, now_ms,
+            self.forensics.may_restore,
+        )
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._jobs.run, args=(self._stop,), name="restorations", daemon=True)
         registry = CollectorRegistry()
         ProcessCollector(namespace="sealframe", registry=registry)
         subjects = SubjectDesk(self._database, self.forensics.gate, self._keys, reader, signer.key)
-        app = create_app(self.forensics, registry, subjects=subjects)
+        app = create_app(self.forensics, registry, self._failing, subjects=subjects)
         self.server = HttpsServer(app, setup.identity, ANYBODY, host=setup.host, port=setup.port)
         desk = create_desk(DeskSetup(setup.name, self.forensics, self._database, partial(
             draw, self._database, reader
@@ -87,14 +99,24 @@ class ForensicServer:
         self.desk = HttpsServer(desk, setup.identity, ANYBODY, host=setup.host, port=setup.desk_port)
 
     def close(self) -> None:
-        """Stop serving, close files and connections."""
+        """Stop serving and restoring, close files and connections."""
         self.desk.stop()
         self.server.stop()
+        self._stop.set()
+        self._jobs.wake()
+        if self._thread.is_alive():
+            self._thread.join()
+        self._job_keys.close()
         self._operator.close()
         self._database.close()
         self._keys.close()
 
+    def _failing(self) -> str:
+        stopped = self._thread.ident is not None and not self._thread.is_alive()
+        return "restorations ended by themselves: see the log, start again" if stopped else ""
+
     def __enter__(self) -> Self:
+        self._thread.start()
         self.server.start()
         self.desk.start()
         return self

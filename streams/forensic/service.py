@@ -7,9 +7,9 @@ disk before an answer leaves; refusals and failures are logged too.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,7 +21,9 @@ from streams.clock import now_ms
 from streams.forensic import plate_search, search
 from streams.forensic.gate import Gate, Limits, noted
 from streams.forensic.gate import Ground as Ground
+from streams.forensic.jobs import KEPT_MS, Restorations, new_id
 from streams.forensic.log import AccessLog, Entry
+from streams.forensic.restorations import Restoration, Wish
 from streams.forensic.restore import Restored, Restorer
 from streams.forensic.terms import Kind, Rules
 
@@ -45,6 +47,7 @@ class Forensics:
     ) -> None:
         self._database, self.log, self._faces, self._restorer = database, log, faces, restorer
         self.gate = Gate(database, log, rules, clock)
+        self.jobs: Restorations | None = None
 
     def search_face(
         self, picture: bytes, ground: Ground, *, cameras: Sequence[str] | None = None,
@@ -122,14 +125,9 @@ class Forensics:
             self.gate.subject("restore", ground, subject_id, everyone=everyone)
             if self._restorer is None:
                 raise UsageError("this service knows no operating platform")
-            with self._database.connection() as db:
-                row = db.execute(
-                    "SELECT video_id, tracks FROM subjects WHERE subject_id = %s", (subject_id,)
-                ).fetchone()
-            if row is None:
-                raise UsageError(f"there is no subject {subject_id}")
+            video_id, tracks = self._tracks(subject_id)
             done = self._restorer.restore(
-                row[0], tuple(row[1]), hidden, all_subjects=everyone, with_gaps=with_gaps, lossless=lossless
+                video_id, tracks, hidden, all_subjects=everyone, with_gaps=with_gaps, lossless=lossless
             )
         gaps = [[gap.first_frame, gap.last_frame, gap.reason] for gap in done.gaps]
         entry = self._log("restore", ground, {
@@ -140,6 +138,90 @@ class Forensics:
             return RestoreAnswer(entry.seq, done)
         hidden.replace(out)
         return RestoreAnswer(entry.seq, replace(done, path=out))
+
+    def begin_restoration(
+        self, subject_id: str, ground: Ground, wish: Wish, action: Literal["restore", "export"] = "restore"
+    ) -> Restoration:
+        """Let a restoration begin, to be followed by its id; `export` is for the person whom it shows.
+
+        Raises:
+            AccessDenied, RateLimited: see `Gate.subject`.
+            UsageError: no such subject, or the service can't restore.
+
+        """
+        detail: dict[str, Any] = {"subject": subject_id, **asdict(wish), "restoration": new_id()}
+        with self._logged(action, ground, detail):
+            self.gate.subject(action, ground, subject_id, everyone=wish.everyone)
+            jobs = self._can_restore()
+            video_id, tracks = self._tracks(subject_id)
+        entry = self._log(action, ground, detail)
+        return jobs.begin(Restoration(
+            detail["restoration"], action, subject_id, video_id, tracks, ground.actor, ground.case, ground.purpose,
+            wish, entry.seq, entry.time_ms, entry.time_ms + KEPT_MS,
+        ))
+
+    def restorations(self, person: str) -> list[Restoration]:
+        """Those that a person asked for, newest first."""
+        return self._can_restore().of_person(person)
+
+    def restoration(self, restoration_id: str, person: str) -> Restoration:
+        """One of them.
+
+        Raises:
+            UsageError: the person asked for none of this id.
+
+        """
+        job = self._can_restore().find(restoration_id)
+        if job.person != person:
+            raise UsageError("there is no such restoration of yours")
+        return job
+
+    def restored_file(self, restoration_id: str, person: str) -> tuple[Restoration, Iterator[bytes]]:
+        """What a restoration made, and its video piece by piece; logged before the first one leaves.
+
+        Raises:
+            AccessDenied: its case isn't open any more, or doesn't allow it any more.
+            UsageError: the person asked for none of this id, it isn't done, or its time is over.
+            NotForMe: its key was destroyed.
+
+        """
+        job = self.restoration(restoration_id, person)
+        ground = Ground(job.person, job.case_id, job.purpose)
+        with self._logged("fetch", ground, {"restoration": restoration_id, "subject": job.subject_id}):
+            self.may_restore(job)
+            content = self._can_restore().file(job)
+        self._log("fetch", ground, {"restoration": restoration_id, "subject": job.subject_id})
+        return job, content
+
+    def cancel(self, restoration_id: str, person: str) -> Restoration:
+        """Stop a restoration, or destroy what it made; as `restoration`."""
+        job = self.restoration(restoration_id, person)
+        ground = Ground(job.person, job.case_id, job.purpose)
+        self._log("restore-cancelled", ground, {"restoration": restoration_id, "subject": job.subject_id})
+        return self._can_restore().cancel(restoration_id)
+
+    def may_restore(self, job: Restoration) -> None:
+        """Whether what was asked for may still be done.
+
+        Raises:
+            AccessDenied: the case, the person or their role doesn't allow it any more.
+            UsageError: the subject is gone.
+
+        """
+        ground = Ground(job.person, job.case_id, job.purpose)
+        self.gate.still(job.action, ground, job.subject_id, everyone=job.wish.everyone)
+
+    def _can_restore(self) -> Restorations:
+        if self.jobs is None:
+            raise UsageError("this service knows no operating platform")
+        return self.jobs
+
+    def _tracks(self, subject_id: str) -> tuple[str, tuple[int, ...]]:
+        with self._database.connection() as db:
+            row = db.execute("SELECT video_id, tracks FROM subjects WHERE subject_id = %s", (subject_id,)).fetchone()
+        if row is None:
+            raise UsageError(f"there is no subject {subject_id}")
+        return str(row[0]), tuple(row[1])
 
     def refuse(self, action: str, ground: Ground, reason: str) -> Entry:
         """Log that somebody asked for what they may not have."""

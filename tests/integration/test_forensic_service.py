@@ -33,6 +33,7 @@ from schemas.topics import KEYS, OPERATOR_VIDEO, evidence_topic
 from streams.addresses import open_address
 from streams.authority.faces import Faces
 from streams.authority.service import AuthorityService, AuthoritySetup
+from streams.cli import export as export_cli
 from streams.cli import log as log_cli
 from streams.cli import restore as restore_cli
 from streams.cli import search as search_cli
@@ -87,7 +88,8 @@ def from_now_on(broker: Broker, principal: str, group: str, topic: str) -> None:
 
 def add_subject(access: DatabaseAccess, video_id: str) -> str:
     with Database(access) as database, database.connection() as db:
-        db.execute("INSERT INTO subjects VALUES (%s, %s, 'cam', 'face', '{1}', 1, 0, 0)", (f"{video_id}/s1", video_id))
+        db.execute("INSERT INTO subjects VALUES (%s, %s, 'cam', 'face', '{1}', 1, 0, 0) ON CONFLICT DO NOTHING",
+                   (f"{video_id}/s1", video_id))
     return f"{video_id}/s1"
 
 
@@ -249,15 +251,59 @@ def test_every_answer_carries_the_checkpoint_that_covers_its_entry(stack: Stack,
             assert check_signed(signed, tls.signer_at(ca / "ca.pem")).size == info["size"]
 
 
-def test_restore_verb_writes_a_video(stack: Stack, tmp_path: Path, ca: Path) -> None:
+def add_other(stack: Stack) -> str:
     with Database(stack.database) as database, database.connection() as db:
         db.execute("INSERT INTO subjects VALUES ('other', %s, 'cam', 'face', '{2}', 2, 0, 0) ON CONFLICT DO NOTHING",
                    (stack.video_id,))
-    out = tmp_path / "out.mp4"
-    restore_cli.restore(
-        "other", "case-1", "test", "investigator-anna", out, everyone=True, url=stack.url, tls_folder=ca
+    return "other"
+
+
+def test_restore_verb_writes_a_video_whose_custody_holds_offline(stack: Stack, tmp_path: Path, ca: Path) -> None:
+    out, who = tmp_path / "out.mp4", ("case-1", "test", "investigator-anna")
+    restore_cli.restore(add_other(stack), *who, out, everyone=True, url=stack.url, tls_folder=ca)
+    shown = CliRunner().invoke(app_of(verify_cli.verify), [str(out), "--ca", str(ca / "ca.pem"), "--json"])
+    assert shown.exit_code == 0 and "investigator-anna, case case-1" in json.loads(shown.stdout)["said"]
+    data = out.read_bytes()
+    out.write_bytes(data[:-5] + bytes([data[-5] ^ 1]) + data[-4:])
+    with pytest.raises(IntegrityError, match="chunk 1, frames 10 to 19"):
+        verify_cli.check_restored(out, tmp_path / "out.mp4.manifest.json", ca / "ca.pem")
+    with pytest.raises(UsageError, match="no such restoration"):
+        restore_cli.restore("0" * 32, *who, out, url=stack.url, tls_folder=ca)
+    with ForensicClient(stack.url, stack.broker.identity("investigator-anna")) as client:
+        newest = client.get("/restorations")[0]
+        assert (newest["state"], newest["done"], newest["case"]) == ("done", 20, "case-1")
+    with ForensicClient(stack.url, stack.broker.identity("investigator-ben")) as client:
+        assert client.get("/restorations") == []
+        for path in ("", "/file", "/manifest"):
+            with pytest.raises(UsageError, match="no such restoration"):
+                client.get(f"/restorations/{newest['id']}{path}")
+
+
+def test_export_packs_a_person_s_appearances_with_a_page_that_explains(
+    stack: Stack, tmp_path: Path, ca: Path
+) -> None:
+    out = tmp_path / "person.zip"
+    export_cli.export(
+        [add_subject(stack.database, stack.video_id), add_other(stack)], "case-1", "asked for by the person",
+        "investigator-anna", out, with_gaps=True, url=stack.url, tls_folder=ca,
     )
-    assert out.stat().st_size > 1000
+    with ZipFile(out) as archive:
+        archive.extractall(tmp_path / "person")
+    videos = sorted((tmp_path / "person").glob("*.mp4"))
+    page = (tmp_path / "person" / "index.html").read_text()
+    assert len(videos) == 2 and all(f'href="{video.name}"' in page for video in videos)
+    assert "asked for by the person" in page and "$" not in page and "http" not in page
+    for video in videos:
+        said = verify_cli.check_restored(video, video.with_name(video.name + ".manifest.json"),
+                                         tmp_path / "person" / "ca.pem")
+        assert "alone as filmed" in said
+    assert logged(stack)["action"] == "fetch"
+
+
+def app_of(verb: Callable[..., None]) -> typer.Typer:
+    app = typer.Typer()
+    app.command()(verb)
+    return app
 
 
 def test_subject_is_packed_shown_and_erased_over_the_cli(stack: Stack, tmp_path: Path, ca: Path) -> None:

@@ -113,7 +113,7 @@ class Desk:
 
     def restorer(self, recording: Recording) -> Restorer:
         """Restores from its evidence and a recording's operator video."""
-        return Restorer(NAME, self.database, self.reader, recording, identify, lambda: NOW_MS + DAY_MS)
+        return Restorer(NAME, self.database, self.reader, recording, identify_at, lambda: NOW_MS + DAY_MS)
 
     def take(self, recording: Recording) -> list[Taken]:
         """Take in all evidence of a recording."""
