@@ -52,7 +52,7 @@ class SiteSetting(BaseModel):
 
     cameras: tuple[str, ...] = Field(min_length=1)
     kinds: frozenset[Literal["face", "plate"]] | None = Field(None, description="of `detect`, what is hidden here")
-    methods: dict[str, Literal["solid", "mosaic", "blur"]] | None = None
+    methods: dict[str, str] | None = None
     padding: float | None = None
     stride: int | None = None
     smallest: float | None = Field(None, ge=0, description="what is found less high, in pixels, stays as it is")
@@ -110,7 +110,7 @@ class Settings(BaseSettings):
     sites: tuple[SiteSetting, ...] = Field((), description="what differs at some cameras; the first that holds counts")
     approvers: dict[str, str] = Field({}, description="name to public key: two sign for never-masked zones")
     bare_zones: tuple[Path, ...] = Field((), description="never-masked zones: files that `sealframe zones` made")
-    methods: dict[str, Literal["solid", "mosaic", "blur"]] = {"face": "blur"}
+    methods: dict[str, str] = {"face": "veil"}
     face_detector: str = Field("pyramid-face", description="finds faces: a name of `sealframe models list`")
     detection_side: int = Field(1920, ge=320, le=4096, description="pixels of the longer side that are searched")
     quality: Literal["high", "lossless"] = "high"

@@ -1,4 +1,4 @@
-"""Methods that show a few coarse averages of a region: solid (one), mosaic (a grid), blur (a grid, smooth).
+"""Methods that show a few coarse averages of a region: mosaic (a grid), blur (a grid, smooth).
 
 What leaves is `rows * rows` luma values and a quarter as many of each chroma, in steps of 16: no filter is applied
 to the region's samples, so nothing can be deconvolved; what isn't in the averages is not in the picture. In a small
@@ -68,6 +68,5 @@ def averages(plane: Plane, side: int) -> bytes:
     return ((grid // STEP) * STEP + STEP // 2).astype(np.uint8).tobytes()
 
 
-SOLID = Averages("solid", 1, smooth=False)
 MOSAIC = Averages("mosaic", 6, smooth=False, cell=16)
 BLUR = Averages("blur", 4, smooth=True, cell=32)

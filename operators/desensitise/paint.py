@@ -7,13 +7,11 @@ from types import MappingProxyType
 
 from operators import pixels
 from operators.cohere import WHOLE, Claim, Layout
-from operators.desensitise.averages import SOLID
 from operators.desensitise.base import Spot, appearance_key
+from operators.desensitise.fixed import GREY, SOLID
 from operators.desensitise.policy import Policy
 from operators.pixels import Mask, meet
 from schemas.frames import BLOCK, DecodedChunk, DesensitisedFrame, FrameChunk, Planes, RawFrame, VideoFormat
-
-GREY = b"\x80\x80\x80"
 
 
 def appearance_keys(layout: Layout, chunk: FrameChunk, policy: Policy, secret: bytes) -> dict[int, bytes]:

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Literal
 
-from operators.desensitise.averages import BLUR, MOSAIC, SOLID
+from operators.desensitise.averages import BLUR, MOSAIC
 from operators.desensitise.base import Method
+from operators.desensitise.fixed import SOLID, VEIL
 from operators.desensitise.scale import SCALES
 from operators.desensitise.scramble import SCRAMBLE
 from operators.routes import Grading, Route, is_named
@@ -18,8 +19,9 @@ from schemas.errors import ConfigError
 from schemas.records import Quality
 
 METHODS: Mapping[str, Method] = MappingProxyType(
-    {method.name: method for method in (SOLID, MOSAIC, BLUR, SCRAMBLE, *SCALES)}
+    {method.name: method for method in (VEIL, SOLID, MOSAIC, BLUR, SCRAMBLE, *SCALES)}
 )
+DEFAULT = VEIL.name
 Preset = Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"]
 
 
@@ -52,7 +54,7 @@ class Policy:
     """
 
     authorities: Mapping[str, frozenset[str]]
-    methods: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({"face": "blur"}))
+    methods: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({"face": DEFAULT}))
     custodian: bool = True
     padding: float = 0.1
     extra: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({"plate": 0.1}))

@@ -16,6 +16,7 @@ from infra.models import FOLDER, face_embedder
 from infra.recipients import read_recipient
 from infra.settings import load
 from operators.codec import encode
+from operators.desensitise.policy import DEFAULT, METHODS
 from operators.embed import FaceEmbedder
 from operators.pipeline import Pipeline
 from schemas.errors import UsageError
@@ -37,7 +38,8 @@ def anonymize(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="desensitised video (fragmented MP4)")],
     evidence: Annotated[Path | None, typer.Option(help="write what is hidden to this file, sealed")] = None,
     recipient: Annotated[str, typer.Option(help="public key, or a file with it, that the evidence is sealed for")] = "",
-    method: Annotated[str, typer.Option(help="how faces are hidden: solid, mosaic or blur; plates are solid")] = "blur",
+    method: Annotated[str, typer.Option(
+        help=f"how faces are hidden: {', '.join(METHODS)}; plates are solid")] = DEFAULT,
     quality: Annotated[str, typer.Option(help="evidence: high (at least 45 dB) or lossless")] = "high",
     stride: Annotated[int, typer.Option(help="examine every so manieth frame; tracking fills the rest")] = 5,
     crf: Annotated[int, typer.Option(help="x264 quality of the public video: lower is better")] = 23,

@@ -8,7 +8,7 @@ from typing import Annotated, get_args
 
 import typer
 
-from operators.desensitise.policy import Preset
+from operators.desensitise.policy import DEFAULT, Preset
 from schemas.errors import UsageError
 from streams.cli.output import console, say
 from streams.evaluate import bench as runs
@@ -57,7 +57,7 @@ def bench_operators(
     """Where each millisecond of CPU time goes, operator by operator. Exit code 1: a miss."""
     if size not in runs.SIZES:
         raise UsageError(f"no size {size!r}; there are {', '.join(runs.SIZES)}")
-    policy = file_policy(method="blur", quality="high", stride=5, crf=runs.CRF, preset=preset, keep_evidence=True)
+    policy = file_policy(method=DEFAULT, quality="high", stride=5, crf=runs.CRF, preset=preset, keep_evidence=True)
     with tempfile.TemporaryDirectory() as scratch:
         chunks = runs.chunks_of(clip, Path(scratch) / "clip.mp4", *runs.SIZES[size], frames)
         found = operators.evaluate(chunks, policy, finder(["face"]))

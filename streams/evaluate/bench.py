@@ -21,6 +21,7 @@ import av
 
 from infra.camera import open_source
 from operators.codec import decode, encode
+from operators.desensitise.policy import DEFAULT
 from operators.pipeline import Pipeline
 from operators.seal import Identity
 from schemas.frames import FrameChunk
@@ -127,7 +128,7 @@ def decode_all(chunks: Sequence[FrameChunk]) -> None:
 
 def run(chunks: list[FrameChunk], folder: Path, preset: str, *, evidence: bool) -> None:
     """File mode as `sealframe anonymize` runs it."""
-    policy = file_policy(method="blur", quality="high", stride=5, crf=CRF, preset=preset, keep_evidence=evidence)
+    policy = file_policy(method=DEFAULT, quality="high", stride=5, crf=CRF, preset=preset, keep_evidence=evidence)
     signer, sealed = fresh_signer(), folder / "out.sealed" if evidence else None
     recipient = Identity.create().public if evidence else b""
     anonymize(iter(chunks), Pipeline(policy, finder(["face"]), signer), signer, folder / "out.mp4", sealed, recipient)

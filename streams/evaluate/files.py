@@ -17,6 +17,7 @@ import av
 from infra.camera import open_source
 from operators import pixels
 from operators.codec import decode, decode_units, encode
+from operators.desensitise.policy import DEFAULT
 from operators.fragment import parse_fragment
 from operators.masks import unpack_masks
 from operators.pipeline import Pipeline
@@ -92,7 +93,7 @@ def first_chunks(path: Path, frames: int) -> list[FrameChunk]:
 def run_clip(path: Path, quality: str) -> ClipResult:
     """Anonymise one clip in file mode, restore it, compare."""
     result = ClipResult(path.name)
-    policy = file_policy(method="blur", quality=quality, stride=5, crf=23, preset="veryfast", keep_evidence=True)
+    policy = file_policy(method=DEFAULT, quality=quality, stride=5, crf=23, preset="veryfast", keep_evidence=True)
     signer, identity = fresh_signer(), Identity.create()
     pipeline = Pipeline(policy, finder(["face"]), signer)
     originals: list[FrameChunk] = []

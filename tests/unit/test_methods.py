@@ -152,3 +152,18 @@ def test_encode_with_easy_blocks_costs_less_and_is_the_same_each_time() -> None:
     eased, again = (encode(frames, CHUNK.pts, FORMAT, easy=repeat([rect])) for _ in range(2))
     assert eased == again
     assert sum(len(unit.data) for unit in eased) < sum(len(unit.data) for unit in plain)
+
+
+@pytest.mark.parametrize("method", ["veil", "solid"])
+def test_the_default_and_what_is_unsure_look_the_same_whatever_is_hidden(method: str) -> None:
+    """What doesn't depend on the samples can't give anybody away."""
+    noise = np.random.default_rng(3)
+    shown = []
+    for _ in range(2):
+        region = pixels.blank(96, 112)
+        for plane in region.all():
+            plane[:] = noise.integers(0, 256, plane.shape)
+        METHODS[method].paint(Spot(region), METHODS[method].prepare(Spot(region), KEY))
+        shown.append(region)
+    assert shown[0].equals(shown[1])
+    assert Policy({}).method("face").name == "veil" and Policy({}).method("badge").name == "solid"

@@ -20,8 +20,8 @@ import numpy.typing as npt
 
 from operators.codec import decode, decode_units, encode
 from operators.cohere import WHOLE, lay_out
-from operators.desensitise.averages import SOLID
 from operators.desensitise.base import Lasts, Method, Spot
+from operators.desensitise.fixed import SOLID
 from operators.desensitise.paint import appearance_keys, appearances, paint
 from operators.desensitise.policy import Policy
 from operators.pipeline import encode_public
