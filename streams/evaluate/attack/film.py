@@ -17,6 +17,7 @@ import av
 import cv2
 import numpy as np
 import numpy.typing as npt
+from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
 from operators.codec import decode, decode_units, encode
 from operators.cohere import WHOLE, lay_out
@@ -33,11 +34,12 @@ from streams.demo.cutout import Box, Cutout, Rgb
 
 LUMA, CHROMA = 32, 16
 HEIGHTS = (20, 48, 100, 200)
-FRAMES, CHUNKS, FPS = 3, 2, 25
+FRAMES, CHUNKS, FPS = 2, 2, 25
 WRONG, SCALED, PATH = 0.02, 0.08, 0.4
 LIGHT = (0.88, 1.08)
 SCENES, WIDE, HIGH = 12, 768, 480
 BT709 = 1
+_SCALER = VideoReformatter()
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +202,7 @@ def _scaled(plane: npt.NDArray[np.uint8], side: int) -> npt.NDArray[np.uint8]:
 def planes_of(picture: Rgb) -> Planes:
     """An RGB picture of even sides as YUV 4:2:0, BT.709, limited range."""
     frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-    frame = frame.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")
+    frame = _SCALER.reformat(frame, format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG)
     values, (high, wide) = np.asarray(frame.to_ndarray(), np.uint8), picture.shape[:2]
     chroma = values[high:].reshape(2, high // 2, wide // 2)
     return Planes(values[:high], chroma[0], chroma[1])
