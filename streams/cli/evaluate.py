@@ -23,6 +23,7 @@ from schemas.errors import UsageError
 from streams.authority.faces import Faces
 from streams.cli.eval_attack import app as attacks
 from streams.cli.eval_bits import eval_bits
+from streams.cli.eval_events import eval_events
 from streams.cli.eval_faces import FACES, eval_faces
 from streams.cli.eval_hiding import eval_hiding
 from streams.cli.output import console, progress, say
@@ -62,6 +63,7 @@ app.command("bits")(eval_bits)
 app.command("faces", help=FACES)(eval_faces)
 app.command("hiding")(eval_hiding)
 app.add_typer(attacks)
+app.command("events")(eval_events)
 
 
 @app.command("files")

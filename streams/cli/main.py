@@ -18,6 +18,7 @@ from streams.cli.output import say
 BASE = {
     "anonymize": "anonymize", "restore-file": "restore_file", "verify": "verify", "models": "models", "keys": "keys",
     "plates": "plates", "zones": "zones", "hide": "hide", "reveal": "hide",
+    "events": "events",
 }
 SERVER = {
     "demo": "demo", "up": "stack", "down": "stack", "status": "stack", "doctor": "stack", "camera": "camera",

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from operators.codec import decode_units, encode
-from operators.hiding.tone import planes_of, rgb_of
+from operators.colour import planes_of, rgb_of
 from schemas.frames import CodedUnit, Plane, Planes, VideoFormat
 
 STEPS, DISPLAY, CAMERA = 63, 2.4, 2.2
