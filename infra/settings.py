@@ -111,6 +111,7 @@ class Settings(BaseSettings):
     approvers: dict[str, str] = Field({}, description="name to public key: two sign for never-masked zones")
     bare_zones: tuple[Path, ...] = Field((), description="never-masked zones: files that `sealframe zones` made")
     methods: dict[str, str] = {"face": "veil"}
+    insist: bool = Field(False, description="methods that attacks broke are taken all the same; without it, refused")
     face_detector: str = Field("pyramid-face", description="finds faces: a name of `sealframe models list`")
     detection_side: int = Field(1920, ge=320, le=4096, description="pixels of the longer side that are searched")
     quality: Literal["high", "lossless"] = "high"

@@ -11,7 +11,8 @@ from typing import cast, get_args
 from infra.added import added, load
 from infra.models import CENTERFACE, FOLDER, MTCNN, MTCNN_PARTS, PLATE_DETECTOR, PYRAMID_FACE, resolve
 from infra.settings import Condition, Settings
-from operators.desensitise.policy import Policy, Preset, Site
+from operators.desensitise.policy import METHODS, Policy, Preset, Site
+from operators.desensitise.proven import weakness
 from operators.detect import (
     CONTINUES,
     MTCNN_SCORE,
@@ -122,21 +123,23 @@ def finder(kinds: Collection[str], faces: str = FINDS_FACES, folder: Path = FOLD
 
 def file_policy(
     *, method: str, quality: str, stride: int, crf: int, preset: str, keep_evidence: bool,
-    zones: tuple[Zone, ...] = (), whole_heads: bool = False, bare: tuple[BareZones, ...] = (),
+    zones: tuple[Zone, ...] = (), whole_heads: bool = False, bare: tuple[BareZones, ...] = (), insist: bool = False,
 ) -> Policy:
     """The policy of file mode: one reader, entitled to every kind.
 
     Raises:
-        UsageError: a value that isn't one of those offered.
+        UsageError: a value that isn't one of those offered, or a method that doesn't protect without `insist`.
 
     """
+    if (weak := weakness([method])) and not insist and method in METHODS:
+        raise UsageError(f"{weak} (see `sealframe eval attack`); --insist takes it all the same")
     if quality not in get_args(Quality) or preset not in get_args(Preset):
         raise UsageError(f"quality is one of {get_args(Quality)}, preset one of {get_args(Preset)}")
     return Policy(
         authorities={"file": frozenset({"face", "plate", "head", "person"})} if keep_evidence else {},
         methods=MappingProxyType({"face": method}), custodian=keep_evidence, stride=stride, crf=crf,
         preset=cast(Preset, preset), quality=cast(Quality, quality), zones=zones, whole_heads=whole_heads,
-        bare=bare,
+        bare=bare, insist=insist,
     )
 
 
@@ -156,7 +159,7 @@ def stream_policy(settings: Settings) -> Policy:
         routes=_routes(settings),
         gradings=tuple(Grading(grading.level, _when(grading)) for grading in settings.gradings),
         sites=tuple(Site(site.cameras, site.changes()) for site in settings.sites),
-        bare=bare_zones(settings.bare_zones, settings.approvers),
+        bare=bare_zones(settings.bare_zones, settings.approvers), insist=settings.insist,
     )
 
 

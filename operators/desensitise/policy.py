@@ -10,6 +10,7 @@ from typing import Any, Literal
 from operators.desensitise.averages import BLUR, MOSAIC
 from operators.desensitise.base import Method
 from operators.desensitise.fixed import SOLID, VEIL
+from operators.desensitise.proven import weakness
 from operators.desensitise.scale import SCALES
 from operators.desensitise.scramble import SCRAMBLE
 from operators.routes import Grading, Route, is_named
@@ -50,7 +51,8 @@ class Policy:
     `kinds`: of what is found, what is hidden (None: all); `smallest`: what is found less high, in pixels, stays as it
     is; `whole_heads`: hair and ears go with a face; `zones`: always masked, for the custodian alone; `sites`: what of
     all this differs at which cameras, the first that holds counts; `bare`: never-masked zones, see `operators/bare.py`;
-    `spared`: tracks of who consented, in file mode, which knows them before it paints.
+    `spared`: tracks of who consented, in file mode, which knows them before it paints; `insist`: methods that attacks
+    broke are taken all the same (`operators/desensitise/proven.py`).
     """
 
     authorities: Mapping[str, frozenset[str]]
@@ -75,11 +77,14 @@ class Policy:
     sites: tuple[Site, ...] = ()
     bare: tuple[BareZones, ...] = ()
     spared: tuple[Spared, ...] = ()
+    insist: bool = False
 
     def __post_init__(self) -> None:
         unknown = set(self.methods.values()) - set(METHODS)
         if unknown:
             raise ConfigError(f"unknown method {sorted(unknown)[0]!r}: choose from {', '.join(METHODS)}")
+        if (weak := weakness(self.methods.values())) and not self.insist:
+            raise ConfigError(f"{weak} (see `sealframe eval attack`); it is taken only where one insists")
         if self.stride < 1 or self.hold < 0 or not 0 <= self.crf <= 51:
             raise ConfigError("stride must be at least 1, hold at least 0, crf 0 to 51")
         if not 0 <= self.padding <= 4 or not 0 <= self.doubt <= 4:

@@ -40,6 +40,7 @@ def anonymize(
     recipient: Annotated[str, typer.Option(help="public key, or a file with it, that the evidence is sealed for")] = "",
     method: Annotated[str, typer.Option(
         help=f"how faces are hidden: {', '.join(METHODS)}; plates are solid")] = DEFAULT,
+    insist: Annotated[bool, typer.Option("--insist", help="take a method that attacks broke all the same")] = False,
     quality: Annotated[str, typer.Option(help="evidence: high (at least 45 dB) or lossless")] = "high",
     stride: Annotated[int, typer.Option(help="examine every so manieth frame; tracking fills the rest")] = 5,
     crf: Annotated[int, typer.Option(help="x264 quality of the public video: lower is better")] = 23,
@@ -69,7 +70,7 @@ def anonymize(
     public = read_recipient(recipient) if recipient else b""
     policy = file_policy(method=method, quality=quality, stride=stride, crf=crf, preset=preset,
                          keep_evidence=evidence is not None, zones=tuple(map(zone_of, zone or ())), whole_heads=heads,
-                         bare=bare_zones(bare, load().approvers) if bare else ())
+                         bare=bare_zones(bare, load().approvers) if bare else (), insist=insist)
     signer, finds, began = fresh_signer(), finder(hide or ["face"], faces), time.monotonic()
 
     def chunks() -> Iterator[FrameChunk]:

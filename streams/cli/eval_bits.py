@@ -38,7 +38,7 @@ def eval_bits(
     if unknown:
         raise UsageError(f"unknown method {sorted(unknown)[0]!r}: choose from {', '.join(METHODS)}")
     embedder = FaceEmbedder(face_embedder(models)) if models.is_dir() else None
-    settings = measure.Settings(finder(["face"]), Policy({}), chosen, naive, curves, embedder)
+    settings = measure.Settings(finder(["face"]), Policy({}, insist=True), chosen, naive, curves, embedder)
     figures, results = measure.evaluate(data, settings, lambda line: say(f"  {line}"))
     rows = Table("clip", "frames", "masked", "original", *chosen, "GOP 250", "camera", title="bits")
     for one in results:

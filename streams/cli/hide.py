@@ -13,6 +13,7 @@ import typer
 from infra.camera import open_source
 from infra.recipients import read_identity, read_recipient
 from operators.codec import encode
+from operators.desensitise.policy import DEFAULT, METHODS
 from operators.detect.picture import rgb_of
 from operators.hiding.carrier import DENSE
 from operators.hiding.faces import FORMAT, SIDE, pictures_of
@@ -35,7 +36,9 @@ def hide(
     source: Annotated[str, typer.Argument(metavar="IN", help="video file, raw stream, GIF or folder of pictures")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="desensitised video (fragmented MP4)")],
     recipient: Annotated[str, typer.Option(help="public key, or a file with it, that the pictures are sealed for")],
-    method: Annotated[str, typer.Option(help="how faces are hidden: solid, mosaic or blur; plates are solid")] = "blur",
+    method: Annotated[str, typer.Option(
+        help=f"how faces are hidden: {', '.join(METHODS)}; plates are solid")] = DEFAULT,
+    insist: Annotated[bool, typer.Option("--insist", help="take a method that attacks broke all the same")] = False,
     carrier: CarrierName = DENSE.name,
     crf: Annotated[float | None, typer.Option(help="x264 quality; default: 18 (dense), 23 (sturdy)")] = None,
     preset: Annotated[str, typer.Option(help="x264 preset")] = "veryfast",
@@ -51,7 +54,8 @@ def hide(
     `sealframe hide in.mp4 out.mp4 --recipient sealframe-recipient-1:...`.
     """
     began, carried = time.monotonic(), best_carrier(carrier)
-    policy = file_policy(method=method, quality="high", stride=5, crf=23, preset=preset, keep_evidence=False)
+    policy = file_policy(method=method, quality="high", stride=5, crf=23, preset=preset, keep_evidence=False,
+                         insist=insist)
     pipeline = Pipeline(policy, finder(kinds or ["face"], faces), fresh_signer())
     chunks = iter(open_source(source, encode=encode, chunk_ms=CHUNK_MS, camera_id="file"))
     with progress("frames", quiet=as_json) as bar:

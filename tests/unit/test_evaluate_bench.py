@@ -67,7 +67,7 @@ def test_evaluate_empty_divides_by_decoding(clip: Path, tmp_path: Path, monkeypa
 
 def test_operators_are_timed_one_by_one_and_sum_up(clip: Path, tmp_path: Path) -> None:
     chunks = bench.chunks_of(clip, tmp_path / "x.mp4", 320, 224, 50)
-    policy = file_policy(method="blur", quality="high", stride=5, crf=23, preset="ultrafast", keep_evidence=True)
+    policy = file_policy(method="veil", quality="high", stride=5, crf=23, preset="ultrafast", keep_evidence=True)
     found = {one.id: one for one in bench_operators.evaluate(chunks, policy, Everywhere())}
     parts = [found[f"{name}_ms"].value for name in bench_operators.OPERATORS]
     assert all(part > 0 for part in parts) and sum(parts) == pytest.approx(found["all_ms"].value)

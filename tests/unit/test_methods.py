@@ -28,7 +28,7 @@ KEY = appearance_key(SECRET, "video", 0, 1)
 
 
 def _policy(method: str) -> Policy:
-    return Policy({}, methods={"face": method})
+    return Policy({}, methods={"face": method}, insist=True)
 
 
 def _painted(method: str, layout=LAYOUT):
