@@ -1,12 +1,12 @@
-"""Merge the tracks of a recording into subjects: first by looks, then widened by track id.
+"""Merge the tracks of a recording into subjects, by looks, widened by track id; and subjects of several into persons.
 
-Precision before recall: two tracks become one subject only if all their members are alike (complete linkage on the
+Precision before recall: two of them become one only if all their members are alike (complete linkage on the
 cosine of unit vectors) and no two members are seen in one frame, for nobody is at two places at once. Pure; no I/O.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,8 +78,43 @@ def merge_tracks(sightings: Sequence[TrackSighting], threshold: float) -> tuple[
     ordered = sorted(sightings, key=lambda sighting: sighting.track)
     if len({sighting.track for sighting in ordered}) != len(ordered):
         raise MalformedRecord("a track is named twice")
-    groups = {index: [index] for index in range(len(ordered))}
-    linkage = _linkage(ordered, threshold)
+    linkage = _linkage(
+        [sighting.embedding for sighting in ordered], threshold,
+        lambda a, b: together(ordered[a].spans, ordered[b].spans),
+    )
+    subjects = (_subject([ordered[i] for i in group]) for group in _groups(linkage))
+    return tuple(sorted(subjects, key=lambda subject: subject.number))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SubjectSighting:
+    """A subject of one video of a camera: frame ranges in it, unit vector, when it was first seen (ms)."""
+
+    subject_id: str
+    video_id: str
+    spans: tuple[tuple[int, int], ...]
+    embedding: Vector
+    from_ms: int
+
+
+def merge_subjects(sightings: Sequence[SubjectSighting], threshold: float) -> tuple[tuple[str, ...], ...]:
+    """Persons across the videos of one camera, each as the names of its subjects, the first seen first.
+
+    As `merge_tracks`: every two of a person are at least as alike as `threshold`, and never in one frame of a video.
+    """
+    ordered = sorted(sightings, key=lambda sighting: (sighting.from_ms, sighting.subject_id))
+
+    def apart(a: int, b: int) -> bool:
+        one, other = ordered[a], ordered[b]
+        return one.video_id == other.video_id and together(one.spans, other.spans)
+
+    groups = _groups(_linkage([sighting.embedding for sighting in ordered], threshold, apart))
+    return tuple(tuple(ordered[i].subject_id for i in sorted(group)) for group in sorted(groups, key=min))
+
+
+def _groups(linkage: Vector) -> list[list[int]]:
+    """Complete linkage: the most alike first, for as long as any two may be one."""
+    groups = {index: [index] for index in range(len(linkage))}
     while linkage.size:
         one, two = sorted(int(i) for i in np.unravel_index(int(linkage.argmax()), linkage.shape))
         if linkage[one, two] == _NEVER:
@@ -87,20 +122,21 @@ def merge_tracks(sightings: Sequence[TrackSighting], threshold: float) -> tuple[
         groups[one] += groups.pop(two)
         linkage[one] = linkage[:, one] = np.minimum(linkage[one], linkage[two])
         linkage[two] = linkage[:, two] = linkage[one, one] = _NEVER
-    subjects = (_subject([ordered[i] for i in group]) for group in groups.values())
-    return tuple(sorted(subjects, key=lambda subject: subject.number))
+    return list(groups.values())
 
 
-def _linkage(sightings: Sequence[TrackSighting], threshold: float) -> Vector:
-    """Cosine of every two tracks that may be one person, else `_NEVER`."""
-    linkage = np.full((len(sightings), len(sightings)), _NEVER, np.float32)
-    features = {i: sighting.embedding for i, sighting in enumerate(sightings) if sighting.embedding is not None}
+def _linkage(
+    embeddings: Sequence[Vector | None], threshold: float, apart: Callable[[int, int], bool]
+) -> Vector:
+    """Cosine of every two that may be one person, else `_NEVER`; `apart` says of two that they can't be."""
+    linkage = np.full((len(embeddings), len(embeddings)), _NEVER, np.float32)
+    features = {i: embedding for i, embedding in enumerate(embeddings) if embedding is not None}
     if not features:
         return linkage
     known, vectors = list(features), np.stack(list(features.values()))
     for a, b in np.argwhere(np.triu(vectors @ vectors.T >= threshold, 1)):
         i, j = known[a], known[b]
-        if not together(sightings[i].spans, sightings[j].spans):
+        if not apart(i, j):
             linkage[i, j] = linkage[j, i] = float(vectors[a] @ vectors[b])
     return linkage
 

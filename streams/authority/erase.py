@@ -15,6 +15,7 @@ from infra.keys import KeyStore
 from infra.postgres import Database
 from schemas.errors import UsageError
 from streams.authority import store
+from streams.authority.persons import sweep
 from streams.authority.plate_index import cover_again
 from streams.forensic.log import AccessLog
 from streams.holds import MATCHES
@@ -103,6 +104,7 @@ def forget_tracks(db: Any, video_id: str, tracks: Sequence[int], now_ms: int) ->
     )
     for track in tracks:
         db.execute("INSERT INTO erasures VALUES (%s, %s, %s) ON CONFLICT DO NOTHING", (video_id, track, now_ms))
+    sweep(db)
     cover_again(db, video_id)
 
 

@@ -3,7 +3,8 @@
 A subject of several tracks is searched by the pool of their looks; one whose track has several looks by each of them.
 
 `FaceIndex.look` reads opened parts (pixels, network); what it returns writes to Postgres in the caller's transaction.
-Subjects are the second mapping: restored video to person. They are merged again with every chunk.
+Subjects are the second mapping: restored video to person. They are merged again with every chunk, and so are the
+persons that they are across the videos of a camera.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from streams.authority.blank import open_all
 from streams.authority.faces import MIN_WIDTH, Faces, View, promising, width_of
 from streams.authority.looks import Looked, keep, pool, vector, vector_text
 from streams.authority.opening import OpenedPart
+from streams.authority.persons import bring_persons_up_to_date
 from streams.authority.subjects import bring_up_to_date, subject_id
 
 When = Literal["always", "on_case", "off"]
@@ -70,6 +72,7 @@ class FaceIndex:
             _add_features(db, name, subject, video_id, camera_id, times)
 
         bring_up_to_date(db, (video_id, camera_id), "face", wanted, changed, "subject_features", add)
+        bring_persons_up_to_date(db, camera_id, video_id)
         return subjects
 
     def _looked(self, mapping: TrackMapping, views: Sequence[View]) -> Looked:

@@ -90,7 +90,7 @@ def identities_cast(data_dir: Path, n: int = 20, seed: int = 0, people_a_video: 
 
     """
     rng = np.random.default_rng(seed)
-    found = _labelled(data_dir)
+    found = people_of(data_dir)
     several = _shuffled([person for person in found if len(person.photographs) > 1], rng)[:n]
     single = _shuffled([person for person in found if len(person.photographs) == 1], rng)[:n]
     if n < 1 or people_a_video < 1 or min(len(several), len(single)) < n:
@@ -114,7 +114,8 @@ def identities_cast(data_dir: Path, n: int = 20, seed: int = 0, people_a_video: 
     return Cast(scenes, tuple(probes), tuple(single))
 
 
-def _labelled(data_dir: Path) -> list[Person]:
+def people_of(data_dir: Path) -> list[Person]:
+    """The people of Labeled Faces in the Wild that `data_dir`/labels.tsv lists; raises SourceError without a list."""
     found: dict[str, list[Photograph]] = {}
     try:
         with (data_dir / "labels.tsv").open(encoding="utf-8", newline="") as table:

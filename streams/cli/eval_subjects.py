@@ -1,0 +1,42 @@
+"""`sealframe eval subjects`: tracks merged into persons over several videos, and subjects followed by CamShift."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from infra.models import FOLDER
+from streams.cli.output import console, say
+from streams.evaluate import dropouts, stage, subjects
+from streams.evaluate.report import report, table, write
+
+
+def eval_subjects(
+    data: Annotated[Path, typer.Option(help="folder that holds identities/labels.tsv", exists=True, file_okay=False)],
+    out: Annotated[Path | None, typer.Option("--json", help="write the report here")] = None,
+    seed: Annotated[int, typer.Option(help="draws people, photographs and paths")] = 0,
+    clips: Annotated[int, typer.Option(help="clips with dropped detections of each of three casts", min=0)] = 2,
+    models: Annotated[Path, typer.Option(help="folder of converted models")] = FOLDER,
+) -> None:
+    """Do the regions of a person, over three videos of a camera, end in one person? B-cubed, on generated video.
+
+    The whole way over broker and authority; in each video everyone shows another photograph. Then, on clips whose
+    detections are taken away at known frames: how often CamShift labels a subject right, and how often as another.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        figures = dropouts.evaluate(data / "identities", Path(scratch), 3, clips, _tell) if clips else []
+        with stage.fresh_stack(models, _tell) as stack:
+            figures = subjects.evaluate(stack, data / "identities", Path(scratch), seed, _tell) + figures
+    console.print(table("eval subjects", figures))
+    if out:
+        write(out, report("subjects", figures))
+    if any(figure.holds is False for figure in figures):
+        raise typer.Exit(1)
+
+
+def _tell(what: str) -> None:
+    say(f"  {escape(what)}")
