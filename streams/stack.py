@@ -7,6 +7,7 @@ them by the pids written here. Layout of the home folder:
     postgres/NAME/  one cluster per platform           pipeline/       X25519 identity of the pipeline
     operator/       desensitised video                 custodian/      identity to be taken to a safe
     authority/NAME/ sealed evidence                    keystore/NAME/  key store and (secrets/NAME) its secret
+    keeper/         checkpoints of the authorities' logs, kept by the operating platform
     run/            pids and logs                      models/         converted models
 """
 
@@ -37,6 +38,7 @@ from streams.clock import now_ms
 from streams.forensic.people import set_up
 
 READY_SECONDS = 60.0
+KEEPER_SECONDS = 10
 PEOPLE = {f"{role}-demo": role for role in ("admin", "investigator", "approver", "auditor")} | {"operator": "keeper"}
 """Certificates that `up` makes, each a person of this role at every forensic service. The operating platform keeps the
 logs' checkpoints, and sees nothing else."""
@@ -77,7 +79,7 @@ class Stack:
 
         """
         self.home.mkdir(mode=0o711, parents=True, exist_ok=True)
-        for folder in ("run", "pipeline", "custodian", "secrets", "keystore", "operator", "authority"):
+        for folder in ("run", "pipeline", "custodian", "secrets", "keystore", "operator", "keeper", "authority"):
             (self.home / folder).mkdir(mode=0o700, exist_ok=True)
         self._certificates()
         self._identities(tell)
@@ -136,6 +138,12 @@ class Stack:
                 "--operator-url", f"https://localhost:{ports['operator']}", "--port", str(forensic),
                 "--desk-port", str(ports[f"desk-{name}"]), "--rules", self.settings.cases.model_dump_json(),
             ), forensic, "investigator-demo"))
+            # at the operating platform: a second party that sees when the authority's log is rewritten
+            found.append(Service(f"keeper-{name}", (
+                "log", "watch", "--as", "operator", "--tls", str(self.tls), "--url",
+                f"https://localhost:{forensic}", "--keep", str(self.home / "keeper" / f"{name}.jsonl"),
+                "--seconds", str(KEEPER_SECONDS),
+            )))
         found.append(Service("worker", ("worker", "--home", str(self.home))))
         return tuple(found)
 

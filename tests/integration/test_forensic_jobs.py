@@ -35,9 +35,11 @@ from tests.support.authority import (
     identify_at,
     log_signer,
     open_desk,
+    record,
     recorded,
 )
 from tests.support.cases import GROUND, open_case
+from tests.support.scenes import chunk, crossing, regions
 from tests.support.services import Postgres
 
 CHUNKS = 4
@@ -190,9 +192,9 @@ def test_every_changed_byte_of_a_restored_file_is_named_by_its_place(outcomes: d
     whole, read = file.read_bytes(), json.loads(manifest_of(file).read_text())
     manifest_of(tmp_path / "changed.mp4").write_text(json.dumps(read))
     ends, at = {}, read["body"]["file"]["init"]
-    for chunk in read["body"]["chunks"]:
-        ends[at + chunk["bytes"]] = f"chunk {chunk['seq']}"
-        at += chunk["bytes"]
+    for said in read["body"]["chunks"]:
+        ends[at + said["bytes"]] = f"chunk {said['seq']}"
+        at += said["bytes"]
     for place in range(0, len(whole), max(1, len(whole) // 60)):
         (tmp_path / "changed.mp4").write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
         there = next((name for end, name in ends.items() if place < end), "")
@@ -256,6 +258,32 @@ def test_manifest_signed_anew_still_has_to_be_what_the_log_says(outcomes: dict[s
         forged, replace(LOG_KEY, signer=LOG_KEY.public), replace(proof, entry=canonical(entry)))))
     with pytest.raises(IntegrityError):
         verify_restoration(file, place, identify_at)
+
+
+def test_chunks_without_the_subject_are_fetched_with_the_others_and_pass_as_they_are(
+    office: Office, tmp_path: Path
+) -> None:
+    """The platform can't tell from what is fetched in which chunks of a stretch the subject is."""
+    video = f"cam-{NOW_MS}-0000000b"
+    places = crossing()
+    chunks = [chunk(places, seq, end=seq == 4, video=video) for seq in range(5)]
+    everybody = [replace(regions(places, seq), video_id=video) for seq in range(5)]
+    alone = [replace(found, frames=tuple(frame[:1] for frame in found.frames)) for found in everybody]
+    found = [everybody[seq] if seq in (1, 3) else alone[seq] for seq in range(5)]
+    made = record(chunks, found, office.desk.epoch)
+    office.desk.take(made)
+    other = replace(office, platform=Platform(made))
+    service = other.service()
+    job = other.done(service, service.begin_restoration(
+        add_subject(office.desk, 2, video=video), GROUND, Wish(with_gaps=True)))
+    assert job.state == "done" and job.manifest and sorted(other.platform.asked) == [1, 2, 3]
+    body = job.manifest["body"]
+    assert [said["how"] for said in body["chunks"]] == ["restored", "passed", "restored"]
+    assert body["chunks"][1]["digest"] == digest(made.chunk(video, 2).media).hex()
+    (tmp_path / "out.mp4").write_bytes(b"".join(service.restored_file(job.restoration_id, GROUND.actor)[1]))
+    manifest_of(tmp_path / "out.mp4").write_text(json.dumps(job.manifest))
+    assert verify_restoration(tmp_path / "out.mp4", manifest_of(tmp_path / "out.mp4"), identify_at).body == body
+    assert len(pictures(tmp_path / "out.mp4")) == 30
 
 
 @pytest.mark.parametrize("dies_at", [1, 2, 4])

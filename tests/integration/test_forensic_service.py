@@ -15,10 +15,11 @@ from zipfile import ZipFile
 
 import pytest
 import typer
+from prometheus_client import CollectorRegistry
 from typer.testing import CliRunner
 
 from infra import tls
-from infra.https import HttpsClient
+from infra.https import HttpsClient, HttpsServer, caller
 from infra.kafka import Message
 from infra.keys import create_secret
 from infra.postgres import Database, DatabaseAccess
@@ -43,6 +44,9 @@ from streams.forensic.client import ForensicClient
 from streams.forensic.gate import Ground
 from streams.forensic.proofs import check_signed, read_signed
 from streams.forensic.server import ForensicServer, ForensicSetup
+from streams.operating.api import VIEWERS, create_app
+from streams.operating.index import Index
+from streams.operating.overview import Overview
 from streams.operating.service import OperatorService, OperatorSetup
 from tests.support.authority import NAME, NOW_MS, POLICY, Recording, record
 from tests.support.cases import open_cases
@@ -55,6 +59,25 @@ PLACES = crossing()
 WAIT_SECONDS = 60.0
 
 
+class Spy:
+    """All that the operating platform is told in requests: who, what, headers, bodies."""
+
+    def __init__(self, app: Any) -> None:
+        self._app, self.seen = app, []
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        async def told() -> Any:
+            message = await receive()
+            self.seen[-1]["body"] += message.get("body", b"")
+            return message
+
+        if scope["type"] == "http":
+            headers = {name.decode(): value.decode() for name, value in scope["headers"]}
+            self.seen.append({"who": caller(scope), "method": scope["method"], "path": scope["path"],
+                              "query": scope["query_string"].decode(), "headers": headers, "body": b""})
+        await self._app(scope, told, send)
+
+
 @dataclass
 class Stack:
     """What runs, and the video that went through it."""
@@ -65,6 +88,7 @@ class Stack:
     recording: Recording
     database: DatabaseAccess
     key: SigningKey
+    spy: Spy
 
 
 def wait(what: Callable[[], Any]) -> Any:
@@ -115,14 +139,20 @@ def stack(
         for thread in threads:
             thread.start()
         try:
+            serving = Database(operator_database)
+            index = Index(serving, home / "video")
+            spy = Spy(create_app(index, CollectorRegistry(), Overview(index, serving, home / "video")))
+            watched = HttpsServer(spy, broker.identity("operator"), VIEWERS).start()
             forensic = ForensicSetup(NAME, broker.identity(principal), database, home / "evidence", home / "keys",
-                                     secret, operator.server.url)
+                                     secret, watched.url)
             video_id, recording = _sent(broker, ca, key)
             with Database(database) as pool:
                 wait(lambda: _count(pool) == len(recording.evidence))
             open_cases(database, Ground("investigator-anna", "case-1", "test"))
             with ForensicServer(forensic, _no_models) as server:
-                yield Stack(broker, server.server.url, video_id, recording, database, key)
+                yield Stack(broker, server.server.url, video_id, recording, database, key, spy)
+            watched.stop()
+            serving.close()
         finally:
             stop.set()
             for thread in threads:
@@ -277,6 +307,27 @@ def test_restore_verb_writes_a_video_whose_custody_holds_offline(stack: Stack, t
         for path in ("", "/file", "/manifest"):
             with pytest.raises(UsageError, match="no such restoration"):
                 client.get(f"/restorations/{newest['id']}{path}")
+
+
+def test_operating_platform_learns_neither_why_nor_whom(stack: Stack, tmp_path: Path) -> None:
+    """Whole chunks by number, the same for every subject of a stretch; nothing else, in no header and no body."""
+    asked = []
+    for subject in (add_subject(stack.database, stack.video_id), add_other(stack)):
+        stack.spy.seen.clear()
+        with ForensicClient(stack.url, stack.broker.identity("investigator-anna")) as client:
+            client.restore(subject, "case-1", "why-it-is-done", tmp_path / "out.mp4", with_gaps=True)
+        requests = list(stack.spy.seen)
+        assert requests and {one["who"] for one in requests} == {f"authority-{NAME}"}
+        told = repr([(one["path"], one["query"], one["headers"], one["body"]) for one in requests])
+        for word in ("case-1", "why-it-is-done", "anna", "investigator", f"{stack.video_id}/s1", "other", "track"):
+            assert word not in told
+        assert {name for one in requests for name in one["headers"]} <= {
+            "host", "accept", "accept-encoding", "connection", "user-agent"}
+        asked.append(sorted((one["method"], one["path"], one["query"]) for one in requests))
+    video = f"/videos/{stack.video_id}"
+    assert asked[0] == asked[1] == [
+        ("GET", f"{video}/chunks/0", ""), ("GET", f"{video}/chunks/1", ""), ("GET", f"{video}/records", "first=0"),
+    ]
 
 
 def test_export_packs_a_person_s_appearances_with_a_page_that_explains(
