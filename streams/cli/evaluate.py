@@ -45,6 +45,7 @@ from streams.evaluate import (
     plate_search,
     plate_tracks,
     plates,
+    restoration,
     spare,
     stage,
     tracks,
@@ -181,6 +182,18 @@ def eval_identities(
     if rows.rows:
         console.print(rows)
     _finish("identities", identities.figures(results, seed), out)
+
+
+@app.command("restore")
+def eval_restore(
+    out: Out = None,
+    pictures: Annotated[Path, typer.Option(help="of people, as `sealframe demo` fetched them")] = PICTURES,
+    models: Models = FOLDER,
+) -> None:
+    """One subject of a minute of 720p brought back over the whole stack: the time, and every sample compared."""
+    with tempfile.TemporaryDirectory() as scratch, stage.fresh_stack(models, _tell) as stack:
+        figures = restoration.evaluate(stack, pictures, Path(scratch), _tell)
+    _finish("restore", figures, out)
 
 
 @app.command("leak")

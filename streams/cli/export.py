@@ -10,7 +10,7 @@ import typer
 
 from schemas.errors import IntegrityError, UsageError
 from streams.cli.output import give, say
-from streams.cli.restore import WithGaps, fetched, followed, listed
+from streams.cli.restore import WithGaps, followed, listed
 from streams.cli.search import DEFAULT_TLS, As, AsJson, Authority, Case, Purpose, Tls, Url, client_of
 from streams.forensic.export import Appearance, pack_export
 from streams.forensic.restorations import Wish
@@ -47,7 +47,7 @@ def export(
                 missing.append((subject, listed(job["gaps"])))
                 continue
             path = Path(scratch) / f"{number}.mp4"
-            found.append(Appearance(path, fetched(client, job["id"], path, tls_folder)))
+            found.append(Appearance(path, client.fetch(job["id"], path, tls_folder / "ca.pem")))
         if not found:
             raise IntegrityError(f"nothing could be restored whole (--with-gaps writes it): {missing[0][1]}")
         part = Path(scratch) / "export.zip"

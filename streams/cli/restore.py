@@ -9,12 +9,11 @@ from typing import Annotated, Any
 
 import typer
 
-from infra.tls import signer_at
 from schemas.errors import IntegrityError, SealframeError, UsageError
 from streams.cli.output import give, progress, say
 from streams.cli.search import DEFAULT_TLS, As, AsJson, Authority, Case, Purpose, Tls, Url, client_of
 from streams.forensic.client import ForensicClient
-from streams.forensic.manifest import SUFFIX, verify_restoration
+from streams.forensic.manifest import SUFFIX
 from streams.forensic.restorations import UNFINISHED, Wish
 
 POLL_SECONDS = 0.25
@@ -57,7 +56,7 @@ def restore(
         done = followed(client, job, as_json)
         written = done["state"] == "done"
         if written:
-            fetched(client, done["id"], out, tls_folder)
+            client.fetch(done["id"], out, tls_folder / "ca.pem")
     said = {name: done[name] for name in ("id", "entry", "frames", "replaced", "gaps")}
     if as_json:
         give({"written": written, **said, "gaps": len(done["gaps"]) if written else done["gaps"]})
@@ -87,26 +86,6 @@ def followed(client: ForensicClient, job: dict[str, Any], quiet: bool) -> dict[s
     if job["state"] not in ("done", "gaps"):
         raise SealframeError(f"restoration {job['id']} is {job['state']}. {job['error']}")
     return job
-
-
-def fetched(client: ForensicClient, restoration_id: str, out: Path, tls_folder: Path) -> dict[str, Any]:
-    """Fetch a restored video and its manifest, and check all of it before it gets its name; the manifest.
-
-    Raises:
-        IntegrityError: something doesn't hold; nothing is left.
-
-    """
-    hidden = out.with_name(f".{out.name}.unchecked")
-    beside = hidden.with_name(hidden.name + SUFFIX)
-    try:
-        manifest = client.fetch(restoration_id, hidden)
-        verify_restoration(hidden, beside, signer_at(tls_folder / "ca.pem"))
-        beside.replace(out.with_name(out.name + SUFFIX))
-        hidden.replace(out)
-    finally:
-        hidden.unlink(missing_ok=True)
-        beside.unlink(missing_ok=True)
-    return manifest
 
 
 def listed(gaps: list[dict[str, Any]]) -> str:

@@ -13,9 +13,9 @@ import httpx
 
 from infra.atomic import AtomicFile, write_whole
 from infra.https import HttpsClient
-from infra.tls import Identity
+from infra.tls import Identity, signer_at
 from schemas.errors import IntegrityError, RateLimited, SealframeError, UsageError
-from streams.forensic.manifest import SUFFIX
+from streams.forensic.manifest import SUFFIX, verify_restoration
 from streams.forensic.restorations import Wish
 
 SECONDS = 600.0
@@ -103,19 +103,29 @@ class ForensicClient:
         """Stop a restoration and have destroyed what it made."""
         return dict(self._checked(self._client.request("DELETE", f"/restorations/{restoration_id}")).json())
 
-    def fetch(self, restoration_id: str, out: Path) -> dict[str, Any]:
-        """Write what a restoration made, and its manifest beside it; the manifest. Check both: nothing here does.
+    def fetch(self, restoration_id: str, out: Path, ca: Path) -> dict[str, Any]:
+        """Write what a restoration made, and its manifest beside it, once all of both is checked; the manifest.
 
         Raises:
             AccessDenied: the case isn't open any more.
             UsageError: it isn't done, or its time is over.
+            IntegrityError: something doesn't hold; nothing is left.
 
         """
         manifest = dict(self.get(f"/restorations/{restoration_id}/manifest"))
-        with AtomicFile(out) as file:
-            if file.file is not None:
-                self._checked(self._client.download(f"/restorations/{restoration_id}/file", file.file.write))
-        write_whole(out.with_name(out.name + SUFFIX), json.dumps(manifest, sort_keys=True).encode())
+        hidden = out.with_name(f".{out.name}.unchecked")
+        beside = hidden.with_name(hidden.name + SUFFIX)
+        try:
+            write_whole(beside, json.dumps(manifest, sort_keys=True).encode())
+            with AtomicFile(hidden) as file:
+                if file.file is not None:
+                    self._checked(self._client.download(f"/restorations/{restoration_id}/file", file.file.write))
+            verify_restoration(hidden, beside, signer_at(ca))
+            beside.replace(out.with_name(out.name + SUFFIX))
+            hidden.replace(out)
+        finally:
+            hidden.unlink(missing_ok=True)
+            beside.unlink(missing_ok=True)
         return manifest
 
     def get(self, path: str) -> Any:
