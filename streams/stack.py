@@ -136,7 +136,7 @@ class Stack:
             found.append(Service(f"forensic-{name}", (
                 "forensic", "--name", name, "--tls", str(self.tls), *mine,
                 "--operator-url", f"https://localhost:{ports['operator']}", "--port", str(forensic),
-                "--desk-port", str(ports[f"desk-{name}"]), "--rules", self.settings.cases.model_dump_json(),
+                "--rules", self.settings.cases.model_dump_json(),
             ), forensic, "investigator-demo"))
             # at the operating platform: a second party that sees when the authority's log is rewritten
             found.append(Service(f"keeper-{name}", (
@@ -152,7 +152,7 @@ class Stack:
         path = self.home / "ports.json"
         wanted = ["operator"]
         for name in self.settings.authorities:
-            wanted += [f"authority-{name}", f"forensic-{name}", f"desk-{name}"]
+            wanted += [f"authority-{name}", f"forensic-{name}"]
         ports: dict[str, int] = json.loads(path.read_text()) if path.exists() else {}
         missing = [name for name in wanted if name not in ports]
         if missing:

@@ -37,12 +37,11 @@ def forensic(
     password_file: Annotated[Path | None, typer.Option(help="file with the database password")] = None,
     host: Annotated[str, typer.Option(help="address to serve on")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="HTTPS port; 0 takes any free one")] = 8445,
-    desk_port: Annotated[int, typer.Option(help="HTTPS port of the pages; 0 takes any free one")] = 8446,
-    as_json: Annotated[bool, typer.Option("--json", help="print the addresses as JSON")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print the address as JSON")] = False,
 ) -> None:
     """Answer investigators over HTTPS: search by a face picture, restoration of the subject found, access log.
 
-    One port is for programs, one for people: the desk, with pages of cases, search, restorations and the log.
+    A browser gets pages at the same address: cases, search, the log, people.
 
     Every call needs a person (`sealframe people`), an open case (`sealframe case`) and a purpose, and is logged before
     it is answered. Stop it with Ctrl-C.
@@ -52,7 +51,7 @@ def forensic(
         add_admin(access, admin)
     setup = ForensicSetup(
         name, tls.load(tls_folder, f"authority-{name}"), access, folder, keys, secret, operator_url, host=host,
-        port=port, desk_port=desk_port, rules=read_rules(rules),
+        port=port, rules=read_rules(rules),
     )
     serve(setup, models, as_json)
 
@@ -85,7 +84,7 @@ def serve(setup: ForensicSetup, models: Path, as_json: bool = False) -> None:
         signal.signal(number, lambda *_: stop.set())
     with ForensicServer(setup, lambda: faces(models)) as server:
         if as_json:
-            give({"url": server.server.url, "desk": server.desk.url})
+            give({"url": server.server.url})
         else:
-            say(f"forensic service of {setup.name}: {server.server.url}; pages: {server.desk.url}")
+            say(f"forensic service of {setup.name}: {server.server.url}")
         stop.wait()

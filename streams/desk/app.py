@@ -14,9 +14,10 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, RedirectResponse
+from fastapi.responses import RedirectResponse
 from starlette.exceptions import HTTPException
 
+from infra.https import App, Receive, Scope, Send
 from infra.postgres import Database
 from schemas.errors import SealframeError
 from streams.desk.case_pages import add_cases
@@ -26,6 +27,9 @@ from streams.desk.visit import NAV, Visits, may
 from streams.forensic.door import Door
 from streams.forensic.service import Forensics
 from streams.pages.render import HEADERS, Pages, install, wants_page
+
+DESK_ONLY = ("/desk/", "/static/")
+"""What a page fetches that isn't a page: pictures, video, scripts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,18 @@ def create_desk(setup: DeskSetup) -> FastAPI:
     return app
 
 
+class PagesOrApi:
+    """One address for people and programs: a browser that asks for a page gets the desk, anybody else the API."""
+
+    def __init__(self, desk: App, api: App) -> None:
+        self._desk, self._api = desk, api
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on."""
+        desk = scope["type"] == "http" and (scope["path"].startswith(DESK_ONLY) or wants_page(Request(scope)))
+        await (self._desk if desk else self._api)(scope, receive, send)
+
+
 def _add_first(app: FastAPI, pages: Pages, visits: Visits) -> None:
     @app.get("/", include_in_schema=False)
     def first(request: Request) -> Response:
@@ -66,10 +82,6 @@ def _add_first(app: FastAPI, pages: Pages, visits: Visits) -> None:
         order = ("/approvals", "/log", "/cases", "/people")
         allowed = {path for path, _, action in NAV if may(person, action)}
         return RedirectResponse(next((path for path in order if path in allowed), "/cases"), 303)
-
-    @app.get("/health", include_in_schema=False)
-    def health() -> Response:
-        return JSONResponse({"ok": True})
 
 
 def _as_pages(app: FastAPI, pages: Pages, visits: Visits) -> None:

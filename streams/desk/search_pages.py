@@ -126,18 +126,18 @@ def add_search(
             return show(request, found, person, asked, fault=str(error), plate=True)
         return show(request, found, person, asked, answer=answer, found=plates(database, answer), plate=True)
 
-    @app.get("/cases/{case_id}/picture", include_in_schema=False)
-    def picture(request: Request, case_id: str, subject: str, purpose: str) -> Response:
+    @app.get("/desk/picture", include_in_schema=False)
+    def picture(request: Request, case: str, subject: str, purpose: str) -> Response:
         """A subject's best region: sharp where the case allows it, which is logged; else blurred."""
-        ground = door.ground(request, "picture", case_id, purpose)
-        with noted(service.log, "picture", ground.actor, case_id, purpose, {"subject": subject[:200]}):
+        ground = door.ground(request, "picture", case, purpose)
+        with noted(service.log, "picture", ground.actor, case, purpose, {"subject": subject[:200]}):
             sharp = sees(service, ground, subject)
         try:
             data = portrait(subject, not sharp)
         except SealframeError:
             return Response(status_code=404)
         if sharp:
-            service.log.append("picture", ground.actor, case_id, purpose, {"subject": subject})
+            service.log.append("picture", ground.actor, case, purpose, {"subject": subject})
         return Response(data, media_type="image/jpeg")
 
 

@@ -22,7 +22,7 @@ from streams.authority.faces import Faces
 from streams.authority.portrait import portrait
 from streams.authority.reading import EvidenceReader
 from streams.clock import now_ms
-from streams.desk.app import DeskSetup, create_desk
+from streams.desk.app import DeskSetup, PagesOrApi, create_desk
 from streams.forensic.api import create_app
 from streams.forensic.jobs import Restorations, open_keys
 from streams.forensic.log import AccessLog, LogSigner
@@ -53,13 +53,12 @@ class ForensicSetup:
     operator_url: str
     host: str = "127.0.0.1"
     port: int = 0
-    desk_port: int = 0
     rules: Rules = field(default_factory=Rules)
     work: Path | None = None
 
 
 class ForensicServer:
-    """Serves from `with` on: the API, and the desk's pages at `desk`; `forensics` is the library behind both."""
+    """Serves from `with` on, programs and browsers alike; `forensics` is the library behind API and pages."""
 
     def __init__(self, setup: ForensicSetup, faces: Callable[[], Faces]) -> None:
         """Open everything; `faces` loads the models when first asked for.
@@ -92,15 +91,12 @@ class ForensicServer:
         ProcessCollector(namespace="sealframe", registry=registry)
         subjects = SubjectDesk(self._database, self.forensics.gate, self._keys, reader, signer.key)
         app = create_app(self.forensics, registry, self._failing, subjects=subjects)
-        self.server = HttpsServer(app, setup.identity, ANYBODY, host=setup.host, port=setup.port)
-        desk = create_desk(DeskSetup(setup.name, self.forensics, self._database, partial(
-            draw, self._database, reader
-        )))
-        self.desk = HttpsServer(desk, setup.identity, ANYBODY, host=setup.host, port=setup.desk_port)
+        desk = DeskSetup(setup.name, self.forensics, self._database, partial(draw, self._database, reader))
+        both = PagesOrApi(create_desk(desk), app)
+        self.server = HttpsServer(both, setup.identity, ANYBODY, host=setup.host, port=setup.port)
 
     def close(self) -> None:
         """Stop serving and restoring, close files and connections."""
-        self.desk.stop()
         self.server.stop()
         self._stop.set()
         self._jobs.wake()
@@ -118,7 +114,6 @@ class ForensicServer:
     def __enter__(self) -> Self:
         self._thread.start()
         self.server.start()
-        self.desk.start()
         return self
 
     def __exit__(self, *_: object) -> None:

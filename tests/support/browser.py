@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.support import services
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--mute-audio", "--autoplay-policy=no-user-gesture-required"]
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 WIDE, NARROW = (1600, 1000), (360, 740)
+expect.set_options(timeout=20_000)  # on a busy machine
 
 
 @contextmanager

@@ -63,7 +63,7 @@ class City:
     @property
     def desk(self) -> str:
         """Address of the pages."""
-        return self.server.desk.url
+        return self.server.server.url
 
 
 @cache
