@@ -27,6 +27,7 @@ from streams.cli.eval_events import eval_events
 from streams.cli.eval_faces import FACES, eval_faces
 from streams.cli.eval_hiding import eval_hiding
 from streams.cli.eval_subjects import eval_subjects
+from streams.cli.eval_utility import eval_utility
 from streams.cli.output import console, progress, say
 from streams.evaluate import (
     cost,
@@ -62,6 +63,7 @@ Out = Annotated[Path | None, typer.Option("--json", help="write the report to th
 Page = Annotated[Path | None, typer.Option("--page", help="write the barest faces, as pictures, to this HTML file")]
 app = typer.Typer(no_args_is_help=True, help="Measure again what the documents claim; see FIGURES.md.")
 app.command("bits")(eval_bits)
+app.command("utility")(eval_utility)
 app.command("faces", help=FACES)(eval_faces)
 app.command("hiding")(eval_hiding)
 app.add_typer(attacks)
