@@ -38,7 +38,7 @@ ASIDE = 8.0
 """How little a face counts at the side of a picture: in a corner of it 1/5 of its area."""
 
 Rgb = npt.NDArray[np.uint8]
-Landmarks = Callable[[Rgb, Sequence[float]], Array | None]
+FaceIn = Callable[[Rgb, Sequence[float]], tuple[Array, float] | None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,18 +91,24 @@ class Faces:
         self, mapping: TrackMapping, faces: Sequence[TrackMapping], opened: Sequence[OpenPiece],
         video: VideoFormat | None = None,
     ) -> tuple[View, ...]:
-        """`best_views`, with landmarks of this detector."""
-        return best_views(mapping, faces, opened, video, self.landmarks)
+        """`best_views`, with landmarks and scores of this detector."""
+        return best_views(mapping, faces, opened, video, self.face_in)
 
     def landmarks(self, rgb: Rgb, box: Sequence[float]) -> Array | None:
         """The five landmarks (5, 2) of the face in a box of a picture; None where none is found there."""
+        found = self.face_in(rgb, box)
+        return None if found is None else found[0]
+
+    def face_in(self, rgb: Rgb, box: Sequence[float]) -> tuple[Array, float] | None:
+        """Landmarks and score of the face in a box of a picture; None where none is found there."""
         scale = min(1.0, CROP_SIDE / max(rgb.shape[:2]))
         small = rgb if scale == 1 else cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         found = self._detector.detect(np.ascontiguousarray(small, np.uint8))
         over = overlaps(found.boxes / np.float32(scale), np.array([box], np.float32))[:, 0]
         if not len(over) or over.max() < SAME_FACE or not np.isfinite(found.landmarks[over.argmax()]).all():
             return None
-        return np.asarray(found.landmarks[over.argmax()] / scale, np.float32)
+        best = int(over.argmax())
+        return np.asarray(found.landmarks[best] / scale, np.float32), float(found.scores[best])
 
     def probe(self, picture: bytes, face: int | None = None) -> Probe:
         """The face of an encoded picture (JPEG, PNG, ...) that is largest and nearest to its middle, or number `face`.
@@ -149,11 +155,11 @@ class Faces:
 
 def best_views(
     mapping: TrackMapping, faces: Sequence[TrackMapping], opened: Sequence[OpenPiece],
-    video: VideoFormat | None = None, landmarks: Landmarks = lambda rgb, box: None,
+    video: VideoFormat | None = None, face_in: FaceIn = lambda rgb, box: None,
 ) -> tuple[View, ...]:
     """The few best views of a track in a chunk, best first; `faces`: all faces of the chunk.
 
-    `landmarks` looks for a face in a box of a picture; where it finds none, the worker's are taken.
+    `face_in` looks for a face in a box of a picture: landmarks and score; where it finds none, the worker's are taken.
 
     From pieces that this track claims, alone or with others: frames in which another face reaches into its box are
     left out.
@@ -161,7 +167,7 @@ def best_views(
     own = [(piece, planes) for piece, planes in opened if mapping.track in piece.tracks]
     others = [region for other in faces if other.track != mapping.track for region in other.regions]
     free = [r for r in promising(mapping) if not any(reaches_into(other, r) for other in others)]
-    seen = (_view(mapping.track, region, own, video, landmarks) for region in free[:LOOKS])
+    seen = (_view(mapping.track, region, own, video, face_in) for region in free[:LOOKS])
     views = [view for view in seen if view is not None]
     return tuple(sorted(views, key=lambda view: (-view.quality, view.frame_no))[:VIEWS])
 
@@ -181,19 +187,20 @@ def width_of(region: MappedRegion) -> float:
 
 
 def _view(
-    track: int, region: MappedRegion, opened: Sequence[OpenPiece], video: VideoFormat | None, landmarks: Landmarks
+    track: int, region: MappedRegion, opened: Sequence[OpenPiece], video: VideoFormat | None, face_in: FaceIn
 ) -> View | None:
     seen = cropped(region, opened, video, MARGIN)
     if seen is None:
         return None
     corner = np.array([seen.left, seen.top], np.float64)
-    own = landmarks(seen.rgb, (np.reshape(region.box, (2, 2)) - corner).ravel().tolist())
-    points = np.array(region.landmarks, np.float64).reshape(5, 2) if own is None else own + corner
+    own = face_in(seen.rgb, (np.reshape(region.box, (2, 2)) - corner).ravel().tolist())
+    points = np.array(region.landmarks, np.float64).reshape(5, 2) if own is None else own[0] + corner
+    score = region.score if own is None else own[1]
     try:
         chip = align(seen.rgb, points - corner, TIGHT)
     except MalformedRecord:
         return None
-    worth = quality(region.box, points, region.score, _luma(seen.picture, region, seen.video)) * seen.covered
+    worth = quality(region.box, points, score, _luma(seen.picture, region, seen.video)) * seen.covered
     return View(track, region.frame_no, worth, chip)
 
 

@@ -26,11 +26,13 @@ def eval_subjects(
 
     The whole way over broker and authority; in each video everyone shows another photograph. Then, on clips whose
     detections are taken away at known frames: how often CamShift labels a subject right, and how often as another.
+    Where the folder holds clips/clips.tsv too, a person of real clips is searched by a still of another clip.
     """
     with tempfile.TemporaryDirectory() as scratch:
+        real = data / "clips" if (data / "clips" / "clips.tsv").exists() else None
         figures = dropouts.evaluate(data / "identities", Path(scratch), 3, clips, _tell) if clips else []
         with stage.fresh_stack(models, _tell) as stack:
-            figures = subjects.evaluate(stack, data / "identities", Path(scratch), seed, _tell) + figures
+            figures = subjects.evaluate(stack, data / "identities", Path(scratch), seed, real, _tell) + figures
     console.print(table("eval subjects", figures))
     if out:
         write(out, report("subjects", figures))

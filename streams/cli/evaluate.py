@@ -26,6 +26,7 @@ from streams.cli.eval_bits import eval_bits
 from streams.cli.eval_events import eval_events
 from streams.cli.eval_faces import FACES, eval_faces
 from streams.cli.eval_hiding import eval_hiding
+from streams.cli.eval_quality import eval_quality
 from streams.cli.eval_subjects import eval_subjects
 from streams.cli.eval_utility import eval_utility
 from streams.cli.output import console, progress, say
@@ -68,6 +69,7 @@ app.command("faces", help=FACES)(eval_faces)
 app.command("hiding")(eval_hiding)
 app.add_typer(attacks)
 app.command("events")(eval_events)
+app.command("quality")(eval_quality)
 app.command("subjects")(eval_subjects)
 
 

@@ -26,6 +26,7 @@ from streams.demo import measure
 from streams.demo.cast import Scene, people_of
 from streams.demo.compose import PersonPicture, Truth, compose
 from streams.demo.run import Demo, Filmed, Shot
+from streams.evaluate import real_people
 from streams.evaluate.clusters import b_cubed
 from streams.evaluate.report import Figure
 from streams.evaluate.tracks import owner
@@ -49,8 +50,12 @@ class Items:
     unowned: int = 0
 
 
-def evaluate(stack: Stack, data: Path, folder: Path, seed: int, tell: Tell = lambda _: None) -> list[Figure]:
+def evaluate(
+    stack: Stack, data: Path, folder: Path, seed: int, clips: Path | None = None, tell: Tell = lambda _: None
+) -> list[Figure]:
     """Film, push and compare on a stack that is up; `data` holds `labels.tsv`, `folder` takes the videos.
+
+    `clips`: a folder with `clips.tsv`, for the people of real clips.
 
     Raises:
         SourceError, UsageError: `data` doesn't list enough people.
@@ -71,7 +76,8 @@ def evaluate(stack: Stack, data: Path, folder: Path, seed: int, tell: Tell = lam
         tell("waiting until all evidence is taken in")
         for one in filmed:
             run.arrived(one, ARRIVAL_SECONDS)
-        return figures(_items(stack, run.authority, filmed), seed)
+        found = figures(_items(stack, run.authority, filmed), seed)
+        return found + (real_people.evaluate(run, clips, tell) if clips else [])
     finally:
         run.close()
 
