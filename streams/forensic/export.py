@@ -56,7 +56,8 @@ def cover(videos: Sequence[tuple[str, Mapping[str, Any]]], missing: Sequence[tup
     first = videos[0][1]
     gone = [f"<li>{escape(subject)}: {escape(reason)}</li>" for subject, reason in missing]
     return template.substitute(
-        count=len(videos), case=escape(first["case"]), purpose=escape(first["purpose"]),
+        count="1 recording" if len(videos) == 1 else f"{len(videos)} recordings",
+        case=escape(first["case"]), purpose=escape(first["purpose"]),
         authority=escape(first["authority"]), made=_time(first["time_ms"]),
         rows="\n".join(_row(name, body) for name, body in videos),
         missing=f"<ul>{''.join(gone)}</ul>" if gone else "<p>Nothing that was asked for is missing.</p>",

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import json
 
 import pytest
 
@@ -10,7 +11,10 @@ from operators.sign import SigningKey, check, check_text, sign
 from schemas.codec import decode, unpack
 from schemas.errors import BadSignature, DamagedEnvelope, MalformedRecord, SealframeError, UnknownRecord
 from schemas.records import AssociatedData, Envelope, Signed, Wrap
+from streams.forensic.manifest import SUFFIX, verify_restoration
+from streams.forensic.proofs import Consistency, check_consistency, read_proof
 from tests.golden.records import BODIES, FOLDER, TOPIC_RECORDS, written
+from tests.support.authority import identify_at
 
 
 def test_golden_files_are_complete_and_nothing_else() -> None:
@@ -108,6 +112,17 @@ def test_checkpoint_vector_is_stable() -> None:
     assert check_checkpoint(note, key.public) == check_checkpoint(cosigned, key.public) == CHECKPOINT
     with pytest.raises(BadSignature):
         check_checkpoint(note, SigningKey(b"k" * 32).public)
+
+
+def test_restoration_and_proofs_of_version_1_hold_for_ever() -> None:
+    """Made once by test keys: a restored video of one chunk, a proof in its manifest, and one that a log only grew."""
+    file = FOLDER / "restored.mp4"
+    found = verify_restoration(file, FOLDER / f"restored.mp4{SUFFIX}", identify_at)
+    assert (found.body["frames"], found.body["watermark"], found.body["person"]) == (10, "burnt", "inspector")
+    proof = read_proof(json.loads((FOLDER / "log_consistency.json").read_text()))
+    assert isinstance(proof, Consistency)
+    old, new = check_consistency(proof, identify_at)
+    assert 0 < old.size < new.size
 
 
 def test_checkpoint_with_any_byte_changed_or_cut_is_refused() -> None:
