@@ -11,8 +11,10 @@ from operators.desensitise.averages import BLUR, MOSAIC
 from operators.desensitise.base import Method
 from operators.desensitise.fixed import SOLID, VEIL
 from operators.desensitise.proven import weakness
+from operators.desensitise.replace import REPLACE, Replacement
 from operators.desensitise.scale import SCALES
 from operators.desensitise.scramble import SCRAMBLE
+from operators.replacing.drawn import Donor
 from operators.routes import Grading, Route, is_named
 from operators.spare import Spared
 from operators.zones import BareZones, Zone, is_zone
@@ -20,7 +22,7 @@ from schemas.errors import ConfigError
 from schemas.records import Quality
 
 METHODS: Mapping[str, Method] = MappingProxyType(
-    {method.name: method for method in (VEIL, SOLID, MOSAIC, BLUR, SCRAMBLE, *SCALES)}
+    {method.name: method for method in (VEIL, SOLID, MOSAIC, BLUR, SCRAMBLE, REPLACE, *SCALES)}
 )
 DEFAULT = VEIL.name
 Preset = Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"]
@@ -52,7 +54,8 @@ class Policy:
     is; `whole_heads`: hair and ears go with a face; `zones`: always masked, for the custodian alone; `sites`: what of
     all this differs at which cameras, the first that holds counts; `bare`: never-masked zones, see `operators/bare.py`;
     `spared`: tracks of who consented, in file mode, which knows them before it paints; `insist`: methods that attacks
-    broke are taken all the same (`operators/desensitise/proven.py`).
+    broke are taken all the same (`operators/desensitise/proven.py`); `donors`: whose faces `replace` shows, drawn ones
+    where there are none.
     """
 
     authorities: Mapping[str, frozenset[str]]
@@ -78,6 +81,7 @@ class Policy:
     bare: tuple[BareZones, ...] = ()
     spared: tuple[Spared, ...] = ()
     insist: bool = False
+    donors: tuple[Donor, ...] = ()
 
     def __post_init__(self) -> None:
         unknown = set(self.methods.values()) - set(METHODS)
@@ -105,7 +109,8 @@ class Policy:
 
     def method(self, kind: str) -> Method:
         """The method for a kind; one without a method of its own is hidden by `solid` (unsure means masked)."""
-        return METHODS[self.methods.get(kind, "solid")]
+        name = self.methods.get(kind, "solid")
+        return Replacement(donors=self.donors) if name == REPLACE.name and self.donors else METHODS[name]
 
     @property
     def keeps_evidence(self) -> bool:

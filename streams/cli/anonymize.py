@@ -16,7 +16,8 @@ from infra.models import FOLDER, face_embedder
 from infra.recipients import read_recipient
 from infra.settings import load
 from operators.codec import encode
-from operators.desensitise.policy import DEFAULT, METHODS
+from operators.desensitise.policy import DEFAULT, METHODS, Policy
+from operators.desensitise.replace import REPLACE
 from operators.embed import FaceEmbedder
 from operators.pipeline import Pipeline
 from schemas.errors import UsageError
@@ -26,6 +27,7 @@ from streams.anonymize import FileTotals, fresh_signer
 from streams.anonymize import anonymize as run
 from streams.authority.faces import Faces
 from streams.cli.output import give, progress, say
+from streams.donors import read_donors
 from streams.setup import FINDS_FACES, detector, file_policy, finder
 from streams.spare import FirstPass, first_pass, read_consent
 from streams.zones import bare_zones, zone_of
@@ -41,6 +43,8 @@ def anonymize(
     method: Annotated[str, typer.Option(
         help=f"how faces are hidden: {', '.join(METHODS)}; plates are solid")] = DEFAULT,
     insist: Annotated[bool, typer.Option("--insist", help="take a method that attacks broke all the same")] = False,
+    donors: Annotated[Path | None, typer.Option(
+        help="folder of photographs whose faces `--method replace` shows; default: drawn faces of nobody")] = None,
     quality: Annotated[str, typer.Option(help="evidence: high (at least 45 dB) or lossless")] = "high",
     stride: Annotated[int, typer.Option(help="examine every so manieth frame; tracking fills the rest")] = 5,
     crf: Annotated[int, typer.Option(help="x264 quality of the public video: lower is better")] = 23,
@@ -71,6 +75,7 @@ def anonymize(
     policy = file_policy(method=method, quality=quality, stride=stride, crf=crf, preset=preset,
                          keep_evidence=evidence is not None, zones=tuple(map(zone_of, zone or ())), whole_heads=heads,
                          bare=bare_zones(bare, load().approvers) if bare else (), insist=insist)
+    policy = _with_donors(policy, method, donors) if donors else policy
     signer, finds, began = fresh_signer(), finder(hide or ["face"], faces), time.monotonic()
 
     def chunks() -> Iterator[FrameChunk]:
@@ -84,6 +89,12 @@ def anonymize(
     if report:
         totals.account.write(report)
     _report(totals, time.monotonic() - began, out, evidence, as_json)
+
+
+def _with_donors(policy: Policy, method: str, folder: Path) -> Policy:
+    if method != REPLACE.name:
+        raise UsageError(f"--donors belongs to --method {REPLACE.name}")
+    return replace(policy, donors=read_donors(folder, detector()))
 
 
 def _first_pass(

@@ -27,6 +27,7 @@ from streams.cli.eval_events import eval_events
 from streams.cli.eval_faces import FACES, eval_faces
 from streams.cli.eval_hiding import eval_hiding
 from streams.cli.eval_quality import eval_quality
+from streams.cli.eval_replacement import eval_replacement
 from streams.cli.eval_subjects import eval_subjects
 from streams.cli.eval_utility import eval_utility
 from streams.cli.output import console, progress, say
@@ -71,6 +72,7 @@ app.add_typer(attacks)
 app.command("events")(eval_events)
 app.command("quality")(eval_quality)
 app.command("subjects")(eval_subjects)
+app.command("replacement")(eval_replacement)
 
 
 @app.command("files")
