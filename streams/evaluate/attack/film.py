@@ -9,7 +9,7 @@ blocks as shipped. What lies outside the mask is cut away: the attack is on what
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from types import MappingProxyType
 
@@ -39,6 +39,7 @@ WRONG, SCALED, PATH = 0.02, 0.08, 0.4
 LIGHT = (0.88, 1.08)
 SCENES, WIDE, HIGH = 12, 768, 480
 BT709 = 1
+BT709_VIDEO = VideoFormat(2, 2, Fraction(1, FPS), matrix=BT709, primaries=BT709, transfer=BT709)
 _SCALER = VideoReformatter()
 
 
@@ -105,6 +106,11 @@ class Seen:
     rect: BlockRect
     box: Box
 
+    @property
+    def region(self) -> Planes:
+        """The masked blocks alone."""
+        return view(self.planes, self.rect)
+
 
 class Camera:
     """Films photographs; the same seed gives the same shots."""
@@ -157,7 +163,7 @@ class Camera:
 
     def _shot(self, pictures: Sequence[Sequence[Rgb]], boxes: Sequence[Sequence[Box]]) -> Shot:
         high, wide = pictures[0][0].shape[:2]
-        video = VideoFormat(wide, high, Fraction(1, FPS), matrix=BT709, primaries=BT709, transfer=BT709)
+        video = replace(BT709_VIDEO, width=wide, height=high)
         chunks, regions, first = [], [], 0
         for number, (shown, places) in enumerate(zip(pictures, boxes, strict=True)):
             pts = tuple(range(first, first + len(shown)))
@@ -190,7 +196,7 @@ def shipped(shot: Shot, policies: Sequence[Policy]) -> list[tuple[Seen, ...]]:
 
 def sampled(seen: Seen) -> npt.NDArray[np.uint8]:
     """The masked region alone: luma at 32x32, both chromas at 16x16, in a row (1536,)."""
-    parts = zip(view(seen.planes, seen.rect).all(), (LUMA, CHROMA, CHROMA), strict=True)
+    parts = zip(seen.region.all(), (LUMA, CHROMA, CHROMA), strict=True)
     return np.concatenate([_scaled(plane, side).ravel() for plane, side in parts])
 
 

@@ -15,7 +15,6 @@ from typing import Protocol, runtime_checkable
 import cv2
 import numpy as np
 
-from operators import pixels
 from operators.desensitise.base import Method, appearance_key
 from schemas.frames import Planes
 from streams.evaluate.attack.attackers import Floats
@@ -71,9 +70,9 @@ def _games(album: Album, method: Method, height: int, rows: Sequence[int], seed:
         key = appearance_key(shot.secret, shot.chunks[0].video_id, shot.chunks[0].chunk_seq, 1)
         wrong, close = rng.bytes(KEY_BYTES), bytearray(key)
         close[int(rng.integers(KEY_BYTES))] ^= 1 << int(rng.integers(8))
-        truth = _cells(pixels.view(bare.planes, bare.rect))
+        truth = _cells(bare.region)
         by_right, by_wrong, by_close = (
-            _tried(method, pixels.view(shown.planes, shown.rect), each) for each in (key, wrong, bytes(close))
+            _tried(method, shown.region, each) for each in (key, wrong, bytes(close))
         )
         right.append(_rough(by_right) < _rough(by_wrong))
         near.append(place(by_close, truth) > place(by_wrong, truth))

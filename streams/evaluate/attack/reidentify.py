@@ -20,7 +20,6 @@ import numpy.typing as npt
 from operators.desensitise.base import Method
 from operators.detect.picture import rgb_of
 from operators.embed import align
-from operators.pixels import view
 from schemas.frames import BLOCK
 from schemas.regions import Array, Detections
 from streams.demo.cutout import Rgb, cut_out
@@ -45,10 +44,13 @@ class Views:
     """What one method showed at one height: by kind the samples (j, d) of each photograph in turn.
 
     `naive`: by photograph the default embedder's vector (128,) of the masked picture, of every fifth one.
+    `points` (5, 2): the landmarks in the first still's region, pixels, and `sizes` its width and height.
     """
 
     samples: dict[str, list[Array | Bytes]] = field(default_factory=lambda: defaultdict(list))
     naive: dict[int, Array] = field(default_factory=dict)
+    points: list[Array] = field(default_factory=list)
+    sizes: list[tuple[int, int]] = field(default_factory=list)
 
     def of(self, kind: str) -> Array:
         """All photographs' views (n, j, d)."""
@@ -70,10 +72,12 @@ def film(
             stills = [shipped(camera.still(photograph, box, height), policies) for _ in range(STILLS)]
             walks = shipped(camera.walk(cutout, height), policies)
             for number, method in enumerate(methods):
-                views = out[method.name, height]
+                views, still = out[method.name, height], stills[0][number][0]
                 _take(views, [one[number][0] for one in stills], walks[number])
+                views.points.append(marks(still, relative))
+                views.sizes.append((still.region.y.shape[1], still.region.y.shape[0]))
                 if row % SPARSE == 0:
-                    views.naive[row] = embed(chip(stills[0][number][0], relative)[None])[0]
+                    views.naive[row] = embed(chip(still, relative)[None])[0]
         step(row + 1, len(album.paths))
     return out
 
@@ -93,11 +97,14 @@ def _take(views: Views, stills: Sequence[Seen], walk: Sequence[Seen]) -> None:
 
 def chip(seen: Seen, relative: Array) -> Rgb:
     """The masked region as the embedder takes faces; `relative` (5, 2): landmarks as shares of the box."""
-    rect, box = seen.rect, np.array(seen.box, np.float32)
-    part = view(seen.planes, rect)
-    rgb = rgb_of(part, seen.video, part.y.shape[1], part.y.shape[0])
-    at = box[:2] + relative * (box[2:] - box[:2]) - BLOCK * np.array([rect.left, rect.top], np.float32)
-    return align(rgb, at)
+    region = seen.region
+    return align(rgb_of(region, seen.video, region.y.shape[1], region.y.shape[0]), marks(seen, relative))
+
+
+def marks(seen: Seen, relative: Array) -> Array:
+    """Landmarks (5, 2) in pixels of the region."""
+    box, corner = np.array(seen.box, np.float32), BLOCK * np.array([seen.rect.left, seen.rect.top], np.float32)
+    return np.asarray(box[:2] + relative * (box[2:] - box[:2]) - corner, np.float32)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,6 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from operators import pixels
 from operators.desensitise.base import Method
 from streams.evaluate.attack.attackers import Floats
 from streams.evaluate.attack.film import Bare, Camera, Seen, Trying, shipped
@@ -51,7 +50,7 @@ def regions(album: Album, methods: Sequence[Method], height: int, rows: Sequence
 
 
 def _luma(seen: Seen) -> Floats:
-    return np.asarray(cv2.resize(pixels.view(seen.planes, seen.rect).y.astype(np.float64), (SIDE, SIDE)), np.float64)
+    return np.asarray(cv2.resize(seen.region.y.astype(np.float64), (SIDE, SIDE)), np.float64)
 
 
 def game(shown: Floats, bare: Floats, likeness: Likeness, rng: np.random.Generator) -> Flags:
