@@ -22,6 +22,7 @@ from infra.postgres import Database
 from schemas.errors import SealframeError
 from streams.desk.case_pages import add_cases
 from streams.desk.log_pages import add_log, add_people
+from streams.desk.restore_pages import PublicVideo, add_restorations
 from streams.desk.search_pages import Portrait, add_search
 from streams.desk.visit import NAV, Visits, may
 from streams.forensic.door import Door
@@ -34,12 +35,13 @@ DESK_ONLY = ("/desk/", "/static/")
 
 @dataclass(frozen=True, slots=True)
 class DeskSetup:
-    """What the pages need of an authority: its service, its database, and who draws a subject's best region."""
+    """What the pages need of an authority: its service and database, who draws a subject, who has the public video."""
 
     name: str
     service: Forensics
     database: Database
     portrait: Portrait
+    public: PublicVideo
 
 
 def create_desk(setup: DeskSetup) -> FastAPI:
@@ -55,6 +57,7 @@ def create_desk(setup: DeskSetup) -> FastAPI:
     _add_first(app, pages, visits)
     add_cases(app, pages, visits, cameras)
     add_search(app, pages, visits, setup.service, setup.database, setup.portrait, cameras)
+    add_restorations(app, pages, visits, setup.service, setup.public)
     add_log(app, pages, visits, setup.service.log)
     add_people(app, pages, visits)
     return app

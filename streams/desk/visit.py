@@ -16,7 +16,8 @@ from streams.forensic.gate import noted
 from streams.forensic.permission import MAY, Action, Person
 
 NAV: tuple[tuple[str, str, Action], ...] = (
-    ("/cases", "Cases", "case-read"), ("/approvals", "Approvals", "case-approve"), ("/log", "Access log", "log-read"),
+    ("/cases", "Cases", "case-read"), ("/restorations", "Restorations", "restore"),
+    ("/approvals", "Approvals", "case-approve"), ("/log", "Access log", "log-read"),
     ("/people", "People", "people-read"),
 )
 SAME_SITE = ("", "same-origin", "none")

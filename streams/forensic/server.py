@@ -91,7 +91,8 @@ class ForensicServer:
         ProcessCollector(namespace="sealframe", registry=registry)
         subjects = SubjectDesk(self._database, self.forensics.gate, self._keys, reader, signer.key)
         app = create_app(self.forensics, registry, self._failing, subjects=subjects)
-        desk = DeskSetup(setup.name, self.forensics, self._database, partial(draw, self._database, reader))
+        drawn = partial(draw, self._database, reader)
+        desk = DeskSetup(setup.name, self.forensics, self._database, drawn, self._operator)
         both = PagesOrApi(create_desk(desk), app)
         self.server = HttpsServer(both, setup.identity, ANYBODY, host=setup.host, port=setup.port)
 

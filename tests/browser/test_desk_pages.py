@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from infra import tls
 from streams.forensic.gate import Ground
-from tests.support.browser import check_looks, opened, run
+from tests.support.browser import check_looks, opened, run, until
 from tests.support.cases import open_case
 from tests.support.city import CAMERA, City, city
 from tests.support.services import Postgres
@@ -210,6 +210,37 @@ def test_pictures_stay_blurred_until_the_case_allows(town: City, people: As, sho
     assert shown is not None and (cv2.Laplacian(shown, cv2.CV_64F).var() > 100) == sharp
     newest = town.server.forensics.log.last(1)[0].content
     assert (newest["action"] == "picture") == sharp
+
+
+def test_subject_is_restored_and_played_beside_the_desensitised_video(town: City, people: As) -> None:
+    ground = open_case(town.database, Ground("investigator-ben", "restored", "test"), shows="subject")
+    page, other = people("investigator-ben"), people("investigator-anna")
+    page.goto(f"{town.desk}/cases/{ground.case}")
+    page.get_by_label("Picture of a face").set_input_files(town.probe)
+    page.get_by_role("button", name="Search for this face").click()
+    page.get_by_role("link", name="Restore match 1").click()
+    expect(page.get_by_text("everybody else stays masked")).to_be_visible()
+    check_looks(page)
+    page.get_by_label("Write it although frames").check()
+    page.get_by_role("button", name="Restore", exact=True).click()
+    expect(page.get_by_role("heading", name="Done")).to_be_visible(timeout=60_000)  # without loading the page again
+    job = page.url.rpartition("/")[2]
+    page.get_by_role("button", name="Show the restored video").click()
+    until(page, "return document.getElementById('restored').currentTime > 1;")
+    run(page, "document.getElementById('restored').currentTime = 2.5;")
+    until(page, "return Math.abs(document.getElementById('public').currentTime - args[0]) < 1.2;", 3.0)
+    assert run(page, "return [...document.querySelectorAll('video')].every((v) => v.videoWidth === 640 && !v.error);")
+    newest = town.server.forensics.log.last(1)[0].content
+    assert (newest["action"], newest["actor"]) == ("fetch", "investigator-ben")
+    check_looks(page)
+    manifest = page.request.get(f"{town.desk}/desk/manifest?job={job}").json()
+    assert manifest["body"]["person"] == "investigator-ben"
+    other.goto(page.url)
+    expect(other.get_by_text("there is no such restoration of yours")).to_be_visible()
+    page.get_by_role("link", name="Restorations").click()
+    page.locator("#jobs tbody a").first.click()
+    page.get_by_role("button", name="Destroy it now").click()
+    expect(page.get_by_role("heading", name="Destroyed")).to_be_visible()
 
 
 def until_focus(page: Page, name: str) -> None:
