@@ -134,25 +134,31 @@ def watch(
     """Be a second keeper: fetch checkpoints, check signature and growth, keep them. Exit code 1: history was rewritten.
 
     Run it on another machine than the service, with a certificate of its own and the role keeper. A keeper learns how
-    long the log is, not what is in it. A service that doesn't answer is asked again.
+    long the log is, not what is in it. A service that doesn't answer, or refuses, is asked again.
     """
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    with client_of(url, tls_folder, principal, authority) as client:
-        keeper = Keeper(keep, client.get, identify(tls_folder), lambda: time.time_ns() // 1_000_000)
-        while not stop.is_set():
-            try:
-                looked = keeper.look()
-                if looked.added or once:
-                    say(f"{looked.checkpoint.origin}: {looked.checkpoint.size} entries, only grew; kept in {keep.name}")
-            except (ServiceUnavailable, AccessDenied) as error:
-                if once or isinstance(error, AccessDenied):
-                    raise
-                say(f"no answer, asking again in {seconds:g} s ({error})")
+    def ask(path: str) -> Any:
+        # a connection of its own each time: renewed certificates are taken
+        with client_of(url, tls_folder, principal, authority) as client:
+            return client.get(path)
+
+    keeper, silent = Keeper(keep, ask, identify(tls_folder), lambda: time.time_ns() // 1_000_000), ""
+    while not stop.is_set():
+        try:
+            looked, silent = keeper.look(), ""
+            if looked.added or once:
+                say(f"{looked.checkpoint.origin}: {looked.checkpoint.size} entries, only grew; kept in {keep.name}")
+        except (ServiceUnavailable, AccessDenied) as error:
             if once:
-                return
-            stop.wait(seconds)
+                raise
+            if str(error) != silent:
+                say(f"no answer, asking again every {seconds:g} s ({error})")
+            silent = str(error)
+        if once:
+            return
+        stop.wait(seconds)
 
 
 def identify(tls_folder: Path) -> IdentifyAt:

@@ -21,9 +21,10 @@ from typer.testing import CliRunner
 from infra import tls
 from infra.https import HttpsClient, HttpsServer, caller
 from infra.kafka import Message
-from infra.keys import create_secret
+from infra.keys import create_secret, load_signing_seed
 from infra.postgres import Database, DatabaseAccess
 from infra.recipients import recipient_text, write_identity
+from operators.note import sign_checkpoint
 from operators.pipeline import Pipeline
 from operators.seal import Identity
 from operators.sign import SigningKey
@@ -42,7 +43,7 @@ from streams.cli import subject as subject_cli
 from streams.cli import verify as verify_cli
 from streams.forensic.client import ForensicClient
 from streams.forensic.gate import Ground
-from streams.forensic.proofs import check_signed, read_signed
+from streams.forensic.proofs import Signed, check_signed, read_signed, signed_json
 from streams.forensic.server import ForensicServer, ForensicSetup
 from streams.operating.api import VIEWERS, create_app
 from streams.operating.index import Index
@@ -249,7 +250,7 @@ def test_search_plate_over_https_and_cli(stack: Stack, ca: Path) -> None:
 def test_log_is_proven_verified_and_kept_over_the_cli(stack: Stack, tmp_path: Path, ca: Path) -> None:
     with ForensicClient(stack.url, stack.broker.identity("investigator-anna")) as client, pytest.raises(UsageError):
         client.search_face(b"", "case-1", "test")
-    who = ["--as", "auditor-dan", "--url", stack.url, "--tls", str(ca)]
+    who = ["--as", stack.broker.identity("auditor-dan").principal, "--url", stack.url, "--tls", str(ca)]
     runner = CliRunner()
     info, keep, proof = tmp_path / "info.json", tmp_path / "kept.jsonl", tmp_path / "proof.json"
     for arguments in (["info", "-o", str(info)], ["watch", "--once", "--keep", str(keep)]):
@@ -268,6 +269,23 @@ def test_log_is_proven_verified_and_kept_over_the_cli(stack: Stack, tmp_path: Pa
         log_cli.app, ["verify", "--checkpoint", str(info), "--checkpoint", str(keep), "--json", *who]
     )
     assert checked.exit_code == 0 and json.loads(checked.stdout)["kept"] == 2, checked.output
+
+
+def test_log_watch_ends_with_an_alarm_where_history_is_another_than_the_kept_one(
+    stack: Stack, tmp_path: Path, ca: Path
+) -> None:
+    """The kept checkpoint is the authority's own, of as many entries as there are, but not of these."""
+    with HttpsClient(stack.url, stack.broker.identity("auditor-dan")) as client:
+        kept = read_signed(client.get("/log/growth?old=0").json()["new"])
+    signer = tls.load_signer(ca, f"authority-{NAME}")
+    key = SigningKey(load_signing_seed(signer.key).seed, signer.certificate_der())
+    other = Signed(sign_checkpoint(replace(kept.said, root=bytes(32)), key), key.signer)
+    (tmp_path / "kept.jsonl").write_text(json.dumps(signed_json(other)) + "\n")
+    app = app_of(log_cli.watch)
+    shown = CliRunner().invoke(app, [
+        "--keep", str(tmp_path / "kept.jsonl"), "--as", "auditor-dan", "--url", stack.url, "--tls", str(ca)])
+    assert shown.exit_code == 1 and isinstance(shown.exception, IntegrityError)
+    assert "ALARM: history was rewritten or forked" in str(shown.exception)
 
 
 def test_every_answer_carries_the_checkpoint_that_covers_its_entry(stack: Stack, ca: Path) -> None:
