@@ -11,10 +11,10 @@ from schemas.errors import SealframeError, SourceError
 
 
 class AtomicFile:
-    """A file that gets its name when all of it is written; None: nothing is written."""
+    """A file that gets its name when all of it is written; None: nothing is written. `secret`: for its owner alone."""
 
-    def __init__(self, path: Path | None) -> None:
-        self.path = path
+    def __init__(self, path: Path | None, *, secret: bool = False) -> None:
+        self.path, self._mode = path, 0o600 if secret else 0o666
         self.file: BinaryIO | None = None
         self._part: Path | None = None
 
@@ -22,7 +22,7 @@ class AtomicFile:
         if self.path is not None:
             self._part = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}.part")
             try:
-                self.file = self._part.open("xb")
+                self.file = open(self._part, "xb", opener=lambda name, flags: os.open(name, flags, self._mode))
             except OSError as error:
                 raise SourceError(f"{self.path}: can't be written ({error.strerror})") from error
         return self
@@ -42,8 +42,8 @@ class AtomicFile:
             self._part.unlink(missing_ok=True)
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Put these bytes into a file, whole or not at all; errors as `AtomicFile`."""
-    with AtomicFile(path) as whole:
+def write_whole(path: Path, data: bytes, *, secret: bool = False) -> None:
+    """Put these bytes into a file, whole or not at all; errors and `secret` as `AtomicFile`."""
+    with AtomicFile(path, secret=secret) as whole:
         if whole.file is not None:
             whole.file.write(data)

@@ -1,4 +1,4 @@
-"""HTTPS between platforms: mutual TLS on both sides; the only place that makes servers and clients.
+"""HTTPS: between platforms by mutual TLS, to browsers by the server's alone; the only place that makes either side.
 
 A server demands a client certificate of the CA (`OU=client`) and answers only the principals it names; the app reads
 who calls from `caller(scope)`. Nothing resumes a session, so that every connection shows its certificate.
@@ -15,6 +15,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -54,9 +55,12 @@ class HttpsServer:
     """An ASGI app behind mutual TLS, served from a thread of its own."""
 
     def __init__(
-        self, app: App, identity: Identity, allowed: Sequence[str], *, host: str = "127.0.0.1", port: int = 0
+        self, app: App, identity: Identity, allowed: Sequence[str], *, host: str = "127.0.0.1", port: int = 0,
+        browsers: bool = False,
     ) -> None:
         """Bind the port (0: any free one) and prepare to answer `allowed` principals.
+
+        `browsers`: no caller shows a certificate, so the app itself has to know whom it answers; `allowed` is empty.
 
         Raises:
             ConfigError: the address can't be bound, or certificate files are unusable.
@@ -64,7 +68,7 @@ class HttpsServer:
         """
         self._identity = identity
         try:
-            self._context = identity.server_context()
+            self._context = identity.server_context(browsers=browsers)
         except (OSError, ssl.SSLError) as error:
             raise ConfigError(f"certificate files of {identity.principal} are unusable") from error
         self._context.num_tickets = 0
@@ -76,7 +80,7 @@ class HttpsServer:
             raise ConfigError(f"{host}:{port} can't be bound: {error.strerror}") from error
         self.host, self.port = host, int(self._socket.getsockname()[1])
         self._server = uvicorn.Server(uvicorn.Config(
-            _OnlyFor(app, tuple(allowed)),
+            app if browsers else _OnlyFor(app, tuple(allowed)),
             http=_Protocol,
             ws="none",
             ssl_context_factory=lambda config, default: self._context,
@@ -153,16 +157,20 @@ class HttpsServer:
 
 
 class HttpsClient:
-    """Calls one server as one principal; errors leave as those of `schemas.errors`. Safe for several threads."""
+    """Calls one server as one principal, or as nobody; errors leave as those of `schemas.errors`. Safe for threads."""
 
-    def __init__(self, base_url: str, identity: Identity, *, seconds: float = 30.0) -> None:
-        """`seconds`: how long connecting, sending and each piece of an answer may take."""
+    def __init__(
+        self, base_url: str, identity: Identity | None, *, seconds: float = 30.0, ca: Path | None = None
+    ) -> None:
+        """`seconds`: how long connecting, sending and each piece of an answer may take.
+
+        Without an identity it calls as nobody, a server of the CA in this file (None: of one that the system trusts).
+        """
         if not base_url.startswith("https://"):
             raise UsageError("platforms are called over https only")
         self._identity = identity
-        self._client = httpx.Client(
-            base_url=base_url, verify=identity.client_context(), timeout=seconds, trust_env=False
-        )
+        context = identity.client_context() if identity else ssl.create_default_context(cafile=ca)
+        self._client = httpx.Client(base_url=base_url, verify=context, timeout=seconds, trust_env=False)
 
     def request(
         self,
@@ -203,7 +211,7 @@ class HttpsClient:
             yield
         except httpx.HTTPError as error:
             # a server's TLS alert is lost with the connection, so our own certificate is looked at too
-            if _refused(error) or expires(self._identity.cert) < datetime.now(UTC):
+            if _refused(error) or (self._identity and expires(self._identity.cert) < datetime.now(UTC)):
                 raise AccessDenied(f"{what}: TLS refused") from error
             raise ServiceUnavailable(f"{what}: {type(error).__name__}") from error
 

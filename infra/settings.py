@@ -95,6 +95,20 @@ class CaseSetting(BaseModel):
     refusals_per_minute: int = Field(60, ge=1, description="who is refused more often waits a minute")
 
 
+class SignInSetting(BaseModel):
+    """How people sign in by a browser: an OpenID Connect issuer. Without one the stack runs one of its own."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    issuer: str = Field("", description="the issuer's address, https://...")
+    client_id: str = Field("sealframe", min_length=1)
+    client_secret: Path | None = Field(None, description="file with the client's secret")
+    ca: Path | None = Field(None, description="CA of the issuer's certificate; default: the system's")
+    url: str = Field("", description="how browsers reach the forensic service, where that isn't its host and port")
+    idle_minutes: int = Field(15, ge=1, le=24 * 60, description="a session that isn't used ends")
+    hours: int = Field(8, ge=1, le=24, description="a session ends in any case")
+
+
 class Settings(BaseSettings):
     """All settings. In the environment they are `SEALFRAME_<NAME>`; tables are JSON there."""
 
@@ -124,6 +138,9 @@ class Settings(BaseSettings):
     index_faces: Literal["always", "on_case", "off"] = "always"
     retention: tuple[RetentionSetting, ...] = Field((), description="what is kept how long; nothing said: all of it")
     cases: CaseSetting = Field(default_factory=lambda: CaseSetting.model_validate({}), description="policy of cases")
+    sign_in: SignInSetting = Field(
+        default_factory=lambda: SignInSetting.model_validate({}), description="how people sign in by a browser"
+    )
     operator_database: str = Field("", description="libpq string without password; empty: embedded")
     operator_password: Path | None = None
     operator_url: str = Field("https://localhost:8443", description="where the operating platform serves")

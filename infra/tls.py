@@ -57,10 +57,10 @@ class Identity:
         """TLS context for calling a server of this CA, which must name the host it is called by."""
         return self._loaded(ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=str(self.ca)))
 
-    def server_context(self) -> ssl.SSLContext:
-        """TLS context for a server that demands a certificate of this CA from every caller."""
+    def server_context(self, *, browsers: bool = False) -> ssl.SSLContext:
+        """TLS context for a server that demands a certificate of this CA from every caller; of `browsers` none."""
         context = self._loaded(ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(self.ca)))
-        context.verify_mode = ssl.CERT_REQUIRED
+        context.verify_mode = ssl.CERT_NONE if browsers else ssl.CERT_REQUIRED
         return context
 
     def _loaded(self, context: ssl.SSLContext) -> ssl.SSLContext:

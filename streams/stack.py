@@ -9,18 +9,21 @@ them by the pids written here. Layout of the home folder:
     authority/NAME/ sealed evidence                    keystore/NAME/  key store and (secrets/NAME) its secret
     keeper/         checkpoints of the authorities' logs, kept by the operating platform
     run/            pids and logs                      models/         converted models
+    issuer/         accounts and first passwords of the own OpenID Connect issuer
 """
 
 from __future__ import annotations
 
 import json
+import secrets
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from infra import process, tls
+from infra.atomic import write_whole
 from infra.broker import EmbeddedBroker
 from infra.https import HttpsClient
 from infra.kafka import KafkaAccess
@@ -29,13 +32,15 @@ from infra.keys import load_signing_seed
 from infra.postgres import Database, DatabaseAccess, migrate
 from infra.postgres_server import EmbeddedPostgres
 from infra.recipients import read_identity, recipient_text, write_identity
-from infra.settings import Settings
+from infra.settings import Settings, SignInSetting
 from operators.seal import Identity
 from operators.sign import SigningKey
 from schemas.errors import ConfigError, SealframeError, ServiceUnavailable
 from schemas.topics import TopicSpec, topics
 from streams.clock import now_ms
-from streams.forensic.people import set_up
+from streams.forensic.people import oidc_principal, set_up
+from streams.forensic.sign_in import CALLBACK
+from streams.issuer.accounts import Accounts
 
 READY_SECONDS = 60.0
 KEEPER_SECONDS = 10
@@ -79,10 +84,13 @@ class Stack:
 
         """
         self.home.mkdir(mode=0o711, parents=True, exist_ok=True)
-        for folder in ("run", "pipeline", "custodian", "secrets", "keystore", "operator", "keeper", "authority"):
+        for folder in (
+            "run", "pipeline", "custodian", "secrets", "keystore", "operator", "keeper", "authority", "issuer",
+        ):
             (self.home / folder).mkdir(mode=0o700, exist_ok=True)
         self._certificates()
         self._identities(tell)
+        accounts = self._accounts(tell)
         tell("broker")
         self.broker.start()
         self.admin().apply(self.specs)
@@ -91,7 +99,7 @@ class Stack:
             database.start()
             migrate(database.owner(), name)
             if name != "operator":
-                self._add_people(database.app())
+                self._add_people(database.app(), accounts)
         for service in self.services():
             if not process.running(self._pid(service.name)):
                 tell(service.name)
@@ -125,6 +133,13 @@ class Stack:
             "operator", *common, *operator, *kept, "--folder", str(self.home / "operator"), "--port",
             str(ports["operator"]),
         ), ports["operator"], "operator")]
+        if self._own_issuer:
+            back = (part for name in self.settings.authorities
+                    for part in ("--redirect", f"https://localhost:{ports[f'browsers-{name}']}{CALLBACK}"))
+            found.append(Service("issuer", (
+                "issuer", "serve", "--tls", str(self.tls), "--secret", str(self.home / "issuer" / "client-secret"),
+                "--accounts", str(self.home / "issuer" / "accounts.json"), "--port", str(ports["issuer"]), *back,
+            ), ports["issuer"], "issuer"))
         for name, kinds in self.settings.authorities.items():
             mine = (*self._database(f"authority-{name}"), *self._stores(name))
             wanted = tuple(part for kind in kinds for part in ("--kind", kind))
@@ -137,6 +152,7 @@ class Stack:
                 "forensic", "--name", name, "--tls", str(self.tls), *mine,
                 "--operator-url", f"https://localhost:{ports['operator']}", "--port", str(forensic),
                 "--rules", self.settings.cases.model_dump_json(),
+                "--sign-in", self._sign_in().model_dump_json(), "--browser-port", str(ports[f"browsers-{name}"]),
             ), forensic, "investigator-demo"))
             # at the operating platform: a second party that sees when the authority's log is rewritten
             found.append(Service(f"keeper-{name}", (
@@ -150,9 +166,9 @@ class Stack:
     def ports(self) -> dict[str, int]:
         """HTTPS port of each service; free ones are chosen once and kept."""
         path = self.home / "ports.json"
-        wanted = ["operator"]
+        wanted = ["operator", *(["issuer"] if self._own_issuer else [])]
         for name in self.settings.authorities:
-            wanted += [f"authority-{name}", f"forensic-{name}"]
+            wanted += [f"authority-{name}", f"forensic-{name}", f"browsers-{name}"]
         ports: dict[str, int] = json.loads(path.read_text()) if path.exists() else {}
         missing = [name for name in wanted if name not in ports]
         if missing:
@@ -197,15 +213,50 @@ class Stack:
 
     def _certificates(self) -> None:
         tls.create_ca(self.tls)
-        for principal in ("admin", "pipeline", *PEOPLE):
+        for principal in ("admin", "pipeline", "issuer", *PEOPLE):
             self._issue(principal, signer=principal in ("pipeline", "operator"))
         for name in self.settings.authorities:
             self._issue(f"authority-{name}", signer=True)
 
-    def _add_people(self, access: DatabaseAccess) -> None:
+    def _add_people(self, access: DatabaseAccess, accounts: Mapping[str, str]) -> None:
         """Who may use a fresh forensic service; whoever is known already stays as they are."""
+        also = {name: [oidc_principal(self.url("issuer"), subject)] for name, subject in accounts.items()}
         with Database(access) as database:
-            set_up(database, now_ms, {name: (f"{role} of the demo", role) for name, role in PEOPLE.items()})
+            set_up(database, now_ms, {name: (f"{role} of the demo", role) for name, role in PEOPLE.items()}, also)
+
+    def _accounts(self, tell: Tell) -> dict[str, str]:
+        """Subjects of the own issuer's accounts, made with passwords and the client's secret where there are none."""
+        if not self._own_issuer:
+            return {}
+        folder, accounts = self.home / "issuer", Accounts(self.home / "issuer" / "accounts.json", time.monotonic)
+        if not (folder / "client-secret").exists():
+            write_whole(folder / "client-secret", secrets.token_urlsafe(32).encode(), secret=True)
+        if not accounts.names():
+            passwords = {name: secrets.token_urlsafe(12) for name, role in PEOPLE.items() if role != "keeper"}
+            for name, password in passwords.items():
+                accounts.put(name, password)
+            text = "".join(f"{name}  {password}\n" for name, password in passwords.items())
+            write_whole(self.first_passwords, text.encode(), secret=True)
+            tell(f"accounts were made; their first passwords are in {self.first_passwords}")
+        return {name: subject for name, subject in accounts.names().items() if name in PEOPLE}
+
+    @property
+    def first_passwords(self) -> Path:
+        """Names and first passwords of the own issuer's accounts, a line each; for their owner's eyes."""
+        return self.home / "issuer" / "first-passwords"
+
+    @property
+    def _own_issuer(self) -> bool:
+        return not self.settings.sign_in.issuer
+
+    def _sign_in(self) -> SignInSetting:
+        """How browsers sign in: as the settings say, else at the own issuer."""
+        if not self._own_issuer:
+            return self.settings.sign_in
+        return self.settings.sign_in.model_copy(update={
+            "issuer": self.url("issuer"), "client_secret": self.home / "issuer" / "client-secret",
+            "ca": self.tls / "ca.pem",
+        })
 
     def _issue(self, principal: str, *, signer: bool = False) -> None:
         if not (self.tls / principal / "cert.pem").exists():

@@ -5,22 +5,23 @@ from __future__ import annotations
 import signal
 import threading
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from infra import tls
 from infra.models import FOLDER
 from infra.postgres import Database, DatabaseAccess
-from infra.settings import CaseSetting
+from infra.settings import CaseSetting, SignInSetting
 from schemas.errors import UsageError
 from streams.cli.authority import faces
 from streams.cli.output import give, say
 from streams.clock import now_ms
 from streams.forensic.people import People, set_up
-from streams.forensic.server import ForensicServer, ForensicSetup, rules_of
-from streams.forensic.terms import Rules
+from streams.forensic.server import ForensicServer, ForensicSetup, rules_of, sign_in_of
+
+Setting = TypeVar("Setting", bound=BaseModel)
 
 
 def forensic(
@@ -33,6 +34,8 @@ def forensic(
     operator_url: Annotated[str, typer.Option(help="address of the operating platform")] = "https://localhost:8443",
     models: Annotated[Path, typer.Option(help="folder of converted models")] = FOLDER,
     rules: Annotated[str, typer.Option(help="policy of cases: JSON with names of [cases] in sealframe.toml")] = "{}",
+    sign_in: Annotated[str, typer.Option(help="sign-in by browsers: JSON with names of [sign_in]")] = "{}",
+    browser_port: Annotated[int, typer.Option(help="HTTPS port for browsers, where an issuer is named")] = 8447,
     admin: Annotated[str, typer.Option(help="at set-up: the principal that is to be the first admin")] = "",
     password_file: Annotated[Path | None, typer.Option(help="file with the database password")] = None,
     host: Annotated[str, typer.Option(help="address to serve on")] = "127.0.0.1",
@@ -51,23 +54,19 @@ def forensic(
         add_admin(access, admin)
     setup = ForensicSetup(
         name, tls.load(tls_folder, f"authority-{name}"), access, folder, keys, secret, operator_url, host=host,
-        port=port, rules=read_rules(rules),
+        port=port, rules=rules_of(_read(CaseSetting, rules, "--rules")),
+        sign_in=sign_in_of(_read(SignInSetting, sign_in, "--sign-in"), browser_port),
     )
     serve(setup, models, as_json)
 
 
-def read_rules(text: str) -> Rules:
-    """The policy of cases from JSON.
-
-    Raises:
-        UsageError: not JSON, an unknown name, or a value that can't be.
-
-    """
+def _read(kind: type[Setting], text: str, option: str) -> Setting:
+    """Settings from JSON; raises UsageError where it isn't, for unknown names and values that can't be."""
     try:
-        return rules_of(CaseSetting.model_validate_json(text))
+        return kind.model_validate_json(text)
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise UsageError(f"--rules: {wrong}") from None
+        raise UsageError(f"{option}: {wrong}") from None
 
 
 def add_admin(access: DatabaseAccess, principal: str) -> None:
@@ -84,7 +83,8 @@ def serve(setup: ForensicSetup, models: Path, as_json: bool = False) -> None:
         signal.signal(number, lambda *_: stop.set())
     with ForensicServer(setup, lambda: faces(models)) as server:
         if as_json:
-            give({"url": server.server.url})
+            give({"url": server.server.url, "browsers": server.browsers.url if server.browsers else None})
         else:
-            say(f"forensic service of {setup.name}: {server.server.url}")
+            signing = f"; for browsers that sign in: {server.browsers.url}" if server.browsers else ""
+            say(f"forensic service of {setup.name}: {server.server.url}{signing}")
         stop.wait()

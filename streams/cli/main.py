@@ -25,7 +25,8 @@ SERVER = {
     "push": "push", "worker": "worker", "edge": "edge", "operator": "operator", "authority": "authority",
     "forensic": "forensic", "search": "search", "restore": "restore", "export": "export", "erase": "subject",
     "package": "subject", "open-package": "subject", "restored-video": "subject", "hold": "hold", "log": "log",
-    "case": "case", "people": "people", "record": "replay", "replay": "replay", "topics": "replay",
+    "case": "case", "people": "people", "issuer": "issuer", "record": "replay", "replay": "replay",
+    "topics": "replay",
     "eval": "evaluate", "bench": "bench",
 }
 VERBS = BASE | SERVER

@@ -36,6 +36,8 @@ def up(home: Home = HOME, as_json: AsJson = False) -> None:
     say(f"up: broker {stack.broker.bootstrap}")
     for name, url in urls.items():
         say(f"  {name}: {url}")
+    if (passwords := stack.first_passwords).exists():
+        say(f"sign in by a browser at browsers-...: names and first passwords are in {passwords}")
     say(f"certificates: {stack.tls}; next: sealframe camera add gate-1, then sealframe push video.mp4 --camera gate-1")
 
 

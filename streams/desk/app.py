@@ -27,28 +27,31 @@ from streams.desk.search_pages import Portrait, add_search
 from streams.desk.visit import NAV, Visits, may
 from streams.forensic.door import Door
 from streams.forensic.service import Forensics
+from streams.forensic.sign_in import SignInDesk, add_sign_in
 from streams.pages.render import HEADERS, Pages, install, wants_page
 
-DESK_ONLY = ("/desk/", "/static/")
-"""What a page fetches that isn't a page: pictures, video, scripts."""
+DESK_ONLY = ("/desk/", "/static/", "/sign-")
+"""What a page fetches that isn't a page: pictures, video, scripts; and the way in and out."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeskSetup:
-    """What the pages need of an authority: its service and database, who draws a subject, who has the public video."""
+    """What the pages need of an authority: its service and database, who draws a subject, who has the public video, and
+    how people sign in (None: by certificates alone).
+    """
 
     name: str
     service: Forensics
     database: Database
     portrait: Portrait
     public: PublicVideo
+    sign_in: SignInDesk | None = None
 
 
-def create_desk(setup: DeskSetup) -> FastAPI:
-    """The app."""
+def create_desk(setup: DeskSetup, door: Door) -> FastAPI:
+    """The app. Callers come by a certificate, or, where people can sign in, through `ByBrowser`."""
     app = FastAPI(title="Sealframe desk", docs_url=None, redoc_url=None, openapi_url=None)
-    door = Door(setup.service.gate)
-    visits = Visits(door)
+    visits = Visits(door, "/sign-in" if setup.sign_in else "")
     pages = Pages(setup.name, visits.common, "desk.html")
     install(app, pages)
     door.guard(app)
@@ -60,6 +63,8 @@ def create_desk(setup: DeskSetup) -> FastAPI:
     add_restorations(app, pages, visits, setup.service, setup.public)
     add_log(app, pages, visits, setup.service.log)
     add_people(app, pages, visits)
+    if setup.sign_in:
+        add_sign_in(app, door, setup.sign_in)
     return app
 
 

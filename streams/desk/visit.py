@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
-import secrets
 from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import Form, Request
 
 from schemas.errors import AccessDenied
-from streams.forensic.door import Door, principal, typed
+from streams.forensic.door import Door, principal, session_of, typed
 from streams.forensic.gate import noted
 from streams.forensic.permission import MAY, Action, Person
 
@@ -24,11 +22,10 @@ SAME_SITE = ("", "same-origin", "none")
 
 
 class Visits:
-    """Made once per service: the secret of the forms' tokens lives as long as the process."""
+    """Made once per service; `sign_in`: where browsers sign in, empty where they come by certificates alone."""
 
-    def __init__(self, door: Door) -> None:
-        self.door = door
-        self._secret = secrets.token_bytes(32)
+    def __init__(self, door: Door, sign_in: str = "") -> None:
+        self.door, self._sign_in = door, sign_in
 
     def known(self, request: Request) -> Person | None:
         """Who is signed in, without asking for anything."""
@@ -39,11 +36,13 @@ class Visits:
         """What every page shows: who is signed in, where they may go, and the token for its forms."""
         person = self.known(request)
         nav = [(path, name) for path, name, action in NAV if person and person.roles & MAY[action]]
-        return {"person": person, "nav": nav, "csrf": self.token(request), "signed_in": False, "sign_in": ""}
+        signed_in = session_of(request) is not None
+        return {"person": person, "nav": nav, "csrf": self.token(request), "signed_in": signed_in,
+                "sign_in": self._sign_in}
 
     def token(self, request: Request) -> str:
         """The token that a form of this visitor carries."""
-        return hmac.new(self._secret, principal(request).encode(), hashlib.sha256).hexdigest()
+        return self.door.csrf(request)
 
     def genuine(self, request: Request, csrf: Annotated[str, Form()] = "") -> None:
         """Let through what was sent by a form of ours to this very visitor; else it is logged.

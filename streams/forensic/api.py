@@ -40,12 +40,11 @@ Cameras = Annotated[list[str] | None, Form(max_length=MAX_CAMERAS, description="
 
 
 def create_app(
-    service: Forensics, registry: CollectorRegistry, failing: Callable[[], str] = lambda: "",
+    service: Forensics, registry: CollectorRegistry, door: Door, failing: Callable[[], str] = lambda: "",
     subjects: SubjectDesk | None = None,
 ) -> FastAPI:
     """The app: search, restoration, access log, cases, people, and what else is done with a subject."""
     app = health_app("Sealframe forensic service", registry, failing)
-    door = Door(service.gate)
     door.guard(app)
     _add_search(app, service, door)
     _add_restore(app, service, door)

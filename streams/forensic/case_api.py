@@ -143,8 +143,8 @@ def add_people(app: FastAPI, door: Door) -> None:
 
     @app.get("/me")
     def me(request: Request) -> Response:
-        """Who you are here."""
-        return _give(person_json(door.person(request, "log-info")))
+        """Who you are here, and what your calls have to carry where they come by a browser."""
+        return _give({**person_json(door.person(request, "log-info")), "csrf": door.csrf(request)})
 
     @app.get("/people")
     def listed(request: Request) -> Response:

@@ -2,13 +2,20 @@
 
 Every refusal is in the access log before its answer leaves, also of calls that no route takes. Who is refused too often
 within a minute isn't looked at any more until it is over; that is logged once.
+
+A browser sends its cookie or certificate along wherever a page of somebody else makes it call us. So a call that
+changes something has to come from our own pages (`Origin`) and bring the token that they carry, as the header
+`X-CSRF-Token` or the field `csrf` of a form. A program without `Origin` comes by its certificate alone.
 """
 
 from __future__ import annotations
 
+import hmac
+import secrets
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import Depends, FastAPI, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
@@ -17,11 +24,14 @@ from infra.https import caller
 from schemas.errors import AccessDenied, IntegrityError, RateLimited, SealframeError, TransientError, UsageError
 from streams.forensic.gate import Gate, Ground, noted
 from streams.forensic.permission import Action, Person
+from streams.forensic.sessions import SESSION, Session, csrf_of
 from streams.forensic.terms import MAX_WORDS
 
 NOBODY = "nobody"
 HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 MINUTE_MS = 60_000
+SAFE = ("GET", "HEAD", "OPTIONS")
+FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 _STATUS: tuple[tuple[type[SealframeError], int], ...] = (
     (UsageError, 422), (AccessDenied, 403), (RateLimited, 429), (TransientError, 503), (IntegrityError, 409),
     (SealframeError, 500),
@@ -33,6 +43,7 @@ class Door:
 
     def __init__(self, gate: Gate) -> None:
         self.gate = gate
+        self._key = secrets.token_bytes(32)
         self._refusals: dict[str, tuple[int, int]] = {}
 
     def person(self, request: Request, action: Action, case: str = "", purpose: str = "") -> Person:
@@ -44,7 +55,7 @@ class Door:
 
         """
         who = principal(request)
-        self._wait(who)
+        self.wait(request)
         with noted(self.gate.log, action, who, typed(case), typed(purpose), {"path": typed(request.url.path)}):
             return self.gate.person(who, action)
 
@@ -54,24 +65,49 @@ class Door:
         with noted(self.gate.log, action, person.person, typed(case), typed(purpose), {}):
             return Ground(person.person, case, purpose)
 
+    def csrf(self, request: Request) -> str:
+        """What our own pages carry in their forms for this caller."""
+        session = session_of(request)
+        return session.csrf if session else csrf_of(self._key, principal(request))
+
     def guard(self, app: FastAPI) -> None:
-        """Answer the app's errors, and log calls that no route takes."""
+        """Answer the app's errors, log calls that no route takes, refuse forged ones; before routes are added."""
+        app.router.redirect_slashes = False
+        app.router.dependencies.append(Depends(self._own))
         app.add_exception_handler(SealframeError, self._answer)
         app.add_exception_handler(RequestValidationError, self._malformed)
         app.add_exception_handler(HTTPException, self._unknown)
 
+    async def _own(self, request: Request) -> None:
+        """Whatever changes something and comes by a browser comes from our own pages."""
+        origin = request.headers.get("origin")
+        if request.method in SAFE or (origin is None and session_of(request) is None):
+            return
+        given = request.headers.get("x-csrf-token", "")
+        if not given and request.headers.get("content-type", "").startswith(FORMS):
+            given = str((await request.form()).get("csrf", ""))
+        ours = origin == f"https://{request.headers.get('host', '')}"
+        if ours and hmac.compare_digest(given.encode(), self.csrf(request).encode()):
+            return
+        await run_in_threadpool(self._forged, request)
+
+    def _forged(self, request: Request) -> None:
+        with noted(self.gate.log, "form", principal(request), "", "", {"path": typed(request.url.path)}):
+            raise AccessDenied("this form is out of date or isn't ours: load its page again")
+
     def refused(self, request: Request) -> None:
         """Count a refused call; the last one that is let in a minute is logged as such."""
-        who, minute = principal(request), self.gate.clock() // MINUTE_MS
+        who, minute = _counted(request), self.gate.clock() // MINUTE_MS
         at, number = self._refusals.get(who, (minute, 0))
         number = number + 1 if at == minute else 1
         self._refusals = {name: kept for name, kept in self._refusals.items() if kept[0] == minute}
         self._refusals[who] = (minute, number)
         if number == self.gate.rules.refusals:
-            self.gate.log.append("blocked", who, "", "", {"refused": number, "seconds": 60})
+            self.gate.log.append("blocked", principal(request), "", "", {"refused": number, "seconds": 60})
 
-    def _wait(self, who: str) -> None:
-        minute, number = self._refusals.get(who, (0, 0))
+    def wait(self, request: Request) -> None:
+        """Raise RateLimited where this caller was refused too often in this minute."""
+        minute, number = self._refusals.get(_counted(request), (0, 0))
         if minute == self.gate.clock() // MINUTE_MS and number >= self.gate.rules.refusals:
             raise RateLimited("refused too often: wait a minute")
 
@@ -97,7 +133,7 @@ class Door:
     def _logged(self, request: Request, status: int, action: str, fields: list[str]) -> Response:
         who = principal(request)
         try:
-            self._wait(who)
+            self.wait(request)
         except RateLimited as error:
             return self._answer(request, error)
         detail: dict[str, Any] = {"path": typed(request.url.path), "method": request.method, "fields": fields}
@@ -110,6 +146,18 @@ class Door:
 def principal(request: Request) -> str:
     """By what the caller comes."""
     return caller(request.scope) or NOBODY
+
+
+def session_of(request: Request) -> Session | None:
+    """The session that a browser's cookie names, None where the caller comes by a certificate."""
+    found = request.scope.get("state", {}).get(SESSION)
+    return found if isinstance(found, Session) else None
+
+
+def _counted(request: Request) -> str:
+    """Under what refusals are counted: the principal, of strangers the address."""
+    address = request.client.host if request.client else ""
+    return caller(request.scope) or f"{NOBODY} {address}"
 
 
 def typed(text: str) -> str:

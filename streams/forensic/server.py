@@ -15,20 +15,25 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from infra.https import HttpsServer
 from infra.keys import KeyStore, load_signing_seed
 from infra.postgres import Database, DatabaseAccess
-from infra.settings import CaseSetting
+from infra.settings import CaseSetting, SignInSetting
 from infra.tls import Identity, load_signer, signer_at
 from operators.sign import SigningKey
+from schemas.topics import MINUTE_MS
 from streams.authority.faces import Faces
 from streams.authority.portrait import portrait
 from streams.authority.reading import EvidenceReader
 from streams.clock import now_ms
 from streams.desk.app import DeskSetup, PagesOrApi, create_desk
 from streams.forensic.api import create_app
+from streams.forensic.door import Door
 from streams.forensic.jobs import Restorations, open_keys
 from streams.forensic.log import AccessLog, LogSigner
+from streams.forensic.oidc import ClientSetup, OpenIdClient
 from streams.forensic.proofs import origin_of
 from streams.forensic.restore import Restorer
 from streams.forensic.service import Forensics
+from streams.forensic.sessions import Sessions
+from streams.forensic.sign_in import CALLBACK, ByBrowser, SignInDesk
 from streams.forensic.subjects import SubjectDesk
 from streams.forensic.terms import Rules
 from streams.operating.client import OperatorClient
@@ -36,6 +41,17 @@ from streams.operating.client import OperatorClient
 ANYBODY = ("*",)
 """Every certificate of the CA may knock; whom it lets in says the table of people."""
 CONNECTIONS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class SignInSetup:
+    """A second port, for browsers; `url`: how they reach it, where that isn't host and port."""
+
+    client: ClientSetup
+    port: int = 0
+    url: str = ""
+    idle_ms: int = 15 * MINUTE_MS
+    longest_ms: int = 8 * 60 * MINUTE_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +71,7 @@ class ForensicSetup:
     port: int = 0
     rules: Rules = field(default_factory=Rules)
     work: Path | None = None
+    sign_in: SignInSetup | None = None
 
 
 class ForensicServer:
@@ -90,14 +107,30 @@ class ForensicServer:
         registry = CollectorRegistry()
         ProcessCollector(namespace="sealframe", registry=registry)
         subjects = SubjectDesk(self._database, self.forensics.gate, self._keys, reader, signer.key)
-        app = create_app(self.forensics, registry, self._failing, subjects=subjects)
+        sign_in, door = self._sign_in(setup), Door(self.forensics.gate)
+        app = create_app(self.forensics, registry, door, self._failing, subjects=subjects)
         drawn = partial(draw, self._database, reader)
-        desk = DeskSetup(setup.name, self.forensics, self._database, drawn, self._operator)
-        both = PagesOrApi(create_desk(desk), app)
+        desk = DeskSetup(setup.name, self.forensics, self._database, drawn, self._operator, sign_in)
+        both = PagesOrApi(create_desk(desk, door), app)
         self.server = HttpsServer(both, setup.identity, ANYBODY, host=setup.host, port=setup.port)
+        self.browsers: HttpsServer | None = None
+        if sign_in and setup.sign_in:
+            way = ByBrowser(both, door, sign_in)
+            self.browsers = HttpsServer(
+                way, setup.identity, (), host=setup.host, port=setup.sign_in.port, browsers=True
+            )
+            sign_in.client.redirect = f"{setup.sign_in.url or self.browsers.url}{CALLBACK}"
+
+    def _sign_in(self, setup: ForensicSetup) -> SignInDesk | None:
+        if setup.sign_in is None:
+            return None
+        sessions = Sessions(self._database, now_ms, setup.sign_in.idle_ms, setup.sign_in.longest_ms)
+        return SignInDesk(setup.name, OpenIdClient(setup.sign_in.client), sessions)
 
     def close(self) -> None:
         """Stop serving and restoring, close files and connections."""
+        if self.browsers:
+            self.browsers.stop()
         self.server.stop()
         self._stop.set()
         self._jobs.wake()
@@ -115,6 +148,8 @@ class ForensicServer:
     def __enter__(self) -> Self:
         self._thread.start()
         self.server.start()
+        if self.browsers:
+            self.browsers.start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -145,6 +180,14 @@ def log_signer(name: str, identity: Identity) -> LogSigner:
 
     key()
     return LogSigner(origin_of(name), key)
+
+
+def sign_in_of(settings: SignInSetting, port: int) -> SignInSetup | None:
+    """How browsers sign in, None where the settings name no issuer."""
+    if not settings.issuer:
+        return None
+    client = ClientSetup(settings.issuer, settings.client_id, settings.client_secret, settings.ca)
+    return SignInSetup(client, port, settings.url, settings.idle_minutes * MINUTE_MS, settings.hours * 60 * MINUTE_MS)
 
 
 def rules_of(settings: CaseSetting) -> Rules:

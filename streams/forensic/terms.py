@@ -195,9 +195,9 @@ def listed(names: Sequence[str]) -> str:
 
 
 def time_text(ms: int) -> str:
-    """A time for people: UTC, to the minute; `ever` where a period is as good as open."""
+    """A time for people: UTC, to the minute, or in words where a period is as good as open."""
     if ms <= 0 or ms >= _FOREVER_MS:
-        return "ever"
+        return "the beginning" if ms <= 0 else "no end"
     return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M")
 
 

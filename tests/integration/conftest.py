@@ -12,6 +12,7 @@ from infra.postgres import Database, connect, migrate
 from infra.postgres_server import EmbeddedPostgres
 from schemas.errors import ConfigError
 from tests.support import services
+from tests.support.desk_service import DeskService, desk_service
 
 
 @pytest.fixture(scope="session")
@@ -45,3 +46,12 @@ def worker_broker() -> Iterator[services.Broker]:
     yield started
     started.server.stop()
     services.remove_home(home)
+
+
+@pytest.fixture(scope="session")
+def forensic_desk(
+    ca: Path, postgres_authority: services.Postgres, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[DeskService]:
+    """A forensic service with people, an issuer and browsers' port, and nothing to search."""
+    with desk_service(ca, tmp_path_factory.mktemp("desk"), postgres_authority.fresh()[0]) as running:
+        yield running
