@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from operators.desensitise.base import Lasts, Spot
@@ -25,14 +26,14 @@ class Scale:
     stages: int
     lasts: Lasts = "frame"
     keyed: bool = False
-    easy: bool = False
+    easy: bool = True
 
     def prepare(self, spot: Spot, key: bytes) -> bytes:
         """The low bands, y, u, v, row by row."""
         return b"".join(low_band(plane, self.stages).tobytes() for plane in spot.planes.all())
 
     def paint(self, spot: Spot, appearance: bytes) -> None:
-        """Each value over the square it stands for.
+        """Each value in the middle of the square it stands for, smooth between: edges of squares would cost bits.
 
         Raises:
             MalformedRecord: the appearance is of another region or method.
@@ -44,7 +45,8 @@ class Scale:
         values, start, step = np.frombuffer(appearance, np.uint8), 0, 2**self.stages
         for plane, (height, width) in zip(spot.planes.all(), shapes, strict=True):
             low = values[start : start + height * width].reshape(height, width)
-            plane[:] = low.repeat(step, 0).repeat(step, 1)[: plane.shape[0], : plane.shape[1]]
+            smooth = cv2.resize(low, (width * step, height * step), interpolation=cv2.INTER_LINEAR)
+            plane[:] = smooth[: plane.shape[0], : plane.shape[1]]
             start += height * width
 
     def _shape(self, plane: Plane) -> tuple[int, int]:

@@ -27,7 +27,7 @@ def eval_utility(
     """
     if not clips(data):
         raise UsageError(f"{data} holds no video")
-    policy = utility.with_method(Policy({}), method)
+    policy = utility.with_method(Policy({}, insist=True), method)
     figures, _ = utility.evaluate(data, policy, finder(["face"]), lambda line: say(f"  {line}"))
     console.print(table(f"eval utility ({method})", figures))
     if out:

@@ -26,6 +26,7 @@ from streams.cli.eval_bits import eval_bits
 from streams.cli.eval_events import eval_events
 from streams.cli.eval_faces import FACES, eval_faces
 from streams.cli.eval_hiding import eval_hiding
+from streams.cli.eval_methods import eval_methods
 from streams.cli.eval_quality import eval_quality
 from streams.cli.eval_replacement import eval_replacement
 from streams.cli.eval_subjects import eval_subjects
@@ -65,6 +66,7 @@ Out = Annotated[Path | None, typer.Option("--json", help="write the report to th
 Page = Annotated[Path | None, typer.Option("--page", help="write the barest faces, as pictures, to this HTML file")]
 app = typer.Typer(no_args_is_help=True, help="Measure again what the documents claim; see FIGURES.md.")
 app.command("bits")(eval_bits)
+app.command("methods")(eval_methods)
 app.command("utility")(eval_utility)
 app.command("faces", help=FACES)(eval_faces)
 app.command("hiding")(eval_hiding)
