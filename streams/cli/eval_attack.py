@@ -50,6 +50,7 @@ def eval_attack(
     method: Annotated[list[str] | None, typer.Option(help="attack this method only")] = None,
     height: Annotated[list[int] | None, typer.Option(help="face height in pixels", min=16, max=320)] = None,
     gallery: Annotated[int, typer.Option(help="people in the gallery", min=2)] = 200,
+    beside: Annotated[bool, typer.Option("--beside", help="also masks' sizes, and hair and collar around")] = False,
     rounds: Annotated[int, typer.Option(help="gallery photographs a person has in turn", min=1)] = 3,
     seed: Annotated[int, typer.Option(help="draws galleries, places and ways")] = 0,
     models: Models = FOLDER,
@@ -62,7 +63,7 @@ def eval_attack(
         album = people.read(data, detector(FINDS_FACES), detector(), embedder, step)
         found = reidentify.evaluate(
             album, methods, height or HEIGHTS, people.folds(album.people, gallery, rounds, seed), embedder.embed, seed,
-            _tell, step,
+            _tell, step, beside,
         )
     _finish("attack", reidentify.figures(found, default), out)
 

@@ -110,7 +110,7 @@ def test_shipped_regions_show_the_original_bare_and_one_colour_grey() -> None:
     rng = np.random.default_rng(1)
     policies = [Trying({}, custodian=False, tried=method) for method in (Bare(), Grey(), MOSAIC)]
     shot = Camera(0).still(_picture(rng, 3), BOX, 64)
-    bare, grey, mosaic = (sampled(seen[0]).astype(np.int64) for seen in shipped(shot, policies))
+    bare, grey, mosaic = (sampled(seen[0].region).astype(np.int64) for seen in shipped(shot, policies))
     assert bare[: LUMA * LUMA].std() > 12
     assert np.abs(grey - 128).max() <= 3
     assert 3 < np.abs(mosaic - bare)[: LUMA * LUMA].mean() < 40
@@ -135,16 +135,19 @@ def test_suite_finds_bare_people_and_nobody_behind_grey(tmp_path: Path) -> None:
     vectors = np.random.default_rng(3).normal(0, 1, (28, 128)).astype(np.float32)[people]
     boxes = np.tile(np.array(BOX, np.float32), (n, 1))
     album = Album(tuple(paths), np.array(people, np.intp), boxes, np.tile(landmarks, (n, 1, 1)), vectors)
-    results = reidentify.evaluate(album, [Bare(), Grey()], [32], folds(album.people, 8, 1, 0), _mean_colours, 0)
+    cut = folds(album.people, 8, 1, 0)
+    results = reidentify.evaluate(album, [Bare(), Grey()], [32], cut, _mean_colours, 0, beside=True)
     found = {(one.method, one.kind): one.strongest[1] for one in results}
     assert found["bare", "picture"].share > 0.7
     assert found["bare", "track"].share > 0.4
     assert all(found["grey", kind].share < 0.5 for kind in reidentify.KINDS)
     assert found["grey", "picture"].n == 28
+    assert found["grey", "outline"].share < 0.5
+    assert found["grey", "around"].n == 28
     figures = reidentify.figures(results, "grey")
     assert [figure.id for figure in figures[:2]] == ["rank1_most_bare_naive_32", "rank1_most_bare_picture_32"]
     assert figures[0].holds is None
-    assert figures[-1].holds is False
+    assert [figure.holds for figure in figures[6:]] == [False] * 4 + [None] * 2
 
 
 def _mean_colours(chips: npt.NDArray[np.uint8]) -> Array:

@@ -111,6 +111,15 @@ class Seen:
         """The masked blocks alone."""
         return view(self.planes, self.rect)
 
+    @property
+    def around(self) -> Planes:
+        """The masked blocks and a third of their height and width on every side, as far as the picture goes."""
+        rows, columns = self.video.blocks
+        down, across = (-(-side // 3) for side in (self.rect.bottom - self.rect.top, self.rect.right - self.rect.left))
+        top, left = max(0, self.rect.top - down), max(0, self.rect.left - across)
+        bottom, right = min(rows, self.rect.bottom + down), min(columns, self.rect.right + across)
+        return view(self.planes, BlockRect(top, left, bottom, right))
+
 
 class Camera:
     """Films photographs; the same seed gives the same shots."""
@@ -194,9 +203,9 @@ def shipped(shot: Shot, policies: Sequence[Policy]) -> list[tuple[Seen, ...]]:
     return [tuple(seen) for seen in out]
 
 
-def sampled(seen: Seen) -> npt.NDArray[np.uint8]:
-    """The masked region alone: luma at 32x32, both chromas at 16x16, in a row (1536,)."""
-    parts = zip(seen.region.all(), (LUMA, CHROMA, CHROMA), strict=True)
+def sampled(region: Planes) -> npt.NDArray[np.uint8]:
+    """A region: luma at 32x32, both chromas at 16x16, in a row (1536,)."""
+    parts = zip(region.all(), (LUMA, CHROMA, CHROMA), strict=True)
     return np.concatenate([_scaled(plane, side).ravel() for plane, side in parts])
 
 

@@ -5,6 +5,9 @@ shipped, coded, decoded. The attackers of `attackers.py` learned from masked fac
 default embedder on some masked pictures, against bare ones. A search is right where the searched person comes first,
 of equals one by chance. Kinds: `picture`, one masked picture; `frame`, one frame of a track; `track`, the mean of all
 its frames. The strongest attacker counts, chosen by the searches themselves: in favour of the attack.
+
+Beside it, which is no method's doing: `outline`, the mask's size alone, and `around`, the track with hair, collar and
+ground a third of the mask's size around it.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from operators.embed import align
 from schemas.frames import BLOCK
 from schemas.regions import Array, Detections
 from streams.demo.cutout import Rgb, cut_out
-from streams.evaluate.attack.attackers import Asked, Known, together
+from streams.evaluate.attack.attackers import Asked, Known, as_it_is, together, two_covariances
 from streams.evaluate.attack.counts import Rate, rate
 from streams.evaluate.attack.film import Camera, Seen, Trying, sampled, shipped
 from streams.evaluate.attack.people import Album, Fold, Search, Step
@@ -32,6 +35,7 @@ from streams.evaluate.recognition import Flags
 from streams.evaluate.report import Figure
 
 PICTURE, FRAME, TRACK = KINDS = "picture", "frame", "track"
+OUTLINE, AROUND = "outline", "around"
 STILLS, SPARSE = 4, 5
 MOST = 0.015
 NAIVE = "naive"
@@ -45,12 +49,14 @@ class Views:
 
     `naive`: by photograph the default embedder's vector (128,) of the masked picture, of every fifth one.
     `points` (5, 2): the landmarks in the first still's region, pixels, and `sizes` its width and height.
+    `outlines` (j, 2): height and width of each still's region.
     """
 
     samples: dict[str, list[Array | Bytes]] = field(default_factory=lambda: defaultdict(list))
     naive: dict[int, Array] = field(default_factory=dict)
     points: list[Array] = field(default_factory=list)
     sizes: list[tuple[int, int]] = field(default_factory=list)
+    outlines: list[Array] = field(default_factory=list)
 
     def of(self, kind: str) -> Array:
         """All photographs' views (n, j, d)."""
@@ -59,9 +65,12 @@ class Views:
 
 def film(
     album: Album, methods: Sequence[Method], heights: Sequence[int], embed: Embed, seed: int,
-    step: Step = lambda done, of: None,
+    step: Step = lambda done, of: None, beside: bool = False,
 ) -> dict[tuple[str, int], Views]:
-    """Every photograph of the album at these face heights, under each method, by its name and the height."""
+    """Every photograph of the album at these face heights, under each method, by its name and the height.
+
+    `beside`: with what is seen around the masks.
+    """
     camera, policies = Camera(seed), [Trying({}, custodian=False, tried=method) for method in methods]
     out = {(method.name, height): Views() for method in methods for height in heights}
     for row in range(len(album.paths)):
@@ -74,6 +83,8 @@ def film(
             for number, method in enumerate(methods):
                 views, still = out[method.name, height], stills[0][number][0]
                 _take(views, [one[number][0] for one in stills], walks[number])
+                if beside:
+                    views.samples[AROUND].append(np.mean([sampled(seen.around) for seen in walks[number]], 0)[None])
                 views.points.append(marks(still, relative))
                 views.sizes.append((still.region.y.shape[1], still.region.y.shape[0]))
                 if row % SPARSE == 0:
@@ -89,8 +100,9 @@ def _drawn(box: Array, wide: int, rgb: Rgb) -> Detections:
 
 
 def _take(views: Views, stills: Sequence[Seen], walk: Sequence[Seen]) -> None:
-    frames = np.stack([sampled(seen) for seen in walk])
-    views.samples[PICTURE].append(np.stack([sampled(seen) for seen in stills]))
+    frames = np.stack([sampled(seen.region) for seen in walk])
+    views.samples[PICTURE].append(np.stack([sampled(seen.region) for seen in stills]))
+    views.outlines.append(np.array([seen.region.y.shape for seen in stills], np.float32))
     views.samples[FRAME].append(frames[[0, len(frames) // 2, -1]])
     views.samples[TRACK].append(frames.mean(0, keepdims=True, dtype=np.float32))
 
@@ -124,17 +136,17 @@ class Attacked:
 
 def evaluate(
     album: Album, methods: Sequence[Method], heights: Sequence[int], folds: Sequence[Fold], embed: Embed,
-    seed: int, tell: Tell = lambda _: None, step: Step = lambda done, of: None,
+    seed: int, tell: Tell = lambda _: None, step: Step = lambda done, of: None, beside: bool = False,
 ) -> list[Attacked]:
     """Every method at every height, filmed and then attacked: about 40 MiB for each of both."""
     out = []
     tell(f"filming {len(album.paths)} photographs, faces {', '.join(map(str, heights))} pixels high")
-    for (method, height), views in film(album, methods, heights, embed, seed, step).items():
+    for (method, height), views in film(album, methods, heights, embed, seed, step, beside).items():
         rng = np.random.default_rng(seed)
         plain = naive(album, views, folds, rng)
         tell(f"{method}, {height} px: the embedder alone names {plain.hits} of {plain.n}")
         out.append(Attacked(method, NAIVE, height, {NAIVE: plain}))
-        for kind in KINDS:
+        for kind in (*KINDS, *((OUTLINE, AROUND) if beside else ())):
             one = Attacked(method, kind, height, _rates(album, views, kind, folds, rng))
             out.append(one)
             name, found = one.strongest
@@ -146,10 +158,11 @@ def _rates(
     album: Album, views: Views, kind: str, folds: Sequence[Fold], rng: np.random.Generator
 ) -> dict[str, Rate]:
     hits, people = defaultdict[str, list[Flags]](list), []
-    shown = views.of(kind)
+    shown = np.stack(views.outlines) if kind == OUTLINE else views.of(kind)
     for fold in folds:
         rows = fold.training
-        attackers = together(Known(shown[rows], album.people[rows], album.vectors[rows]))
+        known = Known(shown[rows], album.people[rows], album.vectors[rows])
+        attackers = {OUTLINE: two_covariances(known, as_it_is)} if kind == OUTLINE else together(known)
         for search in fold.searches:
             people.append(album.people[search.probes])
             asked = Asked(shown[search.probes, 0], shown[search.gallery], album.vectors[search.gallery])
@@ -186,7 +199,7 @@ def figures(results: Sequence[Attacked], default: str) -> list[Figure]:
         others = "".join(f", {who} {each.share:.2%}" for who, each in one.rates.items() if who != name)
         out.append(Figure(
             f"rank1_most_{one.method}_{one.kind}_{one.height}", found.most, "", "<=",
-            MOST if one.method == default else None, found.n,
+            MOST if one.method == default and one.kind in (*KINDS, NAIVE) else None, found.n,
             f"{found.hits} right, {found.share:.2%}, by {name}{others}",
         ))
     return out
