@@ -40,6 +40,7 @@ CREATE TABLE tracks (
   video_id TEXT NOT NULL, track INTEGER NOT NULL, wrapped BLOB, destroyed_ms INTEGER,
   PRIMARY KEY (video_id, track)) WITHOUT ROWID;
 """
+_SECRETS = "CREATE TABLE IF NOT EXISTS secrets (name TEXT PRIMARY KEY, wrapped BLOB, destroyed_ms INTEGER)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,8 @@ class KeyStore:
         self._db = connect(self._path)
         try:
             self._kek = _prepare(self._db, password) if fresh else _unlock(self._db, password)
+            with change(self._db):
+                self._db.execute(_SECRETS)
         except (sqlite3.DatabaseError, ConfigError):
             self._db.close()
             raise
@@ -210,6 +213,26 @@ class KeyStore:
         """How many living track keys there are."""
         return int(self._db.execute("SELECT count(*) FROM tracks WHERE wrapped IS NOT NULL").fetchone()[0])
 
+    def create_secret(self, name: str) -> None:
+        """A fresh random 32 bytes under this name; what exists or was destroyed stays as it is."""
+        with change(self._db):
+            wrapped = _wrap(self._kek, secrets.token_bytes(KEY_BYTES), f"secret/{name}")
+            self._db.execute("INSERT INTO secrets VALUES (?, ?, NULL) ON CONFLICT DO NOTHING", (name, wrapped))
+
+    def secret(self, name: str) -> bytes:
+        """A secret's bytes; raises NotForMe where it is unknown or destroyed."""
+        row = self._db.execute("SELECT wrapped FROM secrets WHERE name = ?", (name,)).fetchone()
+        if row is None or row[0] is None:
+            raise NotForMe(f"secret {name!r} is {'unknown' if row is None else 'destroyed'}")
+        return _unwrap(self._kek, row[0], f"secret/{name}")
+
+    def destroy_secret(self, name: str) -> None:
+        """Destroy a secret for ever."""
+        with change(self._db):
+            self._db.execute(
+                "UPDATE secrets SET wrapped = NULL, destroyed_ms = ? WHERE name = ?", (_now_ms(), name)
+            )
+
     def backup(self, target: Path) -> None:
         """Copy the store, keys wrapped as they are; the secret isn't in it. A file that exists isn't replaced."""
         if target.exists():
@@ -242,6 +265,10 @@ class KeyStore:
                 again = _wrap(kek, _unwrap(self._kek, wrapped, label), label)
                 statement = "UPDATE tracks SET wrapped = ? WHERE video_id = ? AND track = ?"
                 self._db.execute(statement, (again, video_id, track))
+            rows = self._db.execute("SELECT name, wrapped FROM secrets WHERE wrapped NOTNULL").fetchall()
+            for name, wrapped in rows:
+                again = _wrap(kek, _unwrap(self._kek, wrapped, f"secret/{name}"), f"secret/{name}")
+                self._db.execute("UPDATE secrets SET wrapped = ? WHERE name = ?", (again, name))
             self._db.execute("UPDATE store SET salt = ?, proof = ?", (salt, _wrap(kek, salt, "proof")))
         self._kek = kek
 

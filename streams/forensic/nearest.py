@@ -1,0 +1,179 @@
+"""The subjects nearest to a face among those that the filters leave: exactly where they are few, else by HNSW.
+
+So many rows as `EXACT_BELOW` are compared one by one, found by camera and time. More are left to the index over
+half-precision vectors, which is scanned on until the filters have left enough (pgvector's iterative scan); what it finds
+is put in order by the whole vectors. Plans depend on the values, so no statement is prepared for later ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from operators.face_rates import NAMED, Rates
+from operators.likeness import NEIGHBOURS, standings
+from schemas.regions import Array
+from streams.authority import store
+from streams.authority.looks import vector_text
+from streams.authority.templates import Templates
+from streams.forensic.search import MAX_MATCHES, Filters, Match
+
+EXACT_BELOW = 50_000
+"""Comparing so many one by one takes as long as the index does (measured; see `FIGURES.md`)."""
+FETCHED = MAX_MATCHES + NEIGHBOURS
+SEARCHED_LIST = 200
+"""`hnsw.ef_search`: candidates that the index keeps while it searches."""
+_COLUMNS = (
+    "f.subject_id, f.video_id, f.camera_id, f.quality, f.from_ms, f.to_ms, f.track, f.look, coalesce(f.width, 0),"
+    " f.template_key, vector_send(f.embedding)"
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Near:
+    """A look of a subject: its place, best view, unit vector (as the embedder made it) and cosine to what is searched."""
+
+    subject_id: str
+    video_id: str
+    camera_id: str
+    quality: float
+    from_ms: int
+    to_ms: int
+    track: int
+    look: int
+    width: float
+    vector: Array = field(repr=False)
+    cosine: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sought:
+    """What is searched: unit vector, width of its face in pixels, and the subject that it is of, if it is one's."""
+
+    vector: Array = field(repr=False)
+    width: float
+    subject_id: str = ""
+
+
+def nearest(db: Any, sought: Sought, chosen: Filters, templates: Templates, embedder: str) -> tuple[list[Near], bool]:
+    """The nearest looks, nearest first, but those of the subject itself; and whether every one was compared."""
+    condition, values = where(chosen)
+    values["embedder"] = embedder
+    exact = few(db, condition, values)
+    found: dict[tuple[str, int, int], Near] = {}
+    for key in templates.living(db):
+        values |= {"v": vector_text(templates.turned(sought.vector, key)), "key": key}
+        for near in _rows(db, condition, values, exact, templates, key):
+            cosine = float(near.vector @ sought.vector)
+            if near.subject_id != sought.subject_id:
+                found[near.subject_id, near.track, near.look] = _with(near, cosine)
+    return sorted(found.values(), key=lambda near: (-near.cosine, near.subject_id))[:FETCHED], exact
+
+
+def matches(
+    db: Any, sought: Sought, found: Sequence[Near], threshold: float, subjects: int, rates: Rates
+) -> list[Match]:
+    """The subjects among the nearest that are at least so alike, by how far they stand out; each with its error rates.
+
+    What is indexed is pooled over views, so the rates are those of pools; of the two faces the smaller one counts.
+    """
+    if not found:
+        return []
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(near.subject_id for near in found))}
+    owners = np.array([numbers[near.subject_id] for near in found], np.intp)
+    listed = sum(near.cosine >= threshold for near in found)
+    apart = standings(sought.vector, np.stack([near.vector for near in found]), owners, listed)
+    best: dict[str, tuple[float, Near]] = {}
+    for near, standing in zip(found, apart.tolist(), strict=False):
+        if near.subject_id not in best or best[near.subject_id][0] < standing:
+            best[near.subject_id] = (standing, near)
+    frames, looks = _frames(db, [near for _, near in best.values()])
+    made = [
+        _match(near, standing, min(sought.width, near.width), subjects, rates, frames, looks)
+        for standing, near in best.values()
+    ]
+    return sorted(made, key=lambda match: (-match.stands_out, match.subject_id))[:MAX_MATCHES]
+
+
+def where(chosen: Filters) -> tuple[str, dict[str, Any]]:
+    """A condition over `subject_features` (as f), with its values; only what is asked for stands in it."""
+    parts, values = ["f.embedder = %(embedder)s"], dict[str, Any]()
+    if chosen.cameras is not None:
+        parts.append("f.camera_id = ANY(%(cameras)s)")
+        values["cameras"] = list(chosen.cameras)
+    if chosen.period is not None and chosen.period.to_ms is not None:
+        parts.append("f.from_ms <= %(to)s")
+        values["to"] = chosen.period.to_ms
+    if chosen.period is not None and chosen.period.from_ms:
+        # nobody is seen for longer than a video lasts: so the index has two ends
+        parts.append("f.to_ms >= %(from)s AND f.from_ms >= %(from)s - %(longest)s")
+        values |= {"from": chosen.period.from_ms, "longest": store.MAX_VIDEO_MS}
+    return " AND ".join(parts), values
+
+
+def few(db: Any, condition: str, values: dict[str, Any]) -> bool:
+    """The filters leave so few that comparing each is fastest."""
+    (count,) = db.execute(
+        f"SELECT count(*) FROM (SELECT 1 FROM subject_features f WHERE {condition} LIMIT {EXACT_BELOW}) AS some",  # noqa: S608
+        values, prepare=False,
+    ).fetchone()
+    return int(count) < EXACT_BELOW
+
+
+def _rows(
+    db: Any, condition: str, values: dict[str, Any], exact: bool, templates: Templates, key: int
+) -> list[Near]:
+    narrowed = f"{condition} AND f.template_key = %(key)s"
+    if exact:
+        # adding 0 keeps the planner from the HNSW index, which may miss neighbours
+        query = (f"SELECT {_COLUMNS} FROM subject_features f WHERE {narrowed}"  # noqa: S608
+                 f" ORDER BY (f.embedding <=> %(v)s::vector) + 0 LIMIT {FETCHED}")
+    else:
+        db.execute(f"SET LOCAL hnsw.iterative_scan = 'relaxed_order'; SET LOCAL hnsw.ef_search = {SEARCHED_LIST};"
+                   " SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off")
+        query = (f"SELECT {_COLUMNS} FROM subject_features f WHERE {narrowed}"  # noqa: S608
+                 f" ORDER BY f.embedding::halfvec(128) <=> %(v)s::halfvec(128) LIMIT {FETCHED}")
+    rows = db.execute(query, values, prepare=False, binary=True).fetchall()
+    if not rows:
+        return []
+    vectors = np.stack([np.frombuffer(row[-1], ">f4", offset=4) for row in rows]).astype(np.float32)
+    return [
+        Near(*row[:9], vector=vector) for row, vector in zip(rows, templates.plain(vectors, key), strict=True)
+    ]
+
+
+def _with(near: Near, cosine: float) -> Near:
+    return Near(
+        near.subject_id, near.video_id, near.camera_id, near.quality, near.from_ms, near.to_ms, near.track, near.look,
+        near.width, near.vector, cosine,
+    )
+
+
+def _frames(db: Any, found: Sequence[Near]) -> tuple[dict[tuple[str, int, int], int], dict[str, int]]:
+    """The frame of each look's best view, and how many looks each subject has."""
+    frames = {(video, track, look): frame for video, track, look, frame in db.execute(
+        "SELECT t.video_id, t.track, t.look, t.frame_no FROM track_features t"
+        " JOIN unnest(%s::text[], %s::bigint[], %s::integer[]) AS w(video_id, track, look) USING (video_id, track, look)",
+        ([near.video_id for near in found], [near.track for near in found], [near.look for near in found]),
+    ).fetchall()}
+    looks = dict(db.execute(
+        "SELECT subject_id, count(*) FROM subject_features WHERE subject_id = ANY(%s) GROUP BY 1",
+        ([near.subject_id for near in found],),
+    ).fetchall())
+    return frames, looks
+
+
+def _match(
+    near: Near, standing: float, width: float, subjects: int, rates: Rates,
+    frames: dict[tuple[str, int, int], int], looks: dict[str, int],
+) -> Match:
+    frame = frames.get((near.video_id, near.track, near.look), 0)
+    return Match(
+        near.subject_id, near.video_id, near.camera_id, near.cosine, near.quality, near.from_ms, near.to_ms,
+        f"{near.video_id}/{frame}", int(looks.get(near.subject_id, 1)),
+        standing >= rates.needed(NAMED, subjects, width, "pooled"), standing, near.width,
+        rates.of_comparison(near.cosine, width), rates.of_search(standing, subjects, width, "pooled"),
+    )
