@@ -136,6 +136,9 @@ class Settings(BaseSettings):
     preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"] = "veryfast"
     chunk_ms: int = Field(1000, ge=40, le=10_000)
     index_faces: Literal["always", "on_case", "off"] = "always"
+    face_embedder: Literal["face-embedder", "face-embedder-int8"] = Field(
+        "face-embedder", description="turns faces into vectors; those of one never compare with those of the other"
+    )
     retention: tuple[RetentionSetting, ...] = Field((), description="what is kept how long; nothing said: all of it")
     cases: CaseSetting = Field(default_factory=lambda: CaseSetting.model_validate({}), description="policy of cases")
     sign_in: SignInSetting = Field(

@@ -1,4 +1,4 @@
-"""How far somebody found by a face search stands out: cosine less half of what the crowd around both reaches.
+"""How far somebody found by a face search stands out: cosine less most of what the crowd around both reaches.
 
 Some faces are like many others, and poor pictures are like everybody's. So a candidate's cosine is compared with that
 of the nearest other people to the searched face, and to the candidate itself: adaptive score normalisation (Matejka et
@@ -21,8 +21,8 @@ LONE = 0.85
 """Stands for others that an index of few people doesn't have, or that are less alike than that."""
 ONE = 0.95
 """Cosine from which two of the index count as one person in a crowd: one stranger in 30,000 is so alike (measured)."""
-SHARE = 0.5
-"""How much of the crowd's mean is taken off the cosine."""
+SHARE = 0.8
+"""How much of the mean of both crowds is taken off the cosine."""
 NEIGHBOURS = 64
 """So many of the nearest of the index are looked at: all that any crowd of a candidate needs, nearly always."""
 
@@ -35,27 +35,28 @@ def standings(probe: Array, vectors: Array, owners: Owners, first: int | None = 
     `probe` (d,) and `vectors` (n, d) are unit vectors, the latter the nearest of the index, nearest first; `owners`
     (n,): whose each is, as several may be one subject's.
     """
-    mutual = np.asarray(vectors @ vectors.T, np.float32)
-    alike = np.asarray(vectors @ probe, np.float32)
+    mutual, alike = (vectors @ vectors.T).tolist(), (vectors @ probe).tolist()
+    owner = owners.tolist()
+    # whom to look at first: of the probe all as they stand, of each candidate its own nearest
+    nearest = np.argsort(-np.asarray(mutual, np.float32), 1, kind="stable").tolist() if len(vectors) else []
     count = len(vectors) if first is None else min(first, len(vectors))
+    by_probe = sorted(range(len(vectors)), key=lambda at: -alike[at])
     found = np.empty(count, np.float32)
     for at in range(count):
-        strangers = (owners != owners[at]) & (mutual[at] < ONE)
-        around = _crowd(alike, mutual, strangers) + _crowd(mutual[at], mutual, strangers)
+        own = mutual[at]
+        strangers = [owner[i] != owner[at] and own[i] < ONE for i in range(len(owner))]
+        around = _crowd(alike, by_probe, mutual, strangers) + _crowd(own, nearest[at], mutual, strangers)
         found[at] = alike[at] - SHARE / 2 * around
     return found
 
 
-def _crowd(alike: Array, mutual: Array, allowed: npt.NDArray[np.bool_]) -> float:
-    """Mean of the highest similarities of `CROWD` allowed ones that aren't one another."""
-    left = allowed.copy()
-    values: list[float] = []
-    while len(values) < CROWD:
-        masked = np.where(left, alike, -np.inf)
-        nearest = int(masked.argmax()) if len(masked) else 0
-        if not len(masked) or masked[nearest] <= LONE:
+def _crowd(alike: list[float], order: list[int], mutual: list[list[float]], allowed: list[bool]) -> float:
+    """Mean of the highest similarities, in their order, of `CROWD` allowed ones that aren't one another."""
+    chosen: list[int] = []
+    for at in order:
+        if len(chosen) == CROWD or alike[at] <= LONE:
             break
-        values.append(float(masked[nearest]))
-        left &= mutual[nearest] < ONE
-        left[nearest] = False
-    return (sum(values) + LONE * (CROWD - len(values))) / CROWD
+        row = mutual[at]
+        if allowed[at] and all(row[other] < ONE for other in chosen):
+            chosen.append(at)
+    return (sum(alike[at] for at in chosen) + LONE * (CROWD - len(chosen))) / CROWD

@@ -2,6 +2,7 @@
 
 SealframeError
 ├── UsageError                the call is wrong: exit code 2
+│   └── SeveralFaces          a picture shows several faces that may be meant: choose one
 ├── ConfigError               settings, keys or models are missing or wrong
 ├── PoisonError               this record can't be processed: quarantine it, go on
 │   ├── MalformedRecord       bytes that don't parse, or parse to something inconsistent
@@ -39,6 +40,14 @@ class SealframeError(Exception):
 
 class UsageError(SealframeError):
     """The call is wrong."""
+
+
+class SeveralFaces(UsageError):
+    """A picture shows several faces that may be meant; `boxes` are theirs, xyxy in pixels, left to right."""
+
+    def __init__(self, text: str, boxes: tuple[tuple[int, ...], ...] = ()) -> None:
+        super().__init__(text)
+        self.boxes = boxes
 
 
 class ConfigError(SealframeError):

@@ -287,7 +287,8 @@ class Stack:
         folder = self.home / "authority" / name
         folder.mkdir(mode=0o700, exist_ok=True)
         return ("--folder", str(folder), "--keys", str(self.home / "keystore" / name),
-                "--secret", str(self.home / "secrets" / name), "--models", str(self.home / "models"))
+                "--secret", str(self.home / "secrets" / name), "--models", str(self.home / "models"),
+                "--embedder", self.settings.face_embedder)
 
     def _known_services(self) -> list[str]:
         return sorted(path.stem for path in (self.home / "run").glob("*.pid"))

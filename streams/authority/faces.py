@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from infra.models import FACE_EMBEDDER
 from operators.detect import FaceDetector
 from operators.detect.measure import overlaps
 from operators.embed import CHIP, CROPS, TIGHT, FaceEmbedder, align, template
@@ -43,12 +44,13 @@ FaceIn = Callable[[Rgb, Sequence[float]], tuple[Array, float] | None]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class View:
-    """One look at a face: quality 0..1, and the chip that is embedded."""
+    """One look at a face: quality 0..1, the chip that is embedded, and how wide the face is in pixels."""
 
     track: int
     frame_no: int
     quality: float
     chip: Rgb = field(repr=False)
+    width: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,8 +81,9 @@ class Seen:
 class Faces:
     """Reads faces: detector and embedder, the same for what is searched and what is indexed."""
 
-    def __init__(self, detector: FaceDetector, embedder: FaceEmbedder) -> None:
-        self._detector, self._embedder = detector, embedder
+    def __init__(self, detector: FaceDetector, embedder: FaceEmbedder, name: str = FACE_EMBEDDER) -> None:
+        """`name`: of the embedder; vectors of two embedders never compare."""
+        self._detector, self._embedder, self.name = detector, embedder, name
 
     def embed(self, views: Sequence[View]) -> Array:
         """Unit vectors (n, 128)."""
@@ -201,7 +204,7 @@ def _view(
     except MalformedRecord:
         return None
     worth = quality(region.box, points, score, _luma(seen.picture, region, seen.video)) * seen.covered
-    return View(track, region.frame_no, worth, chip)
+    return View(track, region.frame_no, worth, chip, width_of(region))
 
 
 def _luma(picture: Planes, region: MappedRegion, video: VideoFormat) -> Plane:

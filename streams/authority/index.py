@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -23,10 +24,11 @@ from schemas.regions import Array
 from streams.authority import store
 from streams.authority.blank import open_all
 from streams.authority.faces import MIN_WIDTH, Faces, View, promising, width_of
-from streams.authority.looks import Looked, keep, pool, vector, vector_text
+from streams.authority.looks import Looked, Made, keep, pool, vector, vector_text
 from streams.authority.opening import OpenedPart
 from streams.authority.persons import bring_persons_up_to_date
 from streams.authority.subjects import bring_up_to_date, subject_id
+from streams.authority.templates import PLAIN, Templates
 
 When = Literal["always", "on_case", "off"]
 
@@ -37,8 +39,11 @@ class FaceIndex:
     `when` other than `always` keeps the sink from it; cases then call `read` and `write` themselves.
     """
 
-    def __init__(self, faces: Faces, when: When = "always", threshold: float = SURE) -> None:
+    def __init__(
+        self, faces: Faces, when: When = "always", threshold: float = SURE, templates: Templates | None = None
+    ) -> None:
         self._faces, self._when, self._threshold = faces, when, threshold
+        self._templates = templates or Templates()
 
     def look(self, evidence: SealedEvidence, parts: Sequence[OpenedPart]) -> Callable[[Any], None]:
         """Read a chunk's opened parts; return what writes the findings."""
@@ -55,7 +60,9 @@ class FaceIndex:
 
     def write(self, db: Any, evidence: SealedEvidence, looked: Sequence[Looked]) -> None:
         """Keep what the views add to what is known, and merge the video's subjects again."""
-        changed = {one.track for one in looked if keep(db, evidence, one)}
+        key = self._templates.for_video(db, evidence.video_id) if looked else PLAIN
+        made = Made(self._faces.name, key) if looked else Made()
+        changed = {one.track for one in looked if keep(db, evidence, self._turned(one, key), made)}
         self.merge(db, evidence.video_id, evidence.camera_id, changed)
 
     def merge(
@@ -75,13 +82,21 @@ class FaceIndex:
         bring_persons_up_to_date(db, camera_id, video_id)
         return subjects
 
+    def _turned(self, looked: Looked, key: int) -> Looked:
+        """With its vector as it is stored."""
+        if looked.embedding is None:
+            return looked
+        return replace(looked, embedding=self._templates.turned(looked.embedding, key))
+
     def _looked(self, mapping: TrackMapping, views: Sequence[View]) -> Looked:
         """The best view and those like it, pooled by quality; frame and quality are those of the best."""
         if views:
             vectors, worth = self._faces.embed(views), np.array([view.quality for view in views])
             alike = vectors @ vectors[0] >= SAME
             pooled, weight = pool(vectors[alike], worth[alike])
-            return Looked(mapping.track, "indexed", views[0].frame_no, views[0].quality, pooled, weight)
+            return Looked(
+                mapping.track, "indexed", views[0].frame_no, views[0].quality, pooled, weight, views[0].width
+            )
         large = any(width_of(region) >= MIN_WIDTH for region in mapping.regions)
         return Looked(mapping.track, "unclear" if large else "too-small", mapping.regions[0].frame_no, 0.0)
 
@@ -108,23 +123,21 @@ def _add_features(
 ) -> None:
     for feature in _features(db, video_id, subject):
         db.execute(
-            "INSERT INTO subject_features"
-            " (subject_id, video_id, camera_id, from_ms, to_ms, quality, embedding, track, look)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s::vector, %s, %s)",
+            "INSERT INTO subject_features (subject_id, video_id, camera_id, from_ms, to_ms, quality, embedding, track,"
+            " look, width, embedder, template_key) VALUES (%s, %s, %s, %s, %s, %s, %s::vector, %s, %s, %s, %s, %s)",
             (name, video_id, camera_id, *times, *feature),
         )
 
 
-def _features(db: Any, video_id: str, subject: Subject) -> list[tuple[float, str, int, int]]:
-    """What a subject is searched by: quality, vector as text, track and look with the best view of each."""
+def _features(db: Any, video_id: str, subject: Subject) -> list[tuple[Any, ...]]:
+    """What a subject is searched by: quality, vector as text, track and look with the best view of each, how made."""
     rows = db.execute(
-        "SELECT track, look, quality, embedding::text, weight FROM track_features"
+        "SELECT quality, embedding::text, track, look, width, embedder, template_key, weight FROM track_features"
         " WHERE video_id = %s AND track = ANY(%s) AND embedding IS NOT NULL ORDER BY quality DESC, track, look",
         (video_id, list(subject.tracks)),
     ).fetchall()
     if len(subject.tracks) == 1:
-        return [(quality, text, track, look) for track, look, quality, text, _ in rows]
-    found = [found for *_, text, _ in rows if (found := vector(text)) is not None]
-    pooled, _ = pool(found, [row[4] for row in rows])
-    track, look, quality, *_ = rows[0]
-    return [(quality, vector_text(pooled), track, look)]
+        return [row[:7] for row in rows]
+    found = [found for row in rows if (found := vector(row[1])) is not None]
+    pooled, _ = pool(found, [row[7] for row in rows])
+    return [(rows[0][0], vector_text(pooled), *rows[0][2:7])]

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from infra.models import FACE_EMBEDDER
 from operators.embed import SAME
 from schemas.records import SealedEvidence
 from schemas.regions import Array
@@ -28,7 +29,10 @@ MAX_CHUNKS = 8
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Looked:
-    """What was seen of a track in a chunk, best frame and its quality; `embedding` (128,) only where it is indexed."""
+    """What was seen of a track in a chunk, best frame and its quality; `embedding` (128,) only where it is indexed.
+
+    `width`: of the face in that frame, in pixels.
+    """
 
     track: int
     state: State
@@ -36,6 +40,15 @@ class Looked:
     quality: float
     embedding: Array | None = field(default=None, repr=False)
     weight: float = 0.0
+    width: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What vectors were made by: name of the embedder, number of the key they are turned by."""
+
+    embedder: str = FACE_EMBEDDER
+    key: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,7 +99,7 @@ def looks_of(db: Any, video_id: str, track: int) -> dict[int, Look]:
     return {number: Look(quality, vector(text), weight, chunks) for number, quality, text, weight, chunks in rows}
 
 
-def keep(db: Any, evidence: SealedEvidence, looked: Looked) -> bool:
+def keep(db: Any, evidence: SealedEvidence, looked: Looked, made: Made) -> bool:
     """Keep a chunk's views where they have a place; whether they were kept."""
     looks = looks_of(db, evidence.video_id, looked.track)
     number = place_of(looked, looks)
@@ -99,18 +112,20 @@ def keep(db: Any, evidence: SealedEvidence, looked: Looked) -> bool:
         chunks = known.chunks + 1
     db.execute(
         "INSERT INTO track_features"
-        " (video_id, track, state, chunk_seq, frame_no, quality, embedding, look, weight, chunks)"
-        " VALUES (%s, %s, %s, %s, %s, %s, %s::vector, %s, %s, %s) ON CONFLICT (video_id, track, look) DO UPDATE SET"
+        " (video_id, track, state, chunk_seq, frame_no, quality, embedding, look, weight, chunks, width, embedder,"
+        " template_key) VALUES (%s, %s, %s, %s, %s, %s, %s::vector, %s, %s, %s, %s, %s, %s)"
+        " ON CONFLICT (video_id, track, look) DO UPDATE SET"
         " embedding = excluded.embedding, weight = excluded.weight, chunks = excluded.chunks",
         (evidence.video_id, looked.track, looked.state, evidence.chunk_seq, looked.frame_no, looked.quality,
-         None if embedding is None else vector_text(embedding), number, weight, chunks),
+         None if embedding is None else vector_text(embedding), number, weight, chunks,
+         looked.width, made.embedder, made.key),
     )
     if known is not None and (known.embedding is None or looked.quality > known.quality):
         db.execute(
-            "UPDATE track_features SET state = %s, chunk_seq = %s, frame_no = %s, quality = %s"
+            "UPDATE track_features SET state = %s, chunk_seq = %s, frame_no = %s, quality = %s, width = %s"
             " WHERE video_id = %s AND track = %s AND look = %s",
-            (looked.state, evidence.chunk_seq, looked.frame_no, looked.quality, evidence.video_id, looked.track,
-             number),
+            (looked.state, evidence.chunk_seq, looked.frame_no, looked.quality, looked.width, evidence.video_id,
+             looked.track, number),
         )
     return True
 

@@ -87,6 +87,7 @@ def _near(db: Any, camera_id: str, subjects: Iterable[str], threshold: float) ->
     """Subjects of the camera that are alike to one of these. Adding 0 keeps the planner from an index that may miss."""
     rows = db.execute(
         "SELECT DISTINCT o.subject_id FROM subject_features f JOIN subject_features o ON o.camera_id = f.camera_id"
+        " AND (o.embedder, o.template_key) = (f.embedder, f.template_key)"
         " AND 1 - (o.embedding <=> f.embedding) + 0 >= %s WHERE f.camera_id = %s AND f.subject_id = ANY(%s)",
         (threshold, camera_id, list(subjects)),
     ).fetchall()

@@ -21,6 +21,7 @@ from streams.authority.looks import vector, vector_text
 
 PLAIN = 0
 """Number of no key: vectors as the embedder made them, of indexes from before keys."""
+_SHARED = "SELECT pg_advisory_xact_lock_shared(hashtext('sealframe templates'))"
 _ALONE = "SELECT pg_advisory_xact_lock(hashtext('sealframe templates'))"
 Step = Callable[[int, int], None]
 
@@ -46,7 +47,7 @@ class Templates:
 
         Until the transaction ends, no re-issue does.
         """
-        db.execute("SELECT pg_advisory_xact_lock_shared(hashtext('sealframe templates'))")
+        db.execute(_SHARED)
         row = db.execute(
             "SELECT template_key FROM track_features WHERE video_id = %s AND embedding IS NOT NULL LIMIT 1", (video_id,)
         ).fetchone()

@@ -11,7 +11,7 @@ import typer
 
 from infra import tls
 from infra.kafka import KafkaAccess
-from infra.keys import create_secret
+from infra.keys import KeyStore, create_secret
 from infra.models import FACE_EMBEDDER, FOLDER, resolve
 from infra.postgres import DatabaseAccess
 from infra.settings import read_retention
@@ -23,7 +23,9 @@ from streams.authority.index import FaceIndex, When
 from streams.authority.plate_index import PlateIndex
 from streams.authority.service import AuthorityService, AuthoritySetup
 from streams.authority.sink import AllIndexes, Indexing
+from streams.authority.templates import Templates
 from streams.cli.output import give, say
+from streams.clock import now_ms
 from streams.ending import Ending
 from streams.retention import rules_of
 from streams.setup import detector
@@ -32,9 +34,9 @@ WHEN: dict[str, When] = {"always": "always", "on_case": "on_case", "off": "off"}
 
 
 @cache
-def faces(models: Path) -> Faces:
+def faces(models: Path, embedder: str = FACE_EMBEDDER) -> Faces:
     """The face models of a folder that `sealframe models setup` filled."""
-    return Faces(detector(), FaceEmbedder(resolve(FACE_EMBEDDER, models)))
+    return Faces(detector(), FaceEmbedder(resolve(embedder, models)), embedder)
 
 
 def authority(
@@ -47,6 +49,9 @@ def authority(
     secret: Annotated[Path, typer.Option(help="file with the key store's secret, made when missing")],
     kind: Annotated[list[str] | None, typer.Option(help="kind of evidence wanted; may be repeated")] = None,
     index_faces: Annotated[str, typer.Option(help="always | on_case | off")] = "always",
+    embedder: Annotated[str, typer.Option(help="turns faces into vectors: face-embedder | face-embedder-int8")] = (
+        FACE_EMBEDDER
+    ),
     models: Annotated[Path, typer.Option(help="folder of converted models")] = FOLDER,
     password_file: Annotated[Path | None, typer.Option(help="file with the database password")] = None,
     host: Annotated[str, typer.Option(help="address to serve health on")] = "127.0.0.1",
@@ -69,12 +74,18 @@ def authority(
         tls.load_signer(tls_folder, principal), DatabaseAccess(database, password_file), folder, keys,
         create_secret(secret), host=host, port=port, rules=rules_of(read_retention(retention)),
     )
-    serve(setup, indexing(setup.kinds, models, WHEN[index_faces]), as_json)
+    with KeyStore(setup.keys, setup.secret, create=True) as store:
+        serve(setup, indexing(setup.kinds, models, WHEN[index_faces], Templates(store, now_ms), embedder), as_json)
 
 
-def indexing(kinds: Sequence[str], models: Path, faces_when: When) -> Indexing:
-    """What learns from evidence of these kinds: faces, plates."""
-    found: list[Indexing] = [FaceIndex(faces(models), faces_when)] if "face" in kinds else []
+def indexing(
+    kinds: Sequence[str], models: Path, faces_when: When, templates: Templates | None = None,
+    embedder: str = FACE_EMBEDDER,
+) -> Indexing:
+    """What learns from evidence of these kinds: faces, plates. `templates`: the keys of faces' vectors."""
+    found: list[Indexing] = []
+    if "face" in kinds:
+        found.append(FaceIndex(faces(models, embedder), faces_when, templates=templates))
     found += [PlateIndex(PlateReader(WEIGHTS))] if "plate" in kinds else []
     return AllIndexes(*found)
 

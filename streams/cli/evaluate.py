@@ -24,7 +24,7 @@ from streams.authority.faces import Faces
 from streams.cli.eval_attack import app as attacks
 from streams.cli.eval_bits import eval_bits
 from streams.cli.eval_events import eval_events
-from streams.cli.eval_faces import FACES, eval_faces
+from streams.cli.eval_faces import FACES, eval_faces, eval_search
 from streams.cli.eval_hiding import eval_hiding
 from streams.cli.eval_methods import eval_methods
 from streams.cli.eval_quality import eval_quality
@@ -69,6 +69,7 @@ app.command("bits")(eval_bits)
 app.command("methods")(eval_methods)
 app.command("utility")(eval_utility)
 app.command("faces", help=FACES)(eval_faces)
+app.command("search")(eval_search)
 app.command("hiding")(eval_hiding)
 app.add_typer(attacks)
 app.command("events")(eval_events)

@@ -11,7 +11,7 @@ import typer
 from pydantic import BaseModel, ValidationError
 
 from infra import tls
-from infra.models import FOLDER
+from infra.models import FACE_EMBEDDER, FOLDER
 from infra.postgres import Database, DatabaseAccess
 from infra.settings import CaseSetting, SignInSetting
 from schemas.errors import UsageError
@@ -32,6 +32,9 @@ def forensic(
     keys: Annotated[Path, typer.Option(help="the authority's key store", exists=True)],
     secret: Annotated[Path, typer.Option(help="file with the key store's secret", exists=True)],
     operator_url: Annotated[str, typer.Option(help="address of the operating platform")] = "https://localhost:8443",
+    embedder: Annotated[str, typer.Option(help="what made the vectors: face-embedder | face-embedder-int8")] = (
+        FACE_EMBEDDER
+    ),
     models: Annotated[Path, typer.Option(help="folder of converted models")] = FOLDER,
     rules: Annotated[str, typer.Option(help="policy of cases: JSON with names of [cases] in sealframe.toml")] = "{}",
     sign_in: Annotated[str, typer.Option(help="sign-in by browsers: JSON with names of [sign_in]")] = "{}",
@@ -57,7 +60,7 @@ def forensic(
         port=port, rules=rules_of(_read(CaseSetting, rules, "--rules")),
         sign_in=sign_in_of(_read(SignInSetting, sign_in, "--sign-in"), browser_port),
     )
-    serve(setup, models, as_json)
+    serve(setup, models, as_json, embedder)
 
 
 def _read(kind: type[Setting], text: str, option: str) -> Setting:
@@ -76,12 +79,12 @@ def add_admin(access: DatabaseAccess, principal: str) -> None:
             set_up(database, now_ms, {principal: (principal, "admin")})
 
 
-def serve(setup: ForensicSetup, models: Path, as_json: bool = False) -> None:
+def serve(setup: ForensicSetup, models: Path, as_json: bool = False, embedder: str = FACE_EMBEDDER) -> None:
     """Run the service until SIGINT or SIGTERM."""
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    with ForensicServer(setup, lambda: faces(models)) as server:
+    with ForensicServer(setup, lambda: faces(models, embedder)) as server:
         if as_json:
             give({"url": server.server.url, "browsers": server.browsers.url if server.browsers else None})
         else:

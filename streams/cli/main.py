@@ -26,7 +26,7 @@ SERVER = {
     "forensic": "forensic", "search": "search", "restore": "restore", "export": "export", "erase": "subject",
     "package": "subject", "open-package": "subject", "restored-video": "subject", "hold": "hold", "log": "log",
     "case": "case", "people": "people", "issuer": "issuer", "record": "replay", "replay": "replay",
-    "topics": "replay",
+    "topics": "replay", "templates": "templates",
     "eval": "evaluate", "bench": "bench",
 }
 VERBS = BASE | SERVER

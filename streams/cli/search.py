@@ -28,6 +28,7 @@ As = Annotated[str, typer.Option("--as", help="your principal, such as investiga
 TIMES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
 Begin = Annotated[datetime | None, typer.Option("--from", formats=TIMES, help="UTC; only who was there then")]
 End = Annotated[datetime | None, typer.Option("--to", formats=TIMES, help="UTC")]
+Threshold = Annotated[float | None, typer.Option(help="cosine to list from: 0.91, 0.928 or 0.942")]
 AsJson = Annotated[bool, typer.Option("--json", help="print the answer as JSON")]
 
 SUBJECT_WIDTH = 34
@@ -63,27 +64,60 @@ def _address(home: Path, authority: str | None, kind: str | None) -> str:
 
 @app.command("face")
 def face(
-    picture: Annotated[Path, typer.Argument(help="picture with the face, JPEG or PNG", exists=True)],
+    picture: Annotated[list[Path], typer.Argument(
+        help="picture with the face, JPEG or PNG; several pictures of one person are searched together", exists=True)],
     case: Case,
     purpose: Purpose,
     principal: As,
     camera: Cameras = None,
     begin: Begin = None,
     end: End = None,
-    threshold: Annotated[float | None, typer.Option(help="similarity to list from: 0.91, 0.928 or 0.942")] = None,
+    threshold: Threshold = None,
+    which: Annotated[int | None, typer.Option("--face", help="which face of the picture, from 1 at the left")] = None,
     url: Url = None,
     authority: Authority = None,
     tls_folder: Tls = DEFAULT_TLS,
     as_json: AsJson = False,
 ) -> None:
-    """Subjects whose best region looks like the main face of the picture.
+    """Subjects whose best region looks like the face of the picture.
 
-    The answer says what was searched and what couldn't be; "no match" never says that somebody wasn't there.
+    A match is sure where at most one search for a stranger in a hundred shows somebody who stands out so far; others
+    are leads. The answer says what was searched and what couldn't be; "no match" never says that somebody wasn't there.
     """
     with client_of(url, tls_folder, principal, authority, "face") as client:
         answer = client.search_face(
-            picture.read_bytes(), case, purpose, cameras=camera or (), threshold=threshold,
-            from_ms=milliseconds(begin), to_ms=milliseconds(end),
+            [one.read_bytes() for one in picture], case, purpose, cameras=camera or (), threshold=threshold,
+            from_ms=milliseconds(begin), to_ms=milliseconds(end), face=which,
+        )
+    if as_json:
+        give(answer)
+    else:
+        _show(answer)
+
+
+@app.command("subject")
+def subject(
+    subject_id: Annotated[str, typer.Argument(metavar="SUBJECT", help="a subject, as a search names it")],
+    case: Case,
+    purpose: Purpose,
+    principal: As,
+    camera: Cameras = None,
+    begin: Begin = None,
+    end: End = None,
+    threshold: Threshold = None,
+    url: Url = None,
+    authority: Authority = None,
+    tls_folder: Tls = DEFAULT_TLS,
+    as_json: AsJson = False,
+) -> None:
+    """Where else a subject is: others that look like it, in the cameras and times of the case.
+
+    The subject itself has to lie within the case.
+    """
+    with client_of(url, tls_folder, principal, authority, "face") as client:
+        answer = client.search_subject(
+            subject_id, case, purpose, cameras=camera or (), threshold=threshold, from_ms=milliseconds(begin),
+            to_ms=milliseconds(end),
         )
     if as_json:
         give(answer)
@@ -129,16 +163,26 @@ def milliseconds(time: datetime | None) -> int | None:
 def _show(answer: dict[str, Any]) -> None:
     say(answer["said"])
     if answer["matches"]:
-        table = Table(Column("subject", overflow="fold", min_width=SUBJECT_WIDTH), "camera", "alike", "sure",
-                      "best frame", "looks")
+        table = Table(Column("subject", overflow="fold", min_width=SUBJECT_WIDTH), "camera", "sure", "wrong one in",
+                      "alike", "best frame", "looks")
         for match in answer["matches"]:
             sure, frame = "yes" if match["sure"] else "", str(match["image_id"]).rpartition("/")[2]
             similarity, looks = f"{match['similarity']:.3f}", str(match["looks"])
-            table.add_row(match["subject_id"], match["camera_id"], similarity, sure, frame, looks)
+            table.add_row(match["subject_id"], match["camera_id"], sure, _once_in(match["false_search_rate"]),
+                          similarity, frame, looks)
         console.print(table)
         if any(match["looks"] > 1 for match in answer["matches"]):
             say("a subject of several looks may be more than one person: a restoration of it may show both")
-    say(f"threshold {answer['threshold']}: {answer['false_accepts']:.2g} strangers expected; log {answer['entry']}")
+    say(f"wrong one in: so many searches for strangers like this one show somebody who stands out so far; sure is "
+        f"{_once_in(answer['sure_rate'])} and rarer")
+    say(f"listed from cosine {answer['threshold']}: at faces {answer['width']:.0f} pixels wide "
+        f"{answer['false_accepts']:.2g} strangers expected, {answer['missed_rate']:.1%} of the person's own pictures "
+        f"missed; log {answer['entry']}")
+
+
+def _once_in(rate: float) -> str:
+    """A rate as people take it in."""
+    return "any" if rate >= 1 else f"{round(1 / rate):,}"
 
 
 def _show_plates(answer: dict[str, Any]) -> None:

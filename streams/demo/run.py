@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
 
 from infra import tls
 from infra.camera import open_source
@@ -25,7 +26,7 @@ from operators.codec import decode, encode
 from operators.masks import unpack_masks
 from operators.pixels import psnr, sample_masks
 from operators.track.geometry import iou
-from schemas.errors import SealframeError, ServiceUnavailable
+from schemas.errors import SealframeError, ServiceUnavailable, SeveralFaces
 from schemas.frames import FrameChunk, Planes
 from schemas.records import OperatorRecord
 from schemas.topics import DAY_MS
@@ -182,9 +183,20 @@ class Demo:
 
     def best(self, pictures: Sequence[bytes], threshold: float | None = None) -> tuple[dict[str, Any] | None, int]:
         """The best match over a person's encoded photographs, and how many of them have one."""
-        answers = [self.forensic.search_face(picture, CASE, PURPOSE, threshold=threshold) for picture in pictures]
+        answers = [self._asked(picture, threshold) for picture in pictures]
         firsts = [answer["matches"][0] for answer in answers if answer["matches"]]
         return max(firsts, key=lambda match: float(match["similarity"]), default=None), len(firsts)
+
+    def _asked(self, picture: bytes, threshold: float | None) -> dict[str, Any]:
+        """Search with the face of a photograph; of several the one nearest to the middle."""
+        try:
+            return self.forensic.search_face(picture, CASE, PURPOSE, threshold=threshold)
+        except SeveralFaces as several:
+            read = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR)
+            middle = (0.0, 0.0) if read is None else (read.shape[1] / 2, read.shape[0] / 2)
+            off = [abs((x1 + x2) / 2 - middle[0]) + abs((y1 + y2) / 2 - middle[1]) for x1, y1, x2, y2 in several.boxes]
+            face = off.index(min(off)) + 1
+            return self.forensic.search_face(picture, CASE, PURPOSE, threshold=threshold, face=face)
 
     def shows(self, match: dict[str, Any], label: str, filmed: Sequence[Filmed]) -> bool:
         """In the frame of the match's best region a track of the subject lies over the true face of this person."""

@@ -17,10 +17,10 @@ from schemas.errors import AccessDenied, SealframeError, UsageError
 from streams.desk.case_pages import about, readable
 from streams.desk.visit import Visits
 from streams.desk.words import face_words, input_time, plate_words, read_time
-from streams.forensic.api import MAX_PICTURE_BYTES
 from streams.forensic.gate import Ground, noted
 from streams.forensic.plate_search import PlateAnswer
 from streams.forensic.search import Period, SearchAnswer
+from streams.forensic.search_api import MAX_PICTURE_BYTES
 from streams.forensic.service import Forensics
 from streams.forensic.terms import MAX_MS, Case
 from streams.pages.render import Pages

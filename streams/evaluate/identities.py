@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from operators.embed import ALIKE, SAME, SURE
+from operators.embed import ALIKE, SAME
 from streams.demo.cast import Cast, identities_cast
 from streams.demo.compose import compose
 from streams.demo.pictures import Person
@@ -27,13 +27,14 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Searched:
-    """One person's search: the first match's similarity and whether it is right; None where nothing matched.
+    """One person's search: the first match's similarity (None where nothing matched), whether it is sure, and right.
 
     `photographs`: how many of the probes alone name somebody, and how many there are.
     """
 
     label: str
     similarity: float | None
+    sure: bool
     right: bool
     photographs: tuple[int, int]
 
@@ -90,19 +91,23 @@ def figures(results: Results, seed: int) -> list[Figure]:
                f"{note}; right subject first, by all {pictures} other photographs, listed from {ALIKE:g} on"),
         Figure("identities_photographs", named, "photographs", n=pictures, note=f"{note}; list somebody each alone"),
     ]
-    for name, threshold in (("possible", SAME), ("sure", SURE)):
-        right = sum(person.right and _from(person, threshold) for person in people)
-        wrong = sum(_from(person, threshold) for person in strangers)
+    for name, what, said in (("possible", f"from {SAME:g} on", _possible), ("sure", "sure", _sure)):
+        right = sum(person.right and said(person) for person in people)
+        wrong = sum(said(person) for person in strangers)
         found += [
-            Figure(f"identities_{name}", right, "persons", n=n, note=f"{note}; the right one, from {threshold:g} on"),
+            Figure(f"identities_{name}", right, "persons", n=n, note=f"{note}; the right one, {what}"),
             Figure(f"strangers_{name}", wrong, "persons", "==" if name == "sure" else "<=",
-                   0 if name == "sure" else None, len(strangers), f"{note}; one photograph each"),
+                   0 if name == "sure" else None, len(strangers), f"{note}; one photograph each, {what}"),
         ]
     return found
 
 
-def _from(person: Searched, threshold: float) -> bool:
-    return person.similarity is not None and person.similarity >= threshold
+def _possible(one: Searched) -> bool:
+    return one.similarity is not None and one.similarity >= SAME
+
+
+def _sure(one: Searched) -> bool:
+    return one.sure
 
 
 def _film(cast: Cast, folder: Path) -> list[Shot]:
@@ -120,4 +125,5 @@ def _search(run: Demo, person: Person, filmed: Sequence[Filmed]) -> Searched:
     match, named = run.best([photograph.path.read_bytes() for photograph in person.photographs], ALIKE)
     right = match is not None and run.shows(match, person.label, filmed)
     similarity = None if match is None else float(match["similarity"])
-    return Searched(person.label, similarity, right, (named, len(person.photographs)))
+    sure = match is not None and bool(match["sure"])
+    return Searched(person.label, similarity, sure, right, (named, len(person.photographs)))

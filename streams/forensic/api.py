@@ -9,34 +9,23 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import FastAPI, File, Form, Request, Response, UploadFile
+from fastapi import FastAPI, Form, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
 from prometheus_client import CollectorRegistry
 from starlette.background import BackgroundTask
 
-from operators.embed import SAME
-from schemas.errors import SealframeError, UsageError
+from schemas.errors import SealframeError
 from streams.authority.service import health_app
 from streams.forensic.case_api import add_cases, add_people
 from streams.forensic.door import HEADERS, Door
 from streams.forensic.job_api import add_restorations
 from streams.forensic.log_api import add_checkpoints, add_log
-from streams.forensic.plate_search import PlateAnswer
-from streams.forensic.search import Period, SearchAnswer
+from streams.forensic.search_api import Case, Purpose, add_search
 from streams.forensic.service import Forensics
 from streams.forensic.subject_api import add_subjects
 from streams.forensic.subjects import SubjectDesk
-from streams.forensic.terms import MAX_CAMERAS, MAX_MS
-
-MAX_PICTURE_BYTES = 16 * 2**20
-MAX_SEQ = 2**62
-
-Case = Annotated[str, Form(description="number of the approved case")]
-Purpose = Annotated[str, Form(description="what the answer is needed for")]
-Moment = Annotated[int | None, Form(ge=0, le=MAX_MS, description="milliseconds since 1970")]
-Cameras = Annotated[list[str] | None, Form(max_length=MAX_CAMERAS, description="default: all of the case")]
 
 
 def create_app(
@@ -46,7 +35,7 @@ def create_app(
     """The app: search, restoration, access log, cases, people, and what else is done with a subject."""
     app = health_app("Sealframe forensic service", registry, failing)
     door.guard(app)
-    _add_search(app, service, door)
+    add_search(app, service, door)
     _add_restore(app, service, door)
     add_restorations(app, service, door)
     add_log(app, service.log, door)
@@ -56,43 +45,6 @@ def create_app(
     if subjects:
         add_subjects(app, subjects, door)
     return app
-
-
-def answer_json(answer: SearchAnswer | PlateAnswer) -> dict[str, Any]:
-    """An answer as machines read it."""
-    return {**asdict(answer), "coverage": {**asdict(answer.coverage), "complete": answer.coverage.complete}}
-
-
-def _add_search(app: FastAPI, service: Forensics, door: Door) -> None:
-    @app.post("/search/face")
-    def search_face(
-        request: Request, picture: Annotated[UploadFile, File(description="JPEG or PNG")], case: Case, purpose: Purpose,
-        camera: Cameras = None, from_ms: Moment = None, to_ms: Moment = None,
-        threshold: Annotated[float, Form()] = SAME,
-    ) -> Response:
-        """Subjects that look like the main face of the picture, and what was searched."""
-        ground, period = door.ground(request, "search-face", case, purpose), _period(from_ms, to_ms)
-        data = picture.file.read(MAX_PICTURE_BYTES + 1)
-        if len(data) > MAX_PICTURE_BYTES:
-            raise UsageError(f"pictures may have {MAX_PICTURE_BYTES} bytes")
-        answer = service.search_face(data, ground, cameras=camera or None, period=period, threshold=threshold)
-        return JSONResponse(answer_json(answer), headers=HEADERS)
-
-    @app.post("/search/plate")
-    def search_plate(
-        request: Request,
-        text: Annotated[str, Form(description="the plate's text; ? stands for one sign, * for any number")],
-        case: Case, purpose: Purpose, camera: Cameras = None, from_ms: Moment = None, to_ms: Moment = None,
-        exact: Annotated[bool, Form(description="this text alone, not those that are like it")] = False,
-    ) -> Response:
-        """Subjects whose plate reads like the text, how each differs, and what was searched."""
-        ground, period = door.ground(request, "search-plate", case, purpose), _period(from_ms, to_ms)
-        answer = service.search_plate(text, ground, cameras=camera or None, period=period, exact=exact)
-        return JSONResponse(answer_json(answer), headers=HEADERS)
-
-
-def _period(from_ms: int | None, to_ms: int | None) -> Period | None:
-    return None if from_ms is None and to_ms is None else Period(from_ms, to_ms)
 
 
 def _add_restore(app: FastAPI, service: Forensics, door: Door) -> None:

@@ -14,11 +14,12 @@ import httpx
 from infra.atomic import AtomicFile, write_whole
 from infra.https import HttpsClient
 from infra.tls import Identity, signer_at
-from schemas.errors import IntegrityError, RateLimited, SealframeError, UsageError
+from schemas.errors import IntegrityError, RateLimited, SealframeError, SeveralFaces, UsageError
 from streams.forensic.manifest import SUFFIX, verify_restoration
 from streams.forensic.restorations import Wish
 
 SECONDS = 600.0
+Files = Sequence[tuple[str, tuple[str, bytes]]]
 
 
 class ForensicClient:
@@ -28,13 +29,28 @@ class ForensicClient:
         self._client = HttpsClient(base_url, identity, seconds=SECONDS)
 
     def search_face(
-        self, picture: bytes, case: str, purpose: str, *, cameras: Sequence[str] = (), from_ms: int | None = None,
+        self, picture: bytes | Sequence[bytes], case: str, purpose: str, *, cameras: Sequence[str] = (),
+        from_ms: int | None = None, to_ms: int | None = None, threshold: float | None = None, face: int | None = None,
+    ) -> dict[str, Any]:
+        """The answer of a search by pictures of one person: matches, coverage, error rates (`search_api.answer_json`).
+
+        Raises:
+            SeveralFaces: choose one by `face`.
+
+        """
+        fields: dict[str, Any] = {"case": case, "purpose": purpose, "camera": list(cameras), "from_ms": from_ms,
+                                  "to_ms": to_ms, "threshold": threshold, "face": face}
+        pictures = [picture] if isinstance(picture, bytes) else picture
+        return dict(self._post("/search/face", fields, [("picture", ("picture", one)) for one in pictures]).json())
+
+    def search_subject(
+        self, subject: str, case: str, purpose: str, *, cameras: Sequence[str] = (), from_ms: int | None = None,
         to_ms: int | None = None, threshold: float | None = None,
     ) -> dict[str, Any]:
-        """The answer of a search: matches, coverage, thresholds (`streams.forensic.api.answer_json`)."""
-        fields: dict[str, Any] = {"case": case, "purpose": purpose, "camera": list(cameras), "from_ms": from_ms,
-                                  "to_ms": to_ms, "threshold": threshold}
-        return dict(self._post("/search/face", fields, {"picture": ("picture", picture)}).json())
+        """Where else a subject is; the same answer."""
+        fields: dict[str, Any] = {"subject": subject, "case": case, "purpose": purpose, "camera": list(cameras),
+                                  "from_ms": from_ms, "to_ms": to_ms, "threshold": threshold}
+        return dict(self._post("/search/subject", fields, ()).json())
 
     def search_plate(
         self, text: str, case: str, purpose: str, *, cameras: Sequence[str] = (), from_ms: int | None = None,
@@ -43,7 +59,7 @@ class ForensicClient:
         """The answer of a search for a plate's text: matches, how each differs, coverage."""
         fields: dict[str, Any] = {"text": text, "case": case, "purpose": purpose, "camera": list(cameras),
                                   "from_ms": from_ms, "to_ms": to_ms, "exact": exact}
-        return dict(self._post("/search/plate", fields, {}).json())
+        return dict(self._post("/search/plate", fields, ()).json())
 
     def restore(
         self, subject: str, case: str, purpose: str, out: Path, *, everyone: bool = False, with_gaps: bool = False,
@@ -58,7 +74,7 @@ class ForensicClient:
         answer = self._post("/restore", {
             "subject": subject, "case": case, "purpose": purpose, "everyone": everyone, "with_gaps": with_gaps,
             "lossless": lossless,
-        }, {})
+        }, ())
         if answer.status_code == 409:
             return {"written": False, **answer.json()}
         with AtomicFile(out) as file:
@@ -73,7 +89,7 @@ class ForensicClient:
         """Write the ZIP of blank frames with the subject's regions and the list of them; its log entry and digest."""
         answer = self._post("/subjects/restored-video", {
             "subject": subject, "case": case, "purpose": purpose, "everyone": everyone,
-        }, {})
+        }, ())
         write_whole(out, answer.content)
         return {"entry": int(answer.headers["X-Sealframe-Entry"]), "digest": answer.headers["X-Sealframe-Digest"]}
 
@@ -81,19 +97,19 @@ class ForensicClient:
         """Write the subject's regions, sealed for a public key; what is in the file, with the plate's number."""
         answer = self._post("/subjects/package", {
             "subject": subject, "case": case, "purpose": purpose, "recipient": recipient,
-        }, {})
+        }, ())
         write_whole(out, answer.content)
         return dict(json.loads(answer.headers["X-Sealframe-Package"]))
 
     def erase(self, subject: str, case: str, purpose: str) -> dict[str, Any]:
         """Destroy a subject's keys and rows; what was destroyed, and the log entry that says so."""
-        return dict(self._post("/subjects/erase", {"subject": subject, "case": case, "purpose": purpose}, {}).json())
+        return dict(self._post("/subjects/erase", {"subject": subject, "case": case, "purpose": purpose}, ()).json())
 
     def begin(self, subject: str, case: str, purpose: str, wish: Wish, action: str = "restore") -> dict[str, Any]:
         """Ask for a restoration as a job; how it stands, with its `id`."""
         return dict(self._post("/restorations", {
             "subject": subject, "case": case, "purpose": purpose, "action": action, **asdict(wish),
-        }, {}).json())
+        }, ()).json())
 
     def restoration(self, restoration_id: str) -> dict[str, Any]:
         """How a restoration stands: `state`, frames `done` of `frames`."""
@@ -155,7 +171,7 @@ class ForensicClient:
         """Close all connections."""
         self._client.close()
 
-    def _post(self, path: str, fields: Mapping[str, Any], files: Mapping[str, tuple[str, bytes]]) -> httpx.Response:
+    def _post(self, path: str, fields: Mapping[str, Any], files: Files) -> httpx.Response:
         known = {name: value for name, value in fields.items() if value is not None and value != []}
         form = httpx.Request("POST", "https://form", data=known, files=files or None)
         headers = {"content-type": form.headers["content-type"]}
@@ -165,6 +181,8 @@ class ForensicClient:
         if answer.status_code in (200, 202) or (answer.status_code == 409 and answer.json().get("error") == "Gaps"):
             return answer
         said = answer.json()
+        if said.get("error") == "SeveralFaces":
+            raise SeveralFaces(said["text"], tuple(tuple(face["box"]) for face in said["faces"]))
         text = f"{said.get('error', '')}: {said.get('text') or said.get('detail') or answer.status_code}"
         kinds: dict[int, type[SealframeError]] = {
             409: IntegrityError, 422: UsageError, 404: UsageError, 405: UsageError, 429: RateLimited,

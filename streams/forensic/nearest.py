@@ -1,8 +1,8 @@
 """The subjects nearest to a face among those that the filters leave: exactly where they are few, else by HNSW.
 
 So many rows as `EXACT_BELOW` are compared one by one, found by camera and time. More are left to the index over
-half-precision vectors, which is scanned on until the filters have left enough (pgvector's iterative scan); what it finds
-is put in order by the whole vectors. Plans depend on the values, so no statement is prepared for later ones.
+half-precision vectors, which is scanned on until the filters have left enough (pgvector's iterative scan); what it
+finds is put in order by the whole vectors. Plans depend on the values, so no statement is prepared for later ones.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ SEARCHED_LIST = 200
 """`hnsw.ef_search`: candidates that the index keeps while it searches."""
 _COLUMNS = (
     "f.subject_id, f.video_id, f.camera_id, f.quality, f.from_ms, f.to_ms, f.track, f.look, coalesce(f.width, 0),"
-    " f.template_key, vector_send(f.embedding)"
+    " vector_send(f.embedding)"
 )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Near:
-    """A look of a subject: its place, best view, unit vector (as the embedder made it) and cosine to what is searched."""
+    """A look of a subject: its place, best view, vector (as the embedder made it) and cosine to what is searched."""
 
     subject_id: str
     video_id: str
@@ -46,7 +46,7 @@ class Near:
     look: int
     width: float
     vector: Array = field(repr=False)
-    cosine: float = 0.0
+    cosine: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,10 +66,9 @@ def nearest(db: Any, sought: Sought, chosen: Filters, templates: Templates, embe
     found: dict[tuple[str, int, int], Near] = {}
     for key in templates.living(db):
         values |= {"v": vector_text(templates.turned(sought.vector, key)), "key": key}
-        for near in _rows(db, condition, values, exact, templates, key):
-            cosine = float(near.vector @ sought.vector)
+        for near in _rows(db, condition, values, exact, templates, key, sought.vector):
             if near.subject_id != sought.subject_id:
-                found[near.subject_id, near.track, near.look] = _with(near, cosine)
+                found[near.subject_id, near.track, near.look] = near
     return sorted(found.values(), key=lambda near: (-near.cosine, near.subject_id))[:FETCHED], exact
 
 
@@ -117,14 +116,14 @@ def where(chosen: Filters) -> tuple[str, dict[str, Any]]:
 def few(db: Any, condition: str, values: dict[str, Any]) -> bool:
     """The filters leave so few that comparing each is fastest."""
     (count,) = db.execute(
-        f"SELECT count(*) FROM (SELECT 1 FROM subject_features f WHERE {condition} LIMIT {EXACT_BELOW}) AS some",  # noqa: S608
+        f"SELECT count(*) FROM (SELECT 1 FROM subject_features f WHERE {condition} LIMIT {EXACT_BELOW}) AS fitting",  # noqa: S608
         values, prepare=False,
     ).fetchone()
     return int(count) < EXACT_BELOW
 
 
 def _rows(
-    db: Any, condition: str, values: dict[str, Any], exact: bool, templates: Templates, key: int
+    db: Any, condition: str, values: dict[str, Any], exact: bool, templates: Templates, key: int, probe: Array
 ) -> list[Near]:
     narrowed = f"{condition} AND f.template_key = %(key)s"
     if exact:
@@ -140,23 +139,21 @@ def _rows(
     if not rows:
         return []
     vectors = np.stack([np.frombuffer(row[-1], ">f4", offset=4) for row in rows]).astype(np.float32)
-    return [
-        Near(*row[:9], vector=vector) for row, vector in zip(rows, templates.plain(vectors, key), strict=True)
-    ]
-
-
-def _with(near: Near, cosine: float) -> Near:
-    return Near(
-        near.subject_id, near.video_id, near.camera_id, near.quality, near.from_ms, near.to_ms, near.track, near.look,
-        near.width, near.vector, cosine,
-    )
+    plain = templates.plain(vectors, key)
+    cosines = (plain @ probe).tolist()
+    found = []
+    for (*place, quality, first, last, track, look, width, _), one, cosine in zip(rows, plain, cosines, strict=True):
+        subject, video, camera = place
+        found.append(Near(subject, video, camera, quality, first, last, track, look, width, one, cosine))
+    return found
 
 
 def _frames(db: Any, found: Sequence[Near]) -> tuple[dict[tuple[str, int, int], int], dict[str, int]]:
     """The frame of each look's best view, and how many looks each subject has."""
     frames = {(video, track, look): frame for video, track, look, frame in db.execute(
         "SELECT t.video_id, t.track, t.look, t.frame_no FROM track_features t"
-        " JOIN unnest(%s::text[], %s::bigint[], %s::integer[]) AS w(video_id, track, look) USING (video_id, track, look)",
+        " JOIN unnest(%s::text[], %s::bigint[], %s::integer[]) AS w(video_id, track, look)"
+        " USING (video_id, track, look)",
         ([near.video_id for near in found], [near.track for near in found], [near.look for near in found]),
     ).fetchall()}
     looks = dict(db.execute(

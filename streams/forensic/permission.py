@@ -157,12 +157,12 @@ class Seen:
 
 
 def subject_refusal(terms: Terms, action: Action, subject: Seen, everyone: bool) -> str:
-    """Why this subject may not be shown, erased, ... under these terms."""
+    """Why this subject may not be shown, searched elsewhere, erased, ... under these terms."""
     scope = terms.scope
     if action == "erase":
         if not terms.erases:
             return "the case doesn't allow erasure"
-    elif terms.shows == "nobody":
+    elif action != "search-face" and terms.shows == "nobody":
         return "the case allows no restoration"
     if everyone and terms.shows != "everyone":
         return "the case allows to show the subject alone, not everyone"

@@ -1,7 +1,6 @@
-"""Search the feature library for the face of a picture; every answer says what it covers.
+"""Searches of the feature library: filters, and answers that say what they cover and how often they are wrong.
 
-Search is exact: every vector that the filters leave is compared. From `APPROXIMATE_FROM` vectors on the HNSW index
-answers instead, and the answer says so.
+How subjects are found: `nearest.py`; what is searched: `probe.py`.
 """
 
 from __future__ import annotations
@@ -11,20 +10,26 @@ from dataclasses import dataclass
 from typing import Any
 
 from operators.embed import ALIKE, SAME, SURE
+from operators.face_rates import NAMED
 from schemas.errors import UsageError
-from schemas.regions import Array
 from schemas.topics import MINUTE_MS
 from streams.authority import store
-from streams.authority.looks import MAX_LOOKS, vector_text
 from streams.forensic.gate import Limits
 from streams.forensic.terms import ALL_CAMERAS, listed, time_text
 
-APPROXIMATE_FROM = 500_000
 MAX_MATCHES = 100
 IN_PERIOD = "f.from_ms <= %(to)s AND f.to_ms >= %(from)s"
 HOUR_MS = 60 * MINUTE_MS
-FALSE_ACCEPT_RATES = {ALIKE: 1e-2, SAME: 1e-3, SURE: 1e-4}
-"""Measured per comparison on Labeled Faces in the Wild, by threshold (see `operators/embed.py`)."""
+THRESHOLDS = (ALIKE, SAME, SURE)
+"""Cosines from which subjects may be listed; what they stand for depends on the size of the faces."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A picture that was searched: its faces' boxes, left to right, xyxy in pixels; which one was taken, from 1."""
+
+    faces: tuple[tuple[int, ...], ...]
+    face: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +44,11 @@ class Period:
 class Match:
     """A subject one of whose best regions is alike; `image_id` names that region's frame.
 
-    `sure`: so alike that one comparison in 10,000 of different people is; the others are possible ones. `looks` above
-    1: its views aren't all alike, so it may be more than one person.
+    `sure`: it stands out so far (`operators/likeness.py`) as in at most one search for strangers in a hundred; the
+    others are leads. `false_match_rate`: how often two strangers' faces of this size are so alike; `false_search_rate`:
+    how often somebody stands out so far in a search like this for a stranger; both measured, upper bounds at 95 %.
+    `width`: of its best view's face in pixels, 0: not known. `looks` above 1: its views aren't all alike, so it may be
+    more than one person.
     """
 
     subject_id: str
@@ -53,6 +61,10 @@ class Match:
     image_id: str
     looks: int = 1
     sure: bool = False
+    stands_out: float = 0.0
+    width: float = 0.0
+    false_match_rate: float = 1.0
+    false_search_rate: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +105,10 @@ class Coverage:
 class SearchAnswer:
     """Matches, best first, and how far they can be relied on. `entry`: number in the access log.
 
-    `false_accepts`: how many strangers this search is expected to name, by the rate measured for one comparison.
+    At the `threshold` and the size of the searched face, `width` in pixels: `false_accept_rate` of one comparison of
+    strangers, `false_accepts`: how many strangers it is so expected to list, `missed_rate`: how many of the person's
+    own pictures are less alike. `sure_rate`: how often, at most, a search for a stranger calls somebody sure.
+    `shown`: the faces of each searched picture, and which was taken.
     """
 
     entry: int
@@ -104,6 +119,10 @@ class SearchAnswer:
     exact: bool
     coverage: Coverage
     said: str
+    width: float = 0.0
+    missed_rate: float = 1.0
+    sure_rate: float = NAMED
+    shown: tuple[Shown, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,33 +153,6 @@ def filters(cameras: Sequence[str] | None = None, period: Period | None = None) 
     if period and None not in (period.from_ms, period.to_ms) and (period.to_ms or 0) < (period.from_ms or 0):
         raise UsageError("the period ends before it begins")
     return Filters(None if cameras is None else tuple(sorted(set(cameras))), period)
-
-
-def nearest(db: Any, embedding: Array, threshold: float, chosen: Filters) -> tuple[list[Match], bool]:
-    """Subjects at least this alike, best first; and whether the search was exact."""
-    condition, values = chosen.sql()
-    (count,) = db.execute("SELECT count(*) FROM subject_features").fetchone()
-    exact = count < APPROXIMATE_FROM
-    # adding 0 keeps the planner from the HNSW index, which may miss neighbours
-    distance = "(f.embedding <=> %(v)s::vector)" + (" + 0" if exact else "")
-    if not exact:
-        db.execute("SET LOCAL hnsw.iterative_scan = 'relaxed_order'")
-        db.execute("SET LOCAL hnsw.ef_search = 400")
-    rows = db.execute(
-        f"SELECT f.subject_id, f.video_id, f.camera_id, 1 - {distance}, f.quality, f.from_ms, f.to_ms, t.frame_no,"  # noqa: S608
-        " (SELECT count(*) FROM subject_features l WHERE l.subject_id = f.subject_id)"
-        " FROM subject_features f JOIN track_features t USING (video_id, track, look)"
-        f" WHERE f.video_id IN (SELECT video_id FROM videos WHERE {condition}) AND {IN_PERIOD}"
-        f" ORDER BY {distance} LIMIT {MAX_MATCHES * MAX_LOOKS}",
-        {**values, "v": vector_text(embedding)},
-    ).fetchall()
-    found: dict[str, Match] = {}
-    for subject, video, camera, similarity, quality, first, last, frame, looks in rows:
-        if similarity >= threshold and (subject not in found or found[subject].similarity < similarity):
-            found[subject] = Match(
-                subject, video, camera, similarity, quality, first, last, f"{video}/{frame}", looks, similarity >= SURE
-            )
-    return sorted(found.values(), key=lambda match: (-match.similarity, match.subject_id))[:MAX_MATCHES], exact
 
 
 def coverage(db: Any, chosen: Filters) -> Coverage:

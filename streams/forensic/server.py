@@ -22,6 +22,7 @@ from schemas.topics import MINUTE_MS
 from streams.authority.faces import Faces
 from streams.authority.portrait import portrait
 from streams.authority.reading import EvidenceReader
+from streams.authority.templates import Templates
 from streams.clock import now_ms
 from streams.desk.app import DeskSetup, PagesOrApi, create_desk
 from streams.forensic.api import create_app
@@ -96,7 +97,9 @@ class ForensicServer:
         )
         signer = log_signer(setup.name, setup.identity)
         log = AccessLog(self._database, now_ms, signer)
-        self.forensics = Forensics(self._database, log, faces, restorer, rules=setup.rules)
+        self.forensics = Forensics(
+            self._database, log, faces, restorer, rules=setup.rules, templates=Templates(self._keys, now_ms)
+        )
         work = setup.work or setup.folder.with_name(f"{setup.folder.name}.restorations")
         self._jobs = self.forensics.jobs = Restorations(
             setup.name, self._database, log, restorer, self._job_keys, work, signer.key, now_ms,

@@ -17,12 +17,15 @@ from infra.postgres import Database
 from operators.embed import SAME
 from schemas.errors import UsageError
 from streams.authority.faces import Faces
+from streams.authority.templates import Templates
 from streams.clock import now_ms
 from streams.forensic import plate_search, search
+from streams.forensic.face_search import FaceSearch
 from streams.forensic.gate import Gate, Limits, noted
 from streams.forensic.gate import Ground as Ground
 from streams.forensic.jobs import KEPT_MS, Restorations, new_id
 from streams.forensic.log import AccessLog, Entry
+from streams.forensic.probe import Probes
 from streams.forensic.restorations import Restoration, Wish
 from streams.forensic.restore import Restored, Restorer
 from streams.forensic.terms import Kind, Rules
@@ -43,43 +46,69 @@ class Forensics:
 
     def __init__(
         self, database: Database, log: AccessLog, faces: Callable[[], Faces] | None, restorer: Restorer | None, *,
-        rules: Rules | None = None, clock: Callable[[], int] = now_ms,
+        rules: Rules | None = None, clock: Callable[[], int] = now_ms, templates: Templates | None = None,
     ) -> None:
-        self._database, self.log, self._faces, self._restorer = database, log, faces, restorer
+        self._database, self.log, self._restorer = database, log, restorer
+        self._faces = FaceSearch(database, faces, templates)
         self.gate = Gate(database, log, rules, clock)
         self.jobs: Restorations | None = None
 
     def search_face(
-        self, picture: bytes, ground: Ground, *, cameras: Sequence[str] | None = None,
-        period: search.Period | None = None, threshold: float = SAME,
+        self, picture: bytes | Sequence[bytes], ground: Ground, *, cameras: Sequence[str] | None = None,
+        period: search.Period | None = None, threshold: float = SAME, face: int | None = None,
     ) -> search.SearchAnswer:
-        """Subjects whose best region looks like the main face of the picture; filters default to the case's scope.
+        """Subjects whose best region looks like the face of a picture, or of several pictures of one person together.
+
+        `face`: which one of the picture, from 1, left to right. Filters default to the case's scope.
 
         Raises:
             AccessDenied, RateLimited: see `Gate.search`.
-            UsageError: no picture, no face in it, filters that mean nothing, or a threshold without a measured rate.
+            SeveralFaces: more than one face may be meant.
+            UsageError: no picture, no such face in it, pictures of two people, filters that mean nothing, or a
+                threshold without a measured rate.
 
         """
-        detail = {"picture": hashlib.sha256(picture).hexdigest(), "cameras": None if cameras is None else list(cameras),
+        pictures = [picture] if isinstance(picture, bytes) else list(picture)
+        digests = [hashlib.sha256(one).hexdigest() for one in pictures]
+        what = {"picture": digests[0] if len(digests) == 1 else digests, "face": face}
+        return self._search(
+            what, ground, cameras, period, threshold, lambda: self._faces.pictures(pictures, face)
+        )
+
+    def search_subject(
+        self, subject_id: str, ground: Ground, *, cameras: Sequence[str] | None = None,
+        period: search.Period | None = None, threshold: float = SAME,
+    ) -> search.SearchAnswer:
+        """Where else a subject of the index is, by its stored looks; it has to lie in the case's scope itself.
+
+        Raises:
+            AccessDenied, RateLimited: see `Gate.subject` and `Gate.search`; it counts as two searches.
+            UsageError: no such subject, nothing indexed of it, or as `search_face`.
+
+        """
+        def probes() -> Probes:
+            self.gate.subject("search-face", ground, subject_id)
+            return self._faces.subject(subject_id)
+
+        return self._search({"subject": _typed(subject_id)}, ground, cameras, period, threshold, probes)
+
+    def _search(
+        self, what: dict[str, Any], ground: Ground, cameras: Sequence[str] | None, period: search.Period | None,
+        threshold: float, probes: Callable[[], Probes],
+    ) -> search.SearchAnswer:
+        detail = {**what, "cameras": None if cameras is None else list(cameras),
                   "period": None if period is None else [period.from_ms, period.to_ms], "threshold": threshold}
         with self._logged("search-face", ground, detail):
             limits = self._limits("search-face", "face", ground, cameras, period)
-            if threshold not in search.FALSE_ACCEPT_RATES:
-                raise UsageError(f"thresholds with a measured rate are {sorted(search.FALSE_ACCEPT_RATES)}")
-            if self._faces is None:
-                raise UsageError("this service has no face models")
-            chosen = search.filters(limits.cameras, search.Period(limits.from_ms, limits.to_ms))
-            probe = self._faces().probe(picture)
-            with self._database.connection() as db:
-                matches, exact = search.nearest(db, probe.embedding, threshold, chosen)
-                covered = replace(search.coverage(db, chosen), limits=limits)
-        rate = search.FALSE_ACCEPT_RATES[threshold]
-        found = [[match.subject_id, round(match.similarity, 4)] for match in matches]
-        entry = self._log("search-face", ground, {**detail, "matches": found, "searched": covered.subjects})
-        return search.SearchAnswer(
-            entry.seq, tuple(matches), threshold, rate, rate * covered.vectors, exact, covered,
-            search.said(matches, covered),
+            if threshold not in search.THRESHOLDS:
+                raise UsageError(f"thresholds with a measured rate are {sorted(search.THRESHOLDS)}")
+            sought = probes()
+            found = self._faces.find(sought, threshold, limits)
+        named = [[match.subject_id, round(match.similarity, 4)] for match in found.matches]
+        entry = self._log(
+            "search-face", ground, {**detail, "matches": named, "searched": found.coverage.subjects}
         )
+        return self._faces.answer(entry.seq, sought, threshold, found)
 
     def search_plate(
         self, text: str, ground: Ground, *, cameras: Sequence[str] | None = None,
@@ -92,8 +121,7 @@ class Forensics:
             UsageError: not a plate's text, or filters that mean nothing.
 
         """
-        typed = text[:MAX_WORDS].encode("utf-8", "replace").decode()
-        detail = {"text": typed, "exact": exact, "cameras": None if cameras is None else list(cameras),
+        detail = {"text": _typed(text), "exact": exact, "cameras": None if cameras is None else list(cameras),
                   "period": None if period is None else [period.from_ms, period.to_ms]}
         with self._logged("search-plate", ground, detail):
             limits = self._limits("search-plate", "plate", ground, cameras, period)
@@ -241,3 +269,8 @@ class Forensics:
 
     def _log(self, action: str, ground: Ground, detail: dict[str, Any]) -> Entry:
         return self.log.append(action, ground.actor, ground.case, ground.purpose, detail)
+
+
+def _typed(text: str) -> str:
+    """What somebody typed, as the log can hold it."""
+    return text[:MAX_WORDS].encode("utf-8", "replace").decode()

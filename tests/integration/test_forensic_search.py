@@ -15,16 +15,17 @@ import pytest
 from infra.models import FACE_EMBEDDER, install
 from infra.postgres import Database
 from operators.codec import encode
-from operators.embed import SURE, FaceEmbedder
+from operators.embed import ALIKE, SURE, FaceEmbedder
 from operators.pipeline import Pipeline
 from operators.training import dlib_to_onnx
-from schemas.errors import UsageError
+from schemas.errors import ConfigError, SeveralFaces, UsageError
 from schemas.frames import FrameChunk, VideoFormat
 from schemas.state import CameraState
 from streams.authority.erase import erase_subject
 from streams.authority.faces import Faces
 from streams.authority.index import FaceIndex
 from streams.authority.looks import pool, vector
+from streams.authority.templates import Templates
 from streams.forensic.search import Period
 from streams.forensic.service import Forensics
 from streams.setup import detector
@@ -102,7 +103,7 @@ def test_search_by_another_photograph_names_the_right_person(service: Forensics)
     for index, paths in enumerate(people(6).values()):
         answer = service.search_face(paths[1].read_bytes(), GROUND)
         assert answer.coverage.videos == 2 and answer.coverage.subjects == 6 and answer.coverage.complete
-        assert answer.exact and answer.false_accepts == pytest.approx(6e-3)
+        assert answer.exact and 2e-3 < answer.false_accepts < 2e-2 and 0 < answer.missed_rate < 0.2
         if answer.matches:
             first[index] = answer.matches[0].subject_id
             assert answer.matches[0].video_id == VIDEO[:-1] + str(index // 3)
@@ -216,3 +217,108 @@ def test_search_after_erasure_finds_the_others_only(desk: Desk, service: Forensi
             rows = db.execute(f"SELECT count(*) FROM {table} WHERE video_id = %s AND track = ANY("
                               "SELECT track FROM erasures)", (gone.video_id,)).fetchone()
             assert rows == (0,)
+
+
+def beside(*paths: Path) -> bytes:
+    """One picture in which the middles of these stand side by side."""
+    middles = [read_rgb(path)[40:210, 50:180, ::-1] for path in paths]
+    return cv2.imencode(".png", np.concatenate(middles, 1))[1].tobytes()
+
+
+def test_search_picture_of_several_faces_asks_which(service: Forensics) -> None:
+    everyone = [paths for paths in people(6).values() if len(paths) > 2]
+    picture = beside(everyone[0][1], everyone[1][1])
+    with pytest.raises(SeveralFaces) as refused:
+        service.search_face(picture, GROUND)
+    left, right = refused.value.boxes
+    assert left[0] < right[0] and all(box[2] - box[0] > 60 for box in refused.value.boxes)
+    named = [service.search_face(picture, GROUND, face=face, threshold=ALIKE) for face in (1, 2)]
+    alone = [service.search_face(paths[1].read_bytes(), GROUND, threshold=ALIKE) for paths in everyone[:2]]
+    assert [one.matches[0].subject_id for one in named] == [one.matches[0].subject_id for one in alone]
+    assert [one.shown[0].face for one in named] == [1, 2] and len(named[0].shown[0].faces) == 2
+    with pytest.raises(UsageError, match="2 faces"):
+        service.search_face(picture, GROUND, face=3)
+
+
+def test_search_several_pictures_are_one_person_or_refused(service: Forensics) -> None:
+    known = [paths for paths in people(6).values() if len(paths) > 2][0]
+    single = service.search_face(known[1].read_bytes(), GROUND, threshold=ALIKE)
+    both = service.search_face([known[1].read_bytes(), known[2].read_bytes()], GROUND, threshold=ALIKE)
+    assert both.matches[0].subject_id == single.matches[0].subject_id and len(both.shown) == 2
+    other = list(people(10).values())[9][0]
+    with pytest.raises(UsageError, match="search each person apart"):
+        service.search_face([known[1].read_bytes(), other.read_bytes()], GROUND)
+
+
+def test_search_matches_carry_what_their_score_stands_for(service: Forensics) -> None:
+    known = [paths for paths in people(6).values() if len(paths) > 2][0]
+    answer = service.search_face(known[1].read_bytes(), GROUND, threshold=ALIKE)
+    first, *others = answer.matches
+    assert first.width > 40 and first.stands_out > max([one.stands_out for one in others], default=0.0)
+    assert first.sure == (first.false_search_rate <= answer.sure_rate) and first.false_match_rate < 1e-2
+    assert answer.sure_rate == 0.01 and answer.width > 60
+
+
+def test_search_by_a_subject_finds_it_elsewhere_and_never_itself(desk: Desk, service: Forensics) -> None:
+    """The same person in another video, from another photograph."""
+    paths, video = list(people(2).values())[1], VIDEO[:-1] + "7"
+    policy = replace(POLICY, stride=2)
+    desk.take(record([filmed([paths[1]], video)], None, desk.epoch, pipeline=Pipeline(policy, detector(), KEY)))
+    try:
+        with desk.database.connection() as db:
+            (subject,) = db.execute("SELECT subject_id FROM subjects WHERE video_id = %s", (video,)).fetchone() or ("",)
+        answer = service.search_subject(subject, GROUND, threshold=ALIKE)
+        assert answer.matches and subject not in {match.subject_id for match in answer.matches}
+        assert answer.matches[0].video_id == VIDEO[:-1] + "0" and answer.shown == ()
+        assert service.log.get(answer.entry).content["detail"]["subject"] == subject
+    finally:
+        with desk.database.connection() as db:
+            db.execute("DELETE FROM subjects WHERE video_id = %s", (video,))
+            db.execute("DELETE FROM track_features WHERE video_id = %s", (video,))
+    with pytest.raises(UsageError, match="no subject"):
+        service.search_subject(subject, GROUND)
+
+
+def test_search_finds_the_same_after_templates_are_reissued(
+    tmp_path: Path, database: Database, desk: Desk, faces: Faces
+) -> None:
+    """Vectors turned by a key of the key store; a re-issue turns all of them anew, and destroys the old key."""
+    templates = Templates(desk.keys, clock)
+    video, everyone = VIDEO[:-1] + "6", list(people(6).values())
+    index = FaceIndex(faces, templates=templates)
+    chunk = filmed([paths[0] for paths in everyone[:3]], video)
+    made = record([chunk], None, desk.epoch, pipeline=Pipeline(replace(POLICY, stride=2), detector(), KEY))
+    sink, desk.sink._indexing = desk.sink._indexing, index
+    try:
+        desk.take(made)
+    finally:
+        desk.sink._indexing = sink
+
+    def found(keys: Templates) -> list[tuple[str, float]]:
+        service = Forensics(database, desk.log, lambda: faces, None, templates=keys)
+        answers = [service.search_face(paths[1].read_bytes(), GROUND, threshold=ALIKE) for paths in everyone[:3]]
+        return [(match.subject_id, round(match.similarity, 4)) for answer in answers for match in answer.matches]
+
+    def stored() -> list[tuple[int, np.ndarray]]:
+        with database.connection() as db:
+            rows = db.execute(
+                "SELECT template_key, embedding::text FROM subject_features WHERE video_id = %s ORDER BY subject_id",
+                (video,),
+            ).fetchall()
+        return [(key, found) for key, text in rows if (found := vector(text)) is not None]
+
+    before, under_one = found(templates), stored()
+    plain = [templates.plain(one, key) for key, one in under_one]
+    assert {key for key, _ in under_one} == {1} and any(name.startswith(video) for name, _ in before)
+    done = templates.reissue(database)
+    assert (done.key, done.destroyed) == (2, (1,)) and done.vectors > 2 * 3
+    after = stored()
+    assert {key for key, _ in after} == {2} and sorted(found(Templates(desk.keys, clock))) == sorted(before)
+    for (_, old), (_, new), was in zip(under_one, after, plain, strict=True):
+        assert abs(float(old @ new)) < 0.6 and np.allclose(templates.plain(new, 2), was, atol=1e-5)
+    with pytest.raises(ConfigError, match="template key 1"):
+        Templates(desk.keys, clock).turned(plain[0], 1)
+    with pytest.raises(ConfigError, match="key store"):
+        found(Templates())
+    with database.connection() as db:
+        db.execute("DELETE FROM subjects WHERE video_id = %s", (video,))

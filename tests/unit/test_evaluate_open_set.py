@@ -36,7 +36,7 @@ def test_search_of_strangers_leaves_out_their_own_person():
     gallery, _ = first()
     found = open_set.search(VECTORS, PEOPLE, VECTORS[gallery], PEOPLE[gallery], strangers=True)
     assert not found.right.any() and set(found.place.tolist()) == {NEVER}
-    # At 60 and 50 degrees to the nearest stranger, nobody else near: the cosine less half of what a lone crowd takes.
+    # At 60 and 50 degrees to the nearest stranger, nobody else near: the cosine less what a lone crowd takes.
     assert found.best[0] - found.best[1] == pytest.approx(np.cos(np.radians(60)) - np.cos(np.radians(50)), abs=1e-5)
 
 

@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from operators.face_rates import load
-from operators.likeness import LONE, ONE, standings
+from operators.face_rates import NAMED, RATES, load
+from operators.likeness import LONE, ONE, SHARE, standings
 from schemas.errors import ConfigError
 
 SIDE = 128
@@ -27,28 +27,28 @@ PROBE = np.eye(1, SIDE, dtype=np.float32)[0]
 
 def test_standing_alone_takes_off_the_lone_crowd():
     alone = standings(PROBE, vectors(0.95), np.array([0]))
-    assert alone == pytest.approx([0.95 - LONE / 2], abs=1e-6)
+    assert alone == pytest.approx([0.95 - SHARE * LONE], abs=1e-6)
 
 
-def test_standing_takes_off_half_of_what_both_crowds_reach():
+def test_standing_takes_off_most_of_what_both_crowds_reach():
     """Crowd of the probe: 0.9 and 0.88, else LONE; of the candidate: products below LONE, so LONE."""
     found = standings(PROBE, vectors(0.94, 0.9, 0.88), np.arange(3), 1)
     around = (0.9 + 0.88 + 3 * LONE) / 5
-    assert found == pytest.approx([0.94 - (around + LONE) / 4], abs=1e-6)
+    assert found == pytest.approx([0.94 - SHARE * (around + LONE) / 2], abs=1e-6)
 
 
 def test_standing_of_somebody_who_is_indexed_many_times_is_not_hidden_by_himself():
     himself = np.repeat(vectors(0.97), 6, 0)
-    assert standings(PROBE, himself, np.arange(6), 1) == pytest.approx([0.97 - LONE / 2], abs=1e-6)
+    assert standings(PROBE, himself, np.arange(6), 1) == pytest.approx([0.97 - SHARE * LONE], abs=1e-6)
     # Five lookalikes of one another's likeness below ONE are five people, and hide the candidate.
     crowd = vectors(*[0.97] * 6)
     assert float(crowd[0] @ crowd[1]) < ONE
-    assert standings(PROBE, crowd, np.arange(6), 1)[0] < 0.97 - LONE / 2 - 0.05
+    assert standings(PROBE, crowd, np.arange(6), 1)[0] < 0.97 - SHARE * LONE - 0.08
 
 
 def test_standing_looks_of_one_subject_are_no_crowd_of_one_another():
     found = standings(PROBE, vectors(0.95, 0.93, 0.92), np.array([7, 7, 7]), 1)
-    assert found == pytest.approx([0.95 - LONE / 2], abs=1e-6)
+    assert found == pytest.approx([0.95 - SHARE * LONE], abs=1e-6)
 
 
 def test_standings_of_nobody_are_none():
@@ -94,3 +94,14 @@ def test_rates_of_pools_are_their_own():
 def test_rates_that_cannot_be_read_are_named(data):
     with pytest.raises(ConfigError, match="rates"):
         load(data, "made")
+
+
+@pytest.mark.parametrize("embedder", ["face-embedder"])
+def test_shipped_rates_ask_more_of_small_faces_and_pools(embedder):
+    rates = load(RATES.read_bytes(), embedder)
+    for kind in ("single", "pooled"):
+        assert rates.needed(NAMED, 900, 100, kind) < 1
+        assert rates.needed(NAMED, 10, 100, kind) >= rates.needed(NAMED, 900, 100, kind)
+    assert rates.needed(NAMED, 900, 100, "pooled") > rates.needed(NAMED, 900, 100, "single")
+    assert rates.share_accepted(0.93, 30) < rates.share_accepted(0.93, 96)
+    assert rates.of_comparison(0.93, 30) > rates.of_comparison(0.93, 96)
