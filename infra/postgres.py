@@ -203,14 +203,17 @@ def _check_done(done: dict[int, tuple[str, bytes]], wanted: tuple[Migration, ...
 
 
 def _grant(db: Connection, app_role: str) -> None:
+    """Rights on the tables of `public` and, where migrations made one, of the schema `next`."""
     role = sql.Identifier(app_role)
-    for statement in (
-        "GRANT USAGE ON SCHEMA public TO {role}",
-        "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}",
-        "GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {role}",
-        "REVOKE ALL ON schema_migrations FROM {role}",
-    ):
-        db.execute(sql.SQL(cast(Any, statement)).format(role=role))
+    found = db.execute("SELECT nspname FROM pg_namespace WHERE nspname IN ('public', 'next')").fetchall()
+    for (schema,) in found:
+        for statement in (
+            "GRANT USAGE ON SCHEMA {schema} TO {role}",
+            "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {role}",
+            "GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA {schema} TO {role}",
+        ):
+            db.execute(sql.SQL(cast(Any, statement)).format(role=role, schema=sql.Identifier(schema)))
+    db.execute(sql.SQL(cast(Any, "REVOKE ALL ON schema_migrations FROM {role}")).format(role=role))
 
 
 def _with_vectors(connection: psycopg.Connection[Any]) -> None:

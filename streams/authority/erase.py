@@ -95,6 +95,7 @@ def forget_tracks(db: Any, video_id: str, tracks: Sequence[int], now_ms: int) ->
     named = (video_id, list(tracks))
     db.execute("DELETE FROM subjects WHERE video_id = %s AND tracks && %s::bigint[]", named)
     db.execute("DELETE FROM track_features WHERE video_id = %s AND track = ANY(%s)", named)
+    db.execute("DELETE FROM next.track_features WHERE video_id = %s AND track = ANY(%s)", named)
     db.execute("DELETE FROM track_plates WHERE video_id = %s AND track = ANY(%s)", named)
     db.execute("DELETE FROM spans WHERE video_id = %s AND track = ANY(%s)", named)
     db.execute(

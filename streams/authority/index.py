@@ -18,6 +18,7 @@ import numpy as np
 
 from operators.embed import SAME, SURE
 from operators.subjects import Subject, TrackSighting, merge_spans, merge_tracks
+from schemas.errors import ConfigError
 from schemas.frames import VideoFormat
 from schemas.records import Piece, SealedEvidence, TrackMapping
 from schemas.regions import Array
@@ -45,6 +46,11 @@ class FaceIndex:
         self._faces, self._when, self._threshold = faces, when, threshold
         self._templates = templates or Templates()
 
+    @property
+    def embedder(self) -> str:
+        """Name of what makes its vectors."""
+        return self._faces.name
+
     def look(self, evidence: SealedEvidence, parts: Sequence[OpenedPart]) -> Callable[[Any], None]:
         """Read a chunk's opened parts; return what writes the findings."""
         looked = self.read(parts, evidence.format) if self._when == "always" else ()
@@ -59,11 +65,22 @@ class FaceIndex:
         return tuple(self._looked(m, views.get(m.track, ())) for m in mappings if m.regions)
 
     def write(self, db: Any, evidence: SealedEvidence, looked: Sequence[Looked]) -> None:
-        """Keep what the views add to what is known, and merge the video's subjects again."""
+        """Keep what the views add to what is known, and merge the video's subjects again.
+
+        Raises:
+            ConfigError: the index is of another embedder.
+
+        """
+        known = db.execute("SELECT embedder FROM track_features WHERE embedding IS NOT NULL LIMIT 1").fetchone()
+        if looked and known is not None and known[0] != self.embedder:
+            raise ConfigError(f"faces are indexed by {known[0]}: start with it (--embedder), or run sealframe reindex")
+        self.merge(db, evidence.video_id, evidence.camera_id, self.note(db, evidence, looked))
+
+    def note(self, db: Any, evidence: SealedEvidence, looked: Sequence[Looked]) -> set[int]:
+        """Keep what the views add to what is known; the tracks of which something was kept."""
         key = self._templates.for_video(db, evidence.video_id) if looked else PLAIN
         made = Made(self._faces.name, key) if looked else Made()
-        changed = {one.track for one in looked if keep(db, evidence, self._turned(one, key), made)}
-        self.merge(db, evidence.video_id, evidence.camera_id, changed)
+        return {one.track for one in looked if keep(db, evidence, self._turned(one, key), made)}
 
     def merge(
         self, db: Any, video_id: str, camera_id: str, changed: AbstractSet[int] = frozenset()
@@ -79,7 +96,7 @@ class FaceIndex:
             _add_features(db, name, subject, video_id, camera_id, times)
 
         bring_up_to_date(db, (video_id, camera_id), "face", wanted, changed, "subject_features", add)
-        bring_persons_up_to_date(db, camera_id, video_id)
+        bring_persons_up_to_date(db, camera_id, video_id, self._templates)
         return subjects
 
     def _turned(self, looked: Looked, key: int) -> Looked:

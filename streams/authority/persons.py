@@ -13,18 +13,25 @@ from typing import Any
 from operators.embed import SAME
 from operators.subjects import SubjectSighting, merge_spans, merge_subjects, together
 from streams.authority import store
-from streams.authority.looks import vector
+from streams.authority.looks import vector, vector_text
+from streams.authority.templates import Templates
 
 CALIBRATION = "complete linkage from 0.928; sealframe eval subjects"
 """What the threshold was chosen by: over 200 people with three photographs each 99.8 % precision, 95 % recall."""
 
 
-def bring_persons_up_to_date(db: Any, camera_id: str, video_id: str, threshold: float = SAME) -> None:
-    """Place the subjects of a camera that are in no person, or in one that can't be any more."""
+def bring_persons_up_to_date(
+    db: Any, camera_id: str, video_id: str, templates: Templates | None = None, threshold: float = SAME
+) -> None:
+    """Place the subjects of a camera that are in no person, or in one that can't be any more.
+
+    `templates`: the keys that vectors are turned by, for while they are re-issued videos of a camera have several.
+    """
+    keys = templates or Templates()
     loose = _loose(db, camera_id) | _torn(db, video_id)
     if not loose:
         return
-    touched = sorted(_near(db, camera_id, loose, threshold) | loose)
+    touched = sorted(_near(db, camera_id, loose, keys, threshold) | loose)
     persons = [row[0] for row in db.execute(
         "SELECT person_id FROM person_subjects WHERE subject_id = ANY(%(touched)s)"
         " UNION SELECT person_id FROM persons_seen WHERE person_id = ANY(%(touched)s)", {"touched": touched},
@@ -33,7 +40,7 @@ def bring_persons_up_to_date(db: Any, camera_id: str, video_id: str, threshold: 
         "SELECT subject_id FROM person_subjects WHERE person_id = ANY(%s)", (persons,)
     ).fetchall()}
     db.execute("DELETE FROM persons_seen WHERE person_id = ANY(%s)", (persons,))
-    for person in merge_subjects(_sightings(db, loose | members), threshold):
+    for person in merge_subjects(_sightings(db, loose | members, keys), threshold):
         db.execute("INSERT INTO persons_seen VALUES (%s, %s, %s, %s)", (person[0], camera_id, threshold, CALIBRATION))
         db.execute("INSERT INTO person_subjects SELECT unnest(%s::text[]), %s", (list(person), person[0]))
     sweep(db)
@@ -83,29 +90,41 @@ def _torn(db: Any, video_id: str) -> set[str]:
     return torn
 
 
-def _near(db: Any, camera_id: str, subjects: Iterable[str], threshold: float) -> set[str]:
+def _near(db: Any, camera_id: str, subjects: Iterable[str], templates: Templates, threshold: float) -> set[str]:
     """Subjects of the camera that are alike to one of these. Adding 0 keeps the planner from an index that may miss."""
-    rows = db.execute(
-        "SELECT DISTINCT o.subject_id FROM subject_features f JOIN subject_features o ON o.camera_id = f.camera_id"
-        " AND (o.embedder, o.template_key) = (f.embedder, f.template_key)"
-        " AND 1 - (o.embedding <=> f.embedding) + 0 >= %s WHERE f.camera_id = %s AND f.subject_id = ANY(%s)",
-        (threshold, camera_id, list(subjects)),
+    known = db.execute(
+        "SELECT DISTINCT template_key FROM subject_features WHERE camera_id = %s", (camera_id,)
     ).fetchall()
-    return {row[0] for row in rows}
+    looks = db.execute(
+        "SELECT embedding::text, template_key FROM subject_features WHERE subject_id = ANY(%s)", (list(subjects),)
+    ).fetchall()
+    found: set[str] = set()
+    for text, own in looks:
+        look = vector(text)
+        if look is None:
+            continue
+        for (key,) in known:
+            turned = look if key == own else templates.turned(templates.plain(look, own), key)
+            rows = db.execute(
+                "SELECT DISTINCT subject_id FROM subject_features WHERE camera_id = %s AND template_key = %s"
+                " AND 1 - (embedding <=> %s::vector) + 0 >= %s", (camera_id, key, vector_text(turned), threshold),
+            ).fetchall()
+            found |= {row[0] for row in rows}
+    return found
 
 
-def _sightings(db: Any, subjects: set[str]) -> list[SubjectSighting]:
-    """The subjects of one look among these."""
+def _sightings(db: Any, subjects: set[str], templates: Templates) -> list[SubjectSighting]:
+    """The subjects of one look among these, with their vectors as the embedder made them."""
     rows = db.execute(
-        "SELECT s.subject_id, s.video_id, s.tracks, s.from_ms, min(f.embedding::text) FROM subjects s"
-        " JOIN subject_features f USING (subject_id) WHERE subject_id = ANY(%s) GROUP BY 1 HAVING count(*) = 1",
-        (sorted(subjects),),
+        "SELECT s.subject_id, s.video_id, s.tracks, s.from_ms, min(f.embedding::text), min(f.template_key)"
+        " FROM subjects s JOIN subject_features f USING (subject_id) WHERE subject_id = ANY(%s) GROUP BY 1"
+        " HAVING count(*) = 1", (sorted(subjects),),
     ).fetchall()
     ranges = {video: store.track_spans(db, video) for video in {row[1] for row in rows}}
     found = []
-    for subject, video, tracks, from_ms, text in rows:
+    for subject, video, tracks, from_ms, text, key in rows:
         spans = merge_spans([one for track in tracks for one in ranges[video].get(track, ("", []))[1]])
         embedding = vector(text)
         if embedding is not None:
-            found.append(SubjectSighting(subject, video, spans, embedding, from_ms))
+            found.append(SubjectSighting(subject, video, spans, templates.plain(embedding, key), from_ms))
     return found

@@ -27,7 +27,7 @@ SERVER = {
     "package": "subject", "open-package": "subject", "restored-video": "subject", "hold": "hold", "log": "log",
     "case": "case", "people": "people", "issuer": "issuer", "record": "replay", "replay": "replay",
     "topics": "replay", "templates": "templates",
-    "eval": "evaluate", "bench": "bench",
+    "reindex": "reindex", "eval": "evaluate", "bench": "bench",
 }
 VERBS = BASE | SERVER
 MISSING = "Verbs of the stack (up, push, search, ...) come with: pip install 'sealframe\\[server]'"
