@@ -17,14 +17,20 @@ async function fetched(address, tell) {
   return URL.createObjectURL(new Blob(parts, { type: "video/mp4" }));
 }
 
+// The desensitised one follows: exactly while the restored one stands still, closely while it plays.
 function together(restored, shown) {
-  const align = () => {
-    if (Math.abs(shown.currentTime - restored.currentTime) > DRIFT_S) shown.currentTime = restored.currentTime;
+  const align = (drift) => {
+    if (Math.abs(shown.currentTime - restored.currentTime) > drift) shown.currentTime = restored.currentTime;
+  };
+  const rest = () => {
+    shown.pause();
+    align(0);
   };
   restored.addEventListener("play", () => shown.play().catch(() => {}));
-  restored.addEventListener("pause", () => shown.pause());
   restored.addEventListener("ratechange", () => { shown.playbackRate = restored.playbackRate; });
-  for (const kind of ["seeking", "seeked", "timeupdate", "pause"]) restored.addEventListener(kind, align);
+  restored.addEventListener("timeupdate", () => align(restored.paused ? 0 : DRIFT_S));
+  for (const kind of ["pause", "ended"]) restored.addEventListener(kind, rest);
+  for (const kind of ["seeking", "seeked"]) restored.addEventListener(kind, () => align(0));
 }
 
 function attach() {
@@ -40,6 +46,7 @@ function attach() {
       restored.src = await fetched(pair.dataset.file, tell);
       together(restored, document.getElementById("public"));
       tell("");
+      button.hidden = true;
       restored.focus();
       restored.play().catch(() => {});
     } catch (error) {
