@@ -50,7 +50,7 @@ $(STAMPS)/test-packages: infra/test-packages.sh | $(STAMPS)/venv
 	@touch $@
 
 demo: setup
-	$(BIN)/sealframe demo $(if $(SEED),--seed $(SEED)) $(if $(VIDEO),--video "$(VIDEO)")
+	$(BIN)/sealframe demo $(if $(SEED),--seed $(SEED)) $(if $(VIDEO),--video "$(VIDEO)") $(if $(KEEP),--keep)
 
 test: setup $(STAMPS)/test-packages
 	REQUIRE_SERVICES=1 $(BIN)/pytest $(TESTS)

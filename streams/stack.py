@@ -47,6 +47,8 @@ KEEPER_SECONDS = 10
 PEOPLE = {f"{role}-demo": role for role in ("admin", "investigator", "approver", "auditor")} | {"operator": "keeper"}
 """Certificates that `up` makes, each a person of this role at every forensic service. The operating platform keeps the
 logs' checkpoints, and sees nothing else."""
+VIEWER = "viewer-demo"
+"""Certificate that `up` makes for whoever watches the operating platform's pages."""
 Tell = Callable[[str], None]
 
 
@@ -213,7 +215,7 @@ class Stack:
 
     def _certificates(self) -> None:
         tls.create_ca(self.tls)
-        for principal in ("admin", "pipeline", "issuer", *PEOPLE):
+        for principal in ("admin", "pipeline", "issuer", VIEWER, *PEOPLE):
             self._issue(principal, signer=principal in ("pipeline", "operator"))
         for name in self.settings.authorities:
             self._issue(f"authority-{name}", signer=True)

@@ -16,6 +16,7 @@ from streams.demo.pictures import credits, fetch
 from streams.demo.run import Demo, Shot, generate
 from streams.evaluate.report import report, table, write
 from streams.stack import Stack
+from streams.welcome import welcome
 
 HOME = Path(".sealframe/demo")
 PICTURES = Path(".sealframe/pictures")
@@ -26,7 +27,7 @@ def demo(
     seed: Annotated[int, typer.Option(help="draws other people, paths and gaps")] = 1,
     video: Annotated[Path | None, typer.Option(help="your own video instead of the generated ones")] = None,
     fetch_only: Annotated[bool, typer.Option("--fetch", help="only bring the pictures, as set-up does")] = False,
-    keep: Annotated[bool, typer.Option(help="leave the stack up, to look around")] = False,
+    keep: Annotated[bool, typer.Option(help="leave the stack up, and say where its pages are")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print the report as JSON")] = False,
 ) -> None:
     """Two cameras, two platforms, one broker: hide people, seal them, find one by another photograph, bring it back.
@@ -69,5 +70,10 @@ def demo(
     else:
         console.print(table("demo", figures))
         say(f"{out}/original-desensitised-restored.png, desensitised-*.mp4, restored.mp4, report.json")
+        if keep:
+            for line in [*welcome(stack), f"it runs on until: sealframe down --home {HOME}"]:
+                say(line)
+        else:
+            say("to look around in its pages: make demo KEEP=1")
     if any(figure.holds is False for figure in figures):
         raise typer.Exit(1)

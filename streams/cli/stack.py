@@ -17,6 +17,7 @@ from infra.settings import load
 from schemas.errors import SealframeError
 from streams.cli.output import console, give, say
 from streams.stack import Stack
+from streams.welcome import pages_of, welcome
 
 Home = Annotated[Path, typer.Option(help="folder of the stack")]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
@@ -31,13 +32,13 @@ def up(home: Home = HOME, as_json: AsJson = False) -> None:
     stack.up(lambda what: None if as_json else say(f"  {what}"))
     urls = {name: stack.url(name) for name in stack.ports()}
     if as_json:
-        give({"bootstrap": stack.broker.bootstrap, "urls": urls})
+        give({"bootstrap": stack.broker.bootstrap, "urls": urls, "pages": pages_of(stack)})
         return
     say(f"up: broker {stack.broker.bootstrap}")
     for name, url in urls.items():
         say(f"  {name}: {url}")
-    if (passwords := stack.first_passwords).exists():
-        say(f"sign in by a browser at browsers-...: names and first passwords are in {passwords}")
+    for line in welcome(stack):
+        say(line)
     say(f"certificates: {stack.tls}; next: sealframe camera add gate-1, then sealframe push video.mp4 --camera gate-1")
 
 

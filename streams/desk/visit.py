@@ -1,16 +1,13 @@
-"""Who visits the desk, what every page shows them, and that a form which changes something came from a page of ours."""
+"""Who visits the desk, and what every page shows them. That a form is ours, the door looks to."""
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Form, Request
+from fastapi import Request
 
-from schemas.errors import AccessDenied
-from streams.forensic.door import Door, principal, session_of, typed
-from streams.forensic.gate import noted
+from streams.forensic.door import Door, principal, session_of
 from streams.forensic.permission import MAY, Action, Person
 
 NAV: tuple[tuple[str, str, Action], ...] = (
@@ -18,7 +15,6 @@ NAV: tuple[tuple[str, str, Action], ...] = (
     ("/approvals", "Approvals", "case-approve"), ("/log", "Access log", "log-read"),
     ("/people", "People", "people-read"),
 )
-SAME_SITE = ("", "same-origin", "none")
 
 
 class Visits:
@@ -37,24 +33,8 @@ class Visits:
         person = self.known(request)
         nav = [(path, name) for path, name, action in NAV if person and person.roles & MAY[action]]
         signed_in = session_of(request) is not None
-        return {"person": person, "nav": nav, "csrf": self.token(request), "signed_in": signed_in,
+        return {"person": person, "nav": nav, "csrf": self.door.csrf(request), "signed_in": signed_in,
                 "sign_in": self._sign_in}
-
-    def token(self, request: Request) -> str:
-        """The token that a form of this visitor carries."""
-        return self.door.csrf(request)
-
-    def genuine(self, request: Request, csrf: Annotated[str, Form()] = "") -> None:
-        """Let through what was sent by a form of ours to this very visitor; else it is logged.
-
-        Raises:
-            AccessDenied: another site's form, or a page from before a restart.
-
-        """
-        site, who = request.headers.get("sec-fetch-site", ""), principal(request)
-        with noted(self.door.gate.log, "form", who, "", "", {"path": typed(request.url.path)}):
-            if site not in SAME_SITE or not hmac.compare_digest(csrf.encode(), self.token(request).encode()):
-                raise AccessDenied("this form is out of date or isn't ours: load its page again")
 
 
 def may(person: Person | None, action: Action) -> bool:

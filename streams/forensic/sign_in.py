@@ -159,14 +159,18 @@ def _set(answer: Response, name: str, value: str, seconds: int | None, same_site
     ))
 
 
-_PAGE = HEADERS | {"Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'",
-                   "Referrer-Policy": "no-referrer"}
+_PAGE = HEADERS | {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'",
+    "Referrer-Policy": "no-referrer",
+}
 _GO_ON = (
     '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Signed in · Sealframe</title>'
     '<meta http-equiv="refresh" content="0; url={0}"></head><body><p>You are signed in. <a href="{0}">Go on</a></p>'
     "</body></html>"
 )
 _SIGNED_OUT = (
-    '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Signed out · Sealframe</title></head>'
-    '<body><p>You are signed out. <a href="/sign-in">Sign in again</a></p></body></html>'
+    '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+    '<title>Signed out · Sealframe</title><link rel="stylesheet" href="/static/style.css"></head><body><main>'
+    '<section class="empty"><h1>You are signed out</h1><p><a class="button" href="/sign-in">Sign in again</a></p>'
+    "</section></main></body></html>"
 )

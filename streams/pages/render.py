@@ -32,7 +32,7 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 _WORDS = {
-    403: "You may not see this.",
+    403: "This isn't allowed.",
     404: "There is no such page.",
     409: "What is stored doesn't hold.",
     503: "A service that this page needs doesn't answer.",

@@ -20,6 +20,7 @@ from streams.forensic.gate import Ground
 from tests.support.browser import check_looks, opened, run, until
 from tests.support.cases import open_case
 from tests.support.city import CAMERA, City, city
+from tests.support.desk_service import PASSWORD, desk_service
 from tests.support.services import Postgres
 
 As = Callable[[str], Page]
@@ -177,7 +178,7 @@ def test_admin_adds_and_disables_people_at_once(town: City, people: As) -> None:
     finn.goto(town.desk)
     expect(finn.get_by_role("heading", name="Cases")).to_be_visible()
     finn.goto(f"{town.desk}/cases/{GROUND.case}")  # not a case of his
-    expect(finn.get_by_role("heading", name="You may not see this.")).to_be_visible()
+    expect(finn.get_by_role("heading", name="This isn't allowed.")).to_be_visible()
     eve.get_by_role("button", name="Disable Finn").click()
     expect(eve.get_by_role("row", name="Finn")).to_contain_text("disabled")
     finn.goto(f"{town.desk}/cases")
@@ -191,9 +192,38 @@ def test_form_of_another_site_is_refused_and_logged(town: City, people: As) -> N
     page.get_by_label("What it is about").fill("forged")
     page.get_by_label("Legal basis").fill("none")
     page.get_by_role("button", name="Open the case").click()
-    expect(page.get_by_text("this form is out of date or isn't ours")).to_be_visible()
+    expect(page.get_by_text("isn't ours: load its page again")).to_be_visible()
     newest = town.server.forensics.log.last(1)[0].content
     assert (newest["action"], newest["actor"]) == ("form-refused", "investigator-anna")
+
+
+def test_person_signs_in_at_the_issuer_and_out(
+    ca: Path, postgres_authority: Postgres, tmp_path: Path, browser: Browser
+) -> None:
+    with (
+        desk_service(ca, tmp_path, postgres_authority.fresh()[0]) as desk,
+        opened(browser, quiet=("status of 40",), ignore_https_errors=True) as page,
+    ):
+        page.goto(f"{desk.url}/cases/new")
+        expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+        check_looks(page)
+        page.get_by_label("Name").fill("investigator-anna")
+        page.get_by_label("Password").fill("wrong")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("alert")).to_have_text("Name or password is wrong.")
+        page.get_by_label("Name").fill("investigator-anna")
+        page.get_by_label("Password").fill(PASSWORD)
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", name="Open a case")).to_be_visible()  # where she wanted to go
+        page.get_by_label("What it is about").fill("Lost child")
+        page.get_by_label("Legal basis").fill("order 8/2026")
+        page.get_by_role("button", name="Open the case").click()
+        expect(page.get_by_text("waits for approval")).to_be_visible()
+        page.get_by_role("button", name="Sign out").click()
+        expect(page.get_by_role("heading", name="You are signed out")).to_be_visible()
+        check_looks(page)
+        page.goto(f"{desk.url}/cases")
+        expect(page.get_by_label("Password")).to_be_visible()
 
 
 @pytest.mark.parametrize(("shows", "sharp"), [("subject", True), ("nobody", False)])
