@@ -24,7 +24,7 @@ from operators.plate_text import (
 )
 from streams.authority import store
 from streams.authority.plate_index import counts
-from streams.forensic.search import MAX_MATCHES, Coverage, Filters, scope
+from streams.forensic.search import MAX_MATCHES, Coverage, Filters, retired, scope
 
 Mode = Literal["exact", "wildcard", "tolerant"]
 MAX_TEXTS, MAX_WEIGHED = 20_000, 300
@@ -126,6 +126,7 @@ def coverage(db: Any, chosen: Filters) -> Coverage:
         from_ms=min((row[1] for row in rows), default=None), to_ms=max((row[2] for row in rows), default=None),
         searched_ms=lasted, untimed=untimed, too_small=too_small, unclear=unclear, unindexed=unindexed,
         unopened=unopened, erased=erased, gaps=tuple(store.gaps(db, broken)) if broken else (),
+        retired=retired(db, chosen, "plate"),
     )
 
 

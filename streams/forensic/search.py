@@ -76,6 +76,7 @@ class Coverage:
     `erased` tracks; `gaps`: evidence that is missing by the signed counters. `from_ms`, `to_ms`: start of the first
     video, last end of evidence. `searched_ms`: how long the videos are, each from its start to the end of its last
     evidence; `untimed` videos, whose evidence doesn't say, count 0. `limits`: what the case left of the search.
+    `retired`: videos whose time was over, so that nothing of them is kept.
     """
 
     cameras: tuple[str, ...]
@@ -94,11 +95,13 @@ class Coverage:
     erased: int
     gaps: tuple[store.Gap, ...]
     limits: Limits | None = None
+    retired: int = 0
 
     @property
     def complete(self) -> bool:
-        """Nothing that was recorded in the searched videos was left out."""
-        return not (self.too_small or self.unclear or self.unindexed or self.unopened or self.erased or self.gaps)
+        """Nothing that was recorded at these cameras and times was left out."""
+        lost = self.unopened or self.erased or self.gaps or self.retired
+        return not (self.too_small or self.unclear or self.unindexed or lost)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +195,18 @@ def coverage(db: Any, chosen: Filters) -> Coverage:
         ),
         erased=count("SELECT count(*) FROM erasures WHERE video_id = ANY(%(ids)s)"),
         gaps=tuple(store.gaps(db, ids)),
+        retired=retired(db, chosen, "face"),
     )
+
+
+def retired(db: Any, chosen: Filters, kind: str) -> int:
+    """How many videos there were at these cameras and times of which nothing of this kind is kept any more."""
+    condition, values = chosen.sql()
+    row = db.execute(
+        "SELECT count(DISTINCT video_id) FROM retired WHERE (cardinality(kinds) = 0 OR %(kind)s = ANY(kinds))"  # noqa: S608
+        f" AND {condition}", {**values, "kind": kind},
+    ).fetchone()
+    return int(row[0])
 
 
 def _long(ms: int) -> str:
@@ -206,6 +220,7 @@ def scope(covered: Coverage, searched: str, objects: str) -> str:
     left = covered.too_small + covered.unclear + covered.unindexed
     unseen = f"; {left} {objects} could not be searched" if left else ""
     missing = f"; evidence is missing at {len(covered.gaps)} places" if covered.gaps else ""
+    missing += f"; {covered.retired} videos are no longer kept" if covered.retired else ""
     return where + unseen + missing + (f"; {_narrowed(covered.limits)}" if covered.limits else "")
 
 

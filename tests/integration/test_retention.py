@@ -14,6 +14,7 @@ from schemas.topics import DAY_MS
 from streams.authority import store
 from streams.authority.erase import erase_subject
 from streams.authority.retention import Retention, kept
+from streams.forensic import plate_search, search
 from streams.holds import holds, put_hold, release_hold
 from streams.operating import retention as public
 from streams.operating.index import Index
@@ -68,6 +69,13 @@ def test_old_evidence_is_destroyed_key_row_and_file(desk: Desk, tmp_path: Path) 
     assert [taken.outcome for taken in desk.take(late)] == ["repeated"]
     with desk.database.connection() as db, pytest.raises(MissingEvidence):
         desk.reader.chunk(db, OLD, 0)
+    # a search says that there was something which nobody can search any more
+    with desk.database.connection() as db:
+        covered = search.coverage(db, search.filters(["cam"]))
+        assert (covered.videos, covered.retired, covered.complete) == (0, 2, False)
+        assert "2 videos are no longer kept" in search.said([], covered)
+        assert search.coverage(db, search.filters(["yard"])).retired == 0
+        assert plate_search.coverage(db, search.filters(["cam"])).retired == 2
 
 
 def test_one_kind_goes_and_the_file_stays(desk: Desk) -> None:
