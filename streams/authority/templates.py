@@ -57,9 +57,11 @@ class Templates:
 
     def living(self, db: Any) -> tuple[int, ...]:
         """The keys that vectors are searched by."""
-        rows = db.execute("SELECT DISTINCT template_key FROM subject_features WHERE template_key = 0").fetchall()
-        made = db.execute("SELECT number FROM template_keys ORDER BY number").fetchall()
-        return tuple(row[0] for row in [*rows, *made]) or (PLAIN,)
+        rows = db.execute(
+            "SELECT 0 WHERE EXISTS (SELECT 1 FROM subject_features WHERE template_key = 0)"
+            " UNION ALL SELECT number FROM template_keys ORDER BY 1"
+        ).fetchall()
+        return tuple(row[0] for row in rows) or (PLAIN,)
 
     def turned(self, vectors: Array, key: int) -> Array:
         """Vectors (..., 128) as they are stored under a key.

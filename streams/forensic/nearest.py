@@ -23,9 +23,10 @@ from streams.forensic.search import MAX_MATCHES, Filters, Match
 
 EXACT_BELOW = 50_000
 """Comparing so many one by one takes as long as the index does (measured; see `FIGURES.md`)."""
-FETCHED = MAX_MATCHES + NEIGHBOURS
-SEARCHED_LIST = 200
-"""`hnsw.ef_search`: candidates that the index keeps while it searches."""
+FETCHED = max(MAX_MATCHES, NEIGHBOURS)
+LEAST_LIST, MOST_LIST, SPARE = 300, 1000, 1.5
+"""`hnsw.ef_search`: how many candidates the index keeps while it searches, at least and at most. It keeps so many, and
+half as many to spare, that the filters should leave enough in one go: going on later costs several times as much."""
 _COLUMNS = (
     "f.subject_id, f.video_id, f.camera_id, f.quality, f.from_ms, f.to_ms, f.track, f.look, coalesce(f.width, 0),"
     " vector_send(f.embedding)"
@@ -62,14 +63,17 @@ def nearest(db: Any, sought: Sought, chosen: Filters, templates: Templates, embe
     """The nearest looks, nearest first, but those of the subject itself; and whether every one was compared."""
     condition, values = where(chosen)
     values["embedder"] = embedder
-    exact = few(db, condition, values)
+    kept = _kept(db, condition, values)
     found: dict[tuple[str, int, int], Near] = {}
-    for key in templates.living(db):
+    keys = templates.living(db)
+    if len(keys) > 1:
+        condition += " AND f.template_key = %(key)s"
+    for key in keys:
         values |= {"v": vector_text(templates.turned(sought.vector, key)), "key": key}
-        for near in _rows(db, condition, values, exact, templates, key, sought.vector):
+        for near in _rows(db, condition, values, kept, templates, key, sought.vector):
             if near.subject_id != sought.subject_id:
                 found[near.subject_id, near.track, near.look] = near
-    return sorted(found.values(), key=lambda near: (-near.cosine, near.subject_id))[:FETCHED], exact
+    return sorted(found.values(), key=lambda near: (-near.cosine, near.subject_id))[:FETCHED], not kept
 
 
 def matches(
@@ -113,27 +117,33 @@ def where(chosen: Filters) -> tuple[str, dict[str, Any]]:
     return " AND ".join(parts), values
 
 
-def few(db: Any, condition: str, values: dict[str, Any]) -> bool:
-    """The filters leave so few that comparing each is fastest."""
+def _kept(db: Any, condition: str, values: dict[str, Any]) -> int:
+    """How many candidates the index has to keep; 0 where the filters leave so few that comparing each is faster."""
     (count,) = db.execute(
         f"SELECT count(*) FROM (SELECT 1 FROM subject_features f WHERE {condition} LIMIT {EXACT_BELOW}) AS fitting",  # noqa: S608
         values, prepare=False,
     ).fetchone()
-    return int(count) < EXACT_BELOW
+    if count < EXACT_BELOW:
+        return 0
+    (plan,) = db.execute(
+        f"EXPLAIN (FORMAT JSON) SELECT 1 FROM subject_features f WHERE {condition}", values, prepare=False  # noqa: S608
+    ).fetchone()
+    (every,) = db.execute("SELECT reltuples FROM pg_class WHERE oid = 'subject_features'::regclass").fetchone()
+    share = min(1.0, max(float(plan[0]["Plan"]["Plan Rows"]), EXACT_BELOW) / max(float(every), EXACT_BELOW))
+    return int(min(MOST_LIST, max(LEAST_LIST, SPARE * FETCHED / share)))
 
 
 def _rows(
-    db: Any, condition: str, values: dict[str, Any], exact: bool, templates: Templates, key: int, probe: Array
+    db: Any, condition: str, values: dict[str, Any], kept: int, templates: Templates, key: int, probe: Array
 ) -> list[Near]:
-    narrowed = f"{condition} AND f.template_key = %(key)s"
-    if exact:
+    if not kept:
         # adding 0 keeps the planner from the HNSW index, which may miss neighbours
-        query = (f"SELECT {_COLUMNS} FROM subject_features f WHERE {narrowed}"  # noqa: S608
+        query = (f"SELECT {_COLUMNS} FROM subject_features f WHERE {condition}"  # noqa: S608
                  f" ORDER BY (f.embedding <=> %(v)s::vector) + 0 LIMIT {FETCHED}")
     else:
-        db.execute(f"SET LOCAL hnsw.iterative_scan = 'relaxed_order'; SET LOCAL hnsw.ef_search = {SEARCHED_LIST};"
+        db.execute(f"SET LOCAL hnsw.iterative_scan = 'relaxed_order'; SET LOCAL hnsw.ef_search = {kept};"
                    " SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off")
-        query = (f"SELECT {_COLUMNS} FROM subject_features f WHERE {narrowed}"  # noqa: S608
+        query = (f"SELECT {_COLUMNS} FROM subject_features f WHERE {condition}"  # noqa: S608
                  f" ORDER BY f.embedding::halfvec(128) <=> %(v)s::halfvec(128) LIMIT {FETCHED}")
     rows = db.execute(query, values, prepare=False, binary=True).fetchall()
     if not rows:
@@ -151,9 +161,9 @@ def _rows(
 def _frames(db: Any, found: Sequence[Near]) -> tuple[dict[tuple[str, int, int], int], dict[str, int]]:
     """The frame of each look's best view, and how many looks each subject has."""
     frames = {(video, track, look): frame for video, track, look, frame in db.execute(
-        "SELECT t.video_id, t.track, t.look, t.frame_no FROM track_features t"
-        " JOIN unnest(%s::text[], %s::bigint[], %s::integer[]) AS w(video_id, track, look)"
-        " USING (video_id, track, look)",
+        "SELECT w.video_id, w.track, w.look, t.frame_no"
+        " FROM unnest(%s::text[], %s::bigint[], %s::integer[]) AS w(video_id, track, look), LATERAL (SELECT frame_no"
+        " FROM track_features o WHERE (o.video_id, o.track, o.look) = (w.video_id, w.track, w.look) OFFSET 0) AS t",
         ([near.video_id for near in found], [near.track for near in found], [near.look for near in found]),
     ).fetchall()}
     looks = dict(db.execute(
