@@ -60,6 +60,7 @@ class SiteSetting(BaseModel):
     zones: tuple[tuple[float, float, float, float], ...] | None = Field(
         None, description="always masked: left, top, right, bottom as shares of the picture"
     )
+    fixed: bool | None = Field(None, description="doesn't move: masked whole, with an alarm, once it has been moved")
 
     def changes(self) -> dict[str, object]:
         """What is said."""

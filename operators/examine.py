@@ -16,6 +16,7 @@ from operators.desensitise.policy import Policy
 from operators.detect import Finder, choose, is_blind, is_cut
 from operators.sign import digest
 from operators.track import plan
+from operators.view import Edges, edges
 from schemas.errors import ConfigError
 from schemas.frames import DecodedChunk, FrameChunk, Planes
 from schemas.regions import Detections
@@ -27,11 +28,15 @@ Looked = Mapping[int, tuple[Detections, ...] | None]
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """A chunk with what was found in the frames looked at (None: nobody can say), and where scenes begin."""
+    """A chunk with what was found in the frames looked at (None: nobody can say), and where scenes begin.
+
+    `edges`: of a fixed camera, those of the first frame and of the one in the middle, see `operators/view.py`.
+    """
 
     decoded: DecodedChunk
     found: Looked
     cuts: frozenset[int]
+    edges: tuple[Edges, ...] = ()
 
 
 class Examiner:
@@ -84,7 +89,9 @@ class Examiner:
         decoded, policy = decode(chunk), self._policy.at(chunk.camera_id)
         looked = plan(decoded, policy.stride, is_cut)
         found = {index: self._look(decoded.frames[index].planes, chunk, policy) for index in looked.examine}
-        return Examined(decoded, found, looked.cuts)
+        count = len(decoded.frames)
+        chosen = sorted({0, count // 2}) if policy.fixed and count else []
+        return Examined(decoded, found, looked.cuts, tuple(edges(decoded.frames[i].planes) for i in chosen))
 
     def _with_last(self, here: Examined) -> Examined:
         last, chunk = len(here.decoded.frames) - 1, here.decoded.chunk

@@ -31,6 +31,7 @@ from operators.seal import OpenPart, new_evidence, seal_evidence
 from operators.sign import SigningKey, digest, sign
 from operators.split import Keyed, route
 from operators.track import Tracker, TrackerState, TrackSettings
+from operators.view import watch, zones_of
 from schemas.codec import encode as encode_record
 from schemas.errors import ClockJump, MalformedRecord
 from schemas.frames import CodedUnit, DecodedChunk, DesensitisedFrame, FrameChunk, Planes, RawFrame
@@ -46,7 +47,7 @@ from schemas.records import (
     VideoHead,
 )
 from schemas.regions import Place, RegionSet
-from schemas.state import CameraState, TrackAppearance
+from schemas.state import CameraState, TrackAppearance, ViewState
 
 HEAD_MS = 10_000
 KEEP_APPEARANCE_CHUNKS = 10
@@ -123,7 +124,20 @@ class Pipeline:
         )
         cut = len(here.decoded.frames) in after
         located = replace(state, next_track=tracked.next_track, tracks=tracked.tracks, cut=cut)
-        return replace(located, format=chunk.format) if not same else located, regions
+        located = replace(located, format=chunk.format, view=None) if not same else located
+        return self._watched(located, chunk, here, regions)
+
+    def _watched(
+        self, state: CameraState, chunk: FrameChunk, here: Examined, regions: RegionSet
+    ) -> tuple[CameraState, RegionSet]:
+        """Of a fixed camera: whether it has been moved; then all of the chunk is masked."""
+        policy = self.policy.at(chunk.camera_id)
+        if not policy.fixed:
+            return replace(state, view=None), regions
+        view, moved = watch(state.view or ViewState(), here.edges, zones_of(policy, chunk), chunk.capture_ms)
+        if moved:
+            regions = replace(regions, failed=frozenset(range(len(regions.frames))), moved=True)
+        return replace(state, view=view), regions
 
     def protect(
         self, state: CameraState, chunk: FrameChunk, regions: RegionSet, decoded: DecodedChunk | None = None
@@ -286,7 +300,11 @@ def _alarms(chunk: FrameChunk, regions: RegionSet, blind: bool) -> tuple[Alarm, 
     if not regions.failed:
         return ()
     why = "no contrast: see what covers or dazzles the camera" if blind else "check the detector's model and the scene"
+    if regions.moved:
+        why = "the camera shows another view: turn it back, or set its zones anew"
     text = f"{chunk.video_id} chunk {chunk.chunk_seq}: {len(regions.failed)} frames masked whole; {why}"
+    if regions.moved:
+        return (Alarm("moved", PIPELINE, chunk.camera_id, chunk.capture_ms, text),)
     return (Alarm("blind" if blind else "masked-whole", PIPELINE, chunk.camera_id, chunk.capture_ms, text),)
 
 

@@ -67,7 +67,7 @@ class Region:
 class RegionSet:
     """The regions of every frame of a chunk, in frame order; `failed` are frame indices to be masked whole.
 
-    `cuts` are frame indices where a new scene begins.
+    `cuts` are frame indices where a new scene begins. `moved`: a fixed camera shows another view than it did.
     """
 
     camera_id: str
@@ -76,3 +76,4 @@ class RegionSet:
     frames: tuple[tuple[Region, ...], ...]
     failed: frozenset[int] = frozenset()
     cuts: frozenset[int] = frozenset()
+    moved: bool = False

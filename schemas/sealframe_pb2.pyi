@@ -187,7 +187,7 @@ class FrameRegions(_message.Message):
     def __init__(self, regions: _Optional[_Iterable[_Union[Region, _Mapping]]] = ...) -> None: ...
 
 class RegionSet(_message.Message):
-    __slots__ = ("camera_id", "video_id", "chunk_seq", "frames", "failed", "cuts", "raw_topic", "raw_partition", "raw_offset", "raw_digest")
+    __slots__ = ("camera_id", "video_id", "chunk_seq", "frames", "failed", "cuts", "raw_topic", "raw_partition", "raw_offset", "raw_digest", "moved")
     CAMERA_ID_FIELD_NUMBER: _ClassVar[int]
     VIDEO_ID_FIELD_NUMBER: _ClassVar[int]
     CHUNK_SEQ_FIELD_NUMBER: _ClassVar[int]
@@ -198,6 +198,7 @@ class RegionSet(_message.Message):
     RAW_PARTITION_FIELD_NUMBER: _ClassVar[int]
     RAW_OFFSET_FIELD_NUMBER: _ClassVar[int]
     RAW_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    MOVED_FIELD_NUMBER: _ClassVar[int]
     camera_id: str
     video_id: str
     chunk_seq: int
@@ -208,7 +209,8 @@ class RegionSet(_message.Message):
     raw_partition: int
     raw_offset: int
     raw_digest: bytes
-    def __init__(self, camera_id: _Optional[str] = ..., video_id: _Optional[str] = ..., chunk_seq: _Optional[int] = ..., frames: _Optional[_Iterable[_Union[FrameRegions, _Mapping]]] = ..., failed: _Optional[_Iterable[int]] = ..., cuts: _Optional[_Iterable[int]] = ..., raw_topic: _Optional[str] = ..., raw_partition: _Optional[int] = ..., raw_offset: _Optional[int] = ..., raw_digest: _Optional[bytes] = ...) -> None: ...
+    moved: bool
+    def __init__(self, camera_id: _Optional[str] = ..., video_id: _Optional[str] = ..., chunk_seq: _Optional[int] = ..., frames: _Optional[_Iterable[_Union[FrameRegions, _Mapping]]] = ..., failed: _Optional[_Iterable[int]] = ..., cuts: _Optional[_Iterable[int]] = ..., raw_topic: _Optional[str] = ..., raw_partition: _Optional[int] = ..., raw_offset: _Optional[int] = ..., raw_digest: _Optional[bytes] = ..., moved: _Optional[bool] = ...) -> None: ...
 
 class OperatorRecord(_message.Message):
     __slots__ = ("signed", "media")
@@ -595,7 +597,7 @@ class TrackAppearance(_message.Message):
     def __init__(self, track: _Optional[int] = ..., appearance: _Optional[bytes] = ..., last_seq: _Optional[int] = ...) -> None: ...
 
 class CameraState(_message.Message):
-    __slots__ = ("state_version", "video_id", "last_seq", "last_digest", "next_track", "tracks", "evidence", "frames", "last_head_ms", "flushed", "origin_pts", "ended", "last_capture_ms", "appearances", "format", "cut", "next_offset")
+    __slots__ = ("state_version", "video_id", "last_seq", "last_digest", "next_track", "tracks", "evidence", "frames", "last_head_ms", "flushed", "origin_pts", "ended", "last_capture_ms", "appearances", "format", "cut", "view", "next_offset")
     STATE_VERSION_FIELD_NUMBER: _ClassVar[int]
     VIDEO_ID_FIELD_NUMBER: _ClassVar[int]
     LAST_SEQ_FIELD_NUMBER: _ClassVar[int]
@@ -612,6 +614,7 @@ class CameraState(_message.Message):
     APPEARANCES_FIELD_NUMBER: _ClassVar[int]
     FORMAT_FIELD_NUMBER: _ClassVar[int]
     CUT_FIELD_NUMBER: _ClassVar[int]
+    VIEW_FIELD_NUMBER: _ClassVar[int]
     NEXT_OFFSET_FIELD_NUMBER: _ClassVar[int]
     state_version: int
     video_id: str
@@ -629,8 +632,19 @@ class CameraState(_message.Message):
     appearances: _containers.RepeatedCompositeFieldContainer[TrackAppearance]
     format: VideoFormat
     cut: bool
+    view: ViewState
     next_offset: int
-    def __init__(self, state_version: _Optional[int] = ..., video_id: _Optional[str] = ..., last_seq: _Optional[int] = ..., last_digest: _Optional[bytes] = ..., next_track: _Optional[int] = ..., tracks: _Optional[_Iterable[_Union[TrackState, _Mapping]]] = ..., evidence: _Optional[_Iterable[_Union[EvidenceCount, _Mapping]]] = ..., frames: _Optional[int] = ..., last_head_ms: _Optional[int] = ..., flushed: _Optional[bool] = ..., origin_pts: _Optional[int] = ..., ended: _Optional[bool] = ..., last_capture_ms: _Optional[int] = ..., appearances: _Optional[_Iterable[_Union[TrackAppearance, _Mapping]]] = ..., format: _Optional[_Union[VideoFormat, _Mapping]] = ..., cut: _Optional[bool] = ..., next_offset: _Optional[int] = ...) -> None: ...
+    def __init__(self, state_version: _Optional[int] = ..., video_id: _Optional[str] = ..., last_seq: _Optional[int] = ..., last_digest: _Optional[bytes] = ..., next_track: _Optional[int] = ..., tracks: _Optional[_Iterable[_Union[TrackState, _Mapping]]] = ..., evidence: _Optional[_Iterable[_Union[EvidenceCount, _Mapping]]] = ..., frames: _Optional[int] = ..., last_head_ms: _Optional[int] = ..., flushed: _Optional[bool] = ..., origin_pts: _Optional[int] = ..., ended: _Optional[bool] = ..., last_capture_ms: _Optional[int] = ..., appearances: _Optional[_Iterable[_Union[TrackAppearance, _Mapping]]] = ..., format: _Optional[_Union[VideoFormat, _Mapping]] = ..., cut: _Optional[bool] = ..., view: _Optional[_Union[ViewState, _Mapping]] = ..., next_offset: _Optional[int] = ...) -> None: ...
+
+class ViewState(_message.Message):
+    __slots__ = ("edges", "zones", "since_ms")
+    EDGES_FIELD_NUMBER: _ClassVar[int]
+    ZONES_FIELD_NUMBER: _ClassVar[int]
+    SINCE_MS_FIELD_NUMBER: _ClassVar[int]
+    edges: bytes
+    zones: bytes
+    since_ms: int
+    def __init__(self, edges: _Optional[bytes] = ..., zones: _Optional[bytes] = ..., since_ms: _Optional[int] = ...) -> None: ...
 
 class RecordedRecord(_message.Message):
     __slots__ = ("topic", "key", "value", "timestamp_ms")

@@ -47,10 +47,22 @@ class TrackAppearance:
 
 
 @dataclass(frozen=True, slots=True)
+class ViewState:
+    """What a fixed camera's view is known by, see `operators/view.py`: directions of coarse edges, no pixels.
+
+    `since_ms`: when it was moved (0: it wasn't); `zones`: digest of the zones then.
+    """
+
+    edges: bytes = b""
+    zones: bytes = b""
+    since_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class CameraState:
     """Everything that must survive a crash or a rebalance.
 
-    `locate` writes `next_track`, `tracks` and `cut` (the next chunk begins a new scene), `protect` the rest.
+    `locate` writes `next_track`, `tracks`, `cut` (the next chunk begins a new scene) and `view`, `protect` the rest.
     `evidence` counts the parts of the video so far; `frames` is the number of the frame that comes next; `ended`: the
     video is closed.
     The runner writes `flushed` (the next chunk is processed without look-ahead) and `next_offset` (what lies before it
@@ -73,4 +85,5 @@ class CameraState:
     format: VideoFormat | None = None
     next_offset: int = 0
     cut: bool = False
+    view: ViewState | None = None
     state_version: int = STATE_VERSION

@@ -68,7 +68,8 @@ def run_pipeline(
                 seen = replace(located, video_id=current.video_id)
                 locating = ahead.submit(pipeline.locate, seen, following, later)
             state = replace(
-                state, next_track=located.next_track, tracks=located.tracks, cut=located.cut, format=located.format
+                state, next_track=located.next_track, tracks=located.tracks, cut=located.cut, format=located.format,
+                view=located.view,
             )
             # Popped, so that nobody else holds the pictures: each is let go once it is painted.
             state, outgoing = pipeline.protect(state, current, regions, taken.pop())

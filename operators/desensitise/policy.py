@@ -55,7 +55,7 @@ class Policy:
     all this differs at which cameras, the first that holds counts; `bare`: never-masked zones, see `operators/bare.py`;
     `spared`: tracks of who consented, in file mode, which knows them before it paints; `insist`: methods that attacks
     broke are taken all the same (`operators/desensitise/proven.py`); `donors`: whose faces `replace` shows, drawn ones
-    where there are none.
+    where there are none; `fixed`: a camera that is moved is masked whole, see `operators/view.py`.
     """
 
     authorities: Mapping[str, frozenset[str]]
@@ -82,6 +82,7 @@ class Policy:
     spared: tuple[Spared, ...] = ()
     insist: bool = False
     donors: tuple[Donor, ...] = ()
+    fixed: bool = False
 
     def __post_init__(self) -> None:
         unknown = set(self.methods.values()) - set(METHODS)

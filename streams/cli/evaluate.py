@@ -31,6 +31,7 @@ from streams.cli.eval_quality import eval_quality
 from streams.cli.eval_replacement import eval_replacement
 from streams.cli.eval_subjects import eval_subjects
 from streams.cli.eval_utility import eval_utility
+from streams.cli.eval_view import eval_view
 from streams.cli.output import console, progress, say
 from streams.evaluate import (
     cost,
@@ -66,6 +67,7 @@ Out = Annotated[Path | None, typer.Option("--json", help="write the report to th
 Page = Annotated[Path | None, typer.Option("--page", help="write the barest faces, as pictures, to this HTML file")]
 app = typer.Typer(no_args_is_help=True, help="Measure again what the documents claim; see FIGURES.md.")
 app.command("bits")(eval_bits)
+app.command("view")(eval_view)
 app.command("methods")(eval_methods)
 app.command("utility")(eval_utility)
 app.command("faces", help=FACES)(eval_faces)

@@ -59,6 +59,7 @@ BODIES: dict[str, Any] = {
     "end": r.OperatorBody(end=r.VideoEnd("gate-1", CHUNK.video_id, 5, 102, DIGEST, (COUNT,))),
     "sealed_evidence": r.SealedEvidence("city-faces", "gate-1", CHUNK.video_id, 4, DIGEST, 2, "2026-01-01.1", "high",
                                         (r.SealedPart(0, "mapping", ("face",), ENVELOPE),), 5, 6, FORMAT),
+    "state_view": s.CameraState(CHUNK.video_id, view=s.ViewState(b"\x03\xff\x00", DIGEST, 1_700_000_000_000)),
     "mapping_keyed": r.TrackMapping(7, "face", (r.MappedRegion(100, REGION.box, 0.75, "detected", (), (1, 2, 5, 7)),),
                                     DIGEST),
     "mapping": r.TrackMapping(7, "face", (r.MappedRegion(100, REGION.box, 0.75, "detected", REGION.landmarks),)),
