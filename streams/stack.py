@@ -105,11 +105,13 @@ class Stack:
         for service in self.services():
             if not process.running(self._pid(service.name)):
                 tell(service.name)
-                process.spawn(
-                    [sys.executable, "-m", "streams.cli", *service.arguments], self.log(service.name),
-                    self._pid(service.name), cwd=self.home,
-                )
+                self.start(service)
             self._wait(service)
+
+    def start(self, service: Service) -> None:
+        """Start one process, in the folder of this one: it reads the same `sealframe.toml`."""
+        command = [sys.executable, "-m", "streams.cli", *service.arguments]
+        process.spawn(command, self.log(service.name), self._pid(service.name))
 
     def down(self) -> None:
         """End all services, the broker last."""

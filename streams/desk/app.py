@@ -86,7 +86,7 @@ def _add_first(app: FastAPI, pages: Pages, visits: Visits) -> None:
         """Where this person's work begins."""
         person = visits.known(request)
         if person is None:
-            return pages.show(request, "sign_in.html", 401, title="Sign in")
+            return pages.show(request, "sign_in.html", 401, title="Sign in", said="")
         order = ("/approvals", "/log", "/cases", "/people")
         allowed = {path for path, _, action in NAV if may(person, action)}
         return RedirectResponse(next((path for path in order if path in allowed), "/cases"), 303)
@@ -106,9 +106,9 @@ def _paged(handler: Callable[..., Any], pages: Pages, visits: Visits) -> Callabl
         return await run_in_threadpool(shown, request, plain)
 
     def shown(request: Request, plain: Response) -> Response:
-        if visits.known(request) is None:
-            return pages.show(request, "sign_in.html", 401, title="Sign in")
         text = str(json.loads(bytes(plain.body)).get("text", ""))
+        if visits.known(request) is None:
+            return pages.show(request, "sign_in.html", 401, title="Sign in", said=text)
         page = pages.fault(request, plain.status_code, "" if plain.status_code == 404 else text)
         page.headers.update({name: value for name, value in plain.headers.items() if name == "retry-after"} | HEADERS)
         return page

@@ -82,7 +82,9 @@ def add_sign_in(app: FastAPI, door: Door, desk: SignInDesk) -> None:
                 raise AccessDenied(f"{role_refusal(person, 'log-info')}; you are {who}")
         token = desk.sessions.create(who, request.cookies.get(desk.cookie, ""))
         log.append("sign-in", person.person, "", "", {"principal": who})
-        answer = HTMLResponse(_GO_ON.format(escape(made.target)), headers=_PAGE)
+        # by a page: of a redirect that began at the issuer, browsers keep the strict cookie back
+        onward = f'<meta http-equiv="refresh" content="0; url={escape(made.target)}">'
+        answer = _bare("You are signed in", made.target, "Go on", onward)
         _set(answer, desk.cookie, token, None, "strict")
         answer.delete_cookie(desk.browser, secure=True, httponly=True, samesite="lax")
         return answer
@@ -93,7 +95,7 @@ def add_sign_in(app: FastAPI, door: Door, desk: SignInDesk) -> None:
         person = door.person(request, "log-info")
         desk.sessions.end(request.cookies.get(desk.cookie, ""))
         door.gate.log.append("sign-out", person.person, "", "", {})
-        answer = HTMLResponse(_SIGNED_OUT, headers=_PAGE)
+        answer = _bare("You are signed out", SIGN_IN, "Sign in again")
         answer.delete_cookie(desk.cookie, secure=True, httponly=True, samesite="strict")
         return answer
 
@@ -160,17 +162,19 @@ def _set(answer: Response, name: str, value: str, seconds: int | None, same_site
 
 
 _PAGE = HEADERS | {
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'",
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; frame-ancestors 'none'; "
+                               "base-uri 'none'",
     "Referrer-Policy": "no-referrer",
 }
-_GO_ON = (
-    '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Signed in · Sealframe</title>'
-    '<meta http-equiv="refresh" content="0; url={0}"></head><body><p>You are signed in. <a href="{0}">Go on</a></p>'
-    "</body></html>"
-)
-_SIGNED_OUT = (
-    '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-    '<title>Signed out · Sealframe</title><link rel="stylesheet" href="/static/style.css"></head><body><main>'
-    '<section class="empty"><h1>You are signed out</h1><p><a class="button" href="/sign-in">Sign in again</a></p>'
+_BARE = (
+    '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title} · Sealframe</title>'
+    '<meta name="viewport" content="width=device-width, initial-scale=1">{more}'
+    '<link rel="icon" href="/static/icon.svg" type="image/svg+xml"><link rel="stylesheet" href="/static/style.css">'
+    '</head><body><main><section class="empty"><h1>{title}</h1><p><a class="button" href="{to}">{next}</a></p>'
     "</section></main></body></html>"
 )
+
+
+def _bare(title: str, to: str, then: str, more: str = "") -> Response:
+    """A page that says one thing and leads on."""
+    return HTMLResponse(_BARE.format(title=title, to=escape(to), next=then, more=more), headers=_PAGE)
