@@ -41,7 +41,7 @@ def eval_bits(
     settings = measure.Settings(finder(["face"]), Policy({}, insist=True), chosen, naive, curves, embedder)
     figures, results = measure.evaluate(data, settings, lambda line: say(f"  {line}"))
     rows = Table("clip", "frames", "masked", "original", *chosen, "GOP 250", "camera", title="bits")
-    for one in results:
+    for one in (one for one in results if one.ours):
         rows.add_row(one.name, f"{one.frames}", f"{one.area:.1%}", f"{one.original.bytes:,}",
                      *(f"{one.ratio(name):.3f}" for name in chosen), f"{one.long_gop:,}", f"{one.camera:,}")
     console.print(rows)

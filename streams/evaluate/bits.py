@@ -123,15 +123,14 @@ def evaluate(folder: Path, settings: Settings, tell: Tell = lambda _: None) -> t
     found = []
     for path in clips(folder):
         result = run_clip(path, settings)
-        counts = result.area >= COUNTS_FROM
         ratios = ", ".join(f"{name} {result.ratio(name):.3f}" for name in result.ours)
-        tell(f"{path.name}: {result.area:.1%} masked{'' if counts else ' (does not count)'}: {ratios}")
+        tell(f"{path.name}: {result.area:.1%} masked: {ratios or 'does not count'}")
         found.append(result)
     return figures([one for one in found if one.area >= COUNTS_FROM], settings), found
 
 
 def run_clip(path: Path, settings: Settings) -> ClipBits:
-    """Every way of masking one clip."""
+    """Every way of masking one clip; nothing is coded of one that doesn't count."""
     result = ClipBits(path.name)
     chunks = [*open_source(str(path), encode=encode, chunk_ms=2000, camera_id="eval")]
     seen = [*found_in(chunks, settings.finder, settings.policy)]
@@ -141,7 +140,9 @@ def run_clip(path: Path, settings: Settings) -> ClipBits:
         result.samples += len(chunk.pts) * chunk.format.width * chunk.format.height
         result.masked += sum(int(_samples(mask, chunk).sum()) for mask in masks(layout, chunk.format))
         result.camera += sum(len(unit.data) for unit in chunk.units)
-    factor, boxes = _naive_boxes(chunks, settings, result) if settings.naive and result.masked else (1.0, [])
+    if result.area < COUNTS_FROM:
+        return result
+    factor, boxes = _naive_boxes(chunks, settings, result) if settings.naive else (1.0, [])
     known: dict[str, dict[int, bytes]] = {name: {} for name in settings.methods}
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         for number, ((chunk, regions), layout) in enumerate(zip(seen, layouts, strict=True)):
