@@ -198,12 +198,13 @@ def eval_identities(
 @app.command("restore")
 def eval_restore(
     out: Out = None,
+    seconds: Annotated[int, typer.Option(help="how long the video is", min=10)] = 60,
     pictures: Annotated[Path, typer.Option(help="of people, as `sealframe demo` fetched them")] = PICTURES,
     models: Models = FOLDER,
 ) -> None:
-    """One subject of a minute of 720p brought back over the whole stack: the time, and every sample compared."""
+    """One subject of a 720p video brought back over the whole stack: the time, and every sample compared."""
     with tempfile.TemporaryDirectory() as scratch, stage.fresh_stack(models, _tell) as stack:
-        figures = restoration.evaluate(stack, pictures, Path(scratch), _tell)
+        figures = restoration.evaluate(stack, pictures, Path(scratch), seconds, _tell)
     _finish("restore", figures, out)
 
 

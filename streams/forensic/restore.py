@@ -42,6 +42,8 @@ from streams.forensic.proofs import IdentifyAt, during
 from streams.verify import Chain, Checked, check_chain, check_record
 
 CRF, PRESET = 12.0, "veryfast"
+LOSSLESS_PRESET = "ultrafast"
+"""A third of the time of `veryfast` for a third more bytes; every sample comes back in both."""
 GROWING_MS = store.MAX_VIDEO_MS + 10 * MINUTE_MS
 CUT = "MissingEnd: neither a signed end nor a head covers the tail, so later frames may have been cut off"
 How = Literal["restored", "passed", "masked"]
@@ -331,7 +333,8 @@ def _coded(plan: Plan, body: OperatorChunk, frames: Sequence[Planes], style: Sty
     """A fragment of these pictures, at the place of the chunk's."""
     format, origin = plan.opened.format, plan.opened.origin_pts
     marked = (burnt(frame, style.lines) for frame in frames) if style.lines else frames
-    units = encode(marked, body.pts, format, crf=CRF, preset=PRESET, lossless=style.lossless)
+    preset = LOSSLESS_PRESET if style.lossless else PRESET
+    units = encode(marked, body.pts, format, crf=CRF, preset=preset, lossless=style.lossless)
     return fragment(units, body.end_pts, body.chunk_seq + 1, format, origin)
 
 

@@ -174,11 +174,15 @@ class Forensics:
 
         Raises:
             AccessDenied, RateLimited: see `Gate.subject`.
-            UsageError: no such subject, or the service can't restore.
+            UsageError: no such subject, a wish that contradicts itself, or the service can't restore.
 
         """
         detail: dict[str, Any] = {"subject": subject_id, **asdict(wish), "restoration": new_id()}
         with self._logged(action, ground, detail):
+            if wish.lossless and wish.burnt:
+                raise UsageError("a watermark in the pictures changes them: it goes with a playable video")
+            if wish.everyone and action == "export":
+                raise UsageError("an export shows one person alone, and all others masked")
             self.gate.subject(action, ground, subject_id, everyone=wish.everyone)
             jobs = self._can_restore()
             video_id, tracks = self._tracks(subject_id)

@@ -356,6 +356,15 @@ def test_job_cancelled_or_another_s_is_neither_shown_nor_kept(office: Office) ->
     assert office.desk.log.last(1)[0].content["action"] == "restore-cancelled"
 
 
+@pytest.mark.parametrize(("wish", "action"), [
+    (Wish(burnt=True), "restore"), (Wish(everyone=True), "export"),
+])
+def test_job_that_contradicts_itself_is_refused_and_logged(office: Office, wish: Wish, action: str) -> None:
+    with pytest.raises(UsageError):
+        office.service().begin_restoration(f"{VIDEO}/s2", GROUND, wish, action)  # type: ignore[arg-type]
+    assert office.desk.log.last(1)[0].content["action"] == f"{action}-failed"
+
+
 def test_job_of_a_case_that_was_closed_is_neither_made_nor_given_out(office: Office) -> None:
     ground = open_case(office.desk.database, Ground("inspector", "case-8", "test"), shows="subject")
     office.platform = Platform(office.platform.recording)
