@@ -87,6 +87,8 @@ def approve(
     url: Url = None, authority: Authority = None, tls_folder: Tls = DEFAULT_TLS, as_json: AsJson = False,
 ) -> None:
     """Approve exactly what the case says, as somebody who doesn't work on it; a later change needs another approval."""
+    if as_json and not digest:
+        raise UsageError("with --json nobody is asked: give --digest, as `sealframe case show --json` has it")
     with _client(url, tls_folder, who, authority) as client:
         if not digest:
             case = client.case(case_id)
