@@ -110,14 +110,14 @@ def due(kept: Sequence[Kept], rules: Sequence[Rule], now_ms: int, disk: Disk) ->
 
 def _aged(video: Kept, rules: Sequence[Rule], now_ms: int) -> Due | None:
     """What is too old in a video: some kinds, or all there are."""
-    old, kinds = [], video.kinds or {kind for rule in rules for kind in rule.kinds}
+    old, kinds = [], video.kinds or {kind for rule in rules for kind in rule.kinds if kind != PUBLIC}
     for kind in kinds:
         rule = _rule(rules, video.camera_id, kind)
         if rule and rule.days is not None and now_ms - video.end_ms > rule.days * DAY_MS:
             old.append(kind)
-    if not old:
-        return None
-    return Due(video, "age", () if len(old) == len(kinds) else tuple(old))
+    if len(old) == len(kinds) and old:
+        return Due(video, "age")
+    return Due(video, "age", tuple(old)) if old and video.kinds else None
 
 
 def _oversized(found: dict[str, Due], free: Sequence[Kept], counted: Sequence[Kept], rule: Rule) -> None:

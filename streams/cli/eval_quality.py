@@ -20,6 +20,7 @@ def eval_quality(
     data: Annotated[Path, typer.Option(help="folder with labels.tsv, or with identities/labels.tsv", file_okay=False)],
     out: Annotated[Path | None, typer.Option("--json", help="write the report here, with the curves")] = None,
     page: Annotated[Path | None, typer.Option("--html", help="draw the curves into this page")] = None,
+    people: Annotated[int | None, typer.Option(help="how many are drawn; default: all", min=1)] = None,
     seed: Annotated[int, typer.Option(help="draws how each photograph is made worse")] = 0,
     models: Annotated[Path, typer.Option(help="folder of converted models")] = FOLDER,
 ) -> None:
@@ -29,7 +30,7 @@ def eval_quality(
     """
     with progress("pictures", quiet=False) as bar:
         figures, curves = quality.evaluate(
-            data, detector(), FaceEmbedder(face_embedder(models)), seed,
+            data, detector(), FaceEmbedder(face_embedder(models)), seed, people,
             lambda done, of: bar.update(bar.task_ids[0], completed=done, total=of),
         )
     console.print(table("eval quality", figures))

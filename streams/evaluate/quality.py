@@ -58,10 +58,11 @@ class Curves:
 
 
 def evaluate(
-    data: Path, detector: FaceDetector, embedder: FaceEmbedder, seed: int, step: Step = lambda done, of: None
+    data: Path, detector: FaceDetector, embedder: FaceEmbedder, seed: int, people: int | None = None,
+    step: Step = lambda done, of: None,
 ) -> tuple[list[Figure], Curves]:
-    """Figures and curves over the labelled photographs of `data`."""
-    worse, clean = gather(data, detector, embedder, seed, step)
+    """Figures and curves over the labelled photographs of `data`, of so many people (None: of all)."""
+    worse, clean = gather(data, detector, embedder, seed, people, step)
     made = curves(worse, clean, seed)
     note = f"seed {seed}; mean FNMR at {SAME:g} with 0 to 30 % rejected, {made.comparisons} genuine comparisons"
     size, chance = float(np.mean(made.size)), float(np.mean(made.random))
@@ -77,11 +78,13 @@ def evaluate(
 
 
 def gather(
-    data: Path, detector: FaceDetector, embedder: FaceEmbedder, seed: int, step: Step
+    data: Path, detector: FaceDetector, embedder: FaceEmbedder, seed: int, people: int | None, step: Step
 ) -> tuple[list[Seen], list[Seen]]:
     """Faces made worse, and untouched, of everybody with several photographs."""
     found, rng = listed(folder_of(data)), np.random.default_rng(seed)
-    several = [n for n, person in enumerate(found.people) if (found.people == person).sum() > 1]
+    known = [person for person in np.unique(found.people) if (found.people == person).sum() > 1]
+    chosen = rng.permutation(known)[:people].tolist()
+    several = [n for n, person in enumerate(found.people) if person in chosen]
     if not several:
         raise UsageError(f"{data} has nobody with several photographs")
     worse: list[Seen] = []
@@ -197,7 +200,7 @@ def plot(made: Curves) -> str:
         points = " ".join(f"{60 + 500 * share / 0.3:.1f},{320 - 290 * value / top:.1f}"
                           for share, value in zip(REJECTED, values, strict=True))
         lines.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"{dash}/>')
-        words.append(f'<text x="440" y="{40 + 18 * row}" fill="{colour}">{name}</text>')
+        words.append(f'<text x="80" y="{240 + 18 * row}" fill="{colour}">{name}</text>')
     ticks = "".join(f'<text x="{60 + 500 * n / 3:.0f}" y="340" text-anchor="middle">{10 * n} %</text>'
                     for n in range(4))
     ticks += "".join(f'<text x="52" y="{324 - 290 * n / 4:.0f}" text-anchor="end">{top * n / 4:.2f}</text>'

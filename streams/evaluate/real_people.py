@@ -15,7 +15,6 @@ from pathlib import Path
 import av
 import cv2
 
-from operators.embed import SURE
 from schemas.errors import UsageError
 from streams.demo.run import CASE, PURPOSE, Demo, Filmed, Shot
 from streams.evaluate.report import Figure
@@ -78,12 +77,12 @@ def _figures(run: Demo, filmed: Sequence[Filmed], paired: int) -> list[Figure]:
         matches = run.forensic.search_face(_still(one.shot.path), CASE, PURPOSE)["matches"]
         elsewhere = [match for match in matches if match["video_id"] != one.video_id]
         right += bool(elsewhere) and elsewhere[0]["video_id"] == partner.video_id
-        strangers += sum(match["similarity"] >= SURE and match["video_id"] != partner.video_id for match in elsewhere)
+        strangers += sum(match["sure"] and match["video_id"] != partner.video_id for match in elsewhere)
     merged = sum(_one_person(run, filmed[n].video_id, filmed[n + 1].video_id) for n in range(0, paired, 2))
     note = f"stills of {paired} clips searched in {len(filmed)}, less their own"
     return [
         Figure("real_found", right, "clips", "==", paired, paired, note),
-        Figure("real_strangers_sure", strangers, "subjects", "==", 0, paired, f"{note}; from {SURE:g} on"),
+        Figure("real_strangers_sure", strangers, "subjects", "==", 0, paired, f"{note}; called sure"),
         Figure("real_merged", merged, "pairs", "==", paired // 2, paired // 2, "subjects of both clips are one person"),
     ]
 
