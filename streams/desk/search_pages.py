@@ -13,12 +13,13 @@ from fastapi import Depends, FastAPI, File, Form, Request, Response, UploadFile
 
 from infra.postgres import Database
 from operators.embed import ALIKE, SAME, SURE
-from schemas.errors import AccessDenied, SealframeError, UsageError
+from schemas.errors import AccessDenied, SealframeError, SeveralFaces, UsageError
 from streams.desk.case_pages import about, readable
 from streams.desk.visit import Visits
-from streams.desk.words import face_words, input_time, plate_words, read_time
+from streams.desk.words import face_words, input_time, plate_words, read_time, share
 from streams.forensic.gate import Ground, noted
 from streams.forensic.plate_search import PlateAnswer
+from streams.forensic.probe import MAX_PICTURES
 from streams.forensic.search import Period, SearchAnswer
 from streams.forensic.search_api import MAX_PICTURE_BYTES
 from streams.forensic.service import Forensics
@@ -80,11 +81,11 @@ def add_search(
     def show(request: Request, case: Case, person: Any, asked: Asked, **results: Any) -> Response:
         scope = case.terms.scope
         named = [name for name in cameras() if scope.has_camera(name)]
-        nothing = {"answer": None, "found": (), "fault": "", "plate": False}
+        nothing = {"answer": None, "found": (), "fault": "", "plate": False, "boxes": ()}
         return pages.show(
             request, "case.html", 422 if results.get("fault") else 200, title=case.terms.title, asked=asked,
             named=named, levels=LEVELS, earliest=input_time(scope.from_ms), latest=input_time(scope.to_ms),
-            **{**nothing, **about(gate.cases, case, person), **results},
+            share=share, **{**nothing, **about(gate.cases, case, person), **results},
         )
 
     @app.get("/cases/{case_id}", include_in_schema=False)
@@ -96,19 +97,34 @@ def add_search(
     @app.post("/cases/{case_id}/face", include_in_schema=False)
     def face(
         request: Request, case_id: str, asked: Annotated[Asked, Depends(asked_by)],
-        picture: Annotated[UploadFile, File()],
+        picture: Annotated[list[UploadFile], File(max_length=MAX_PICTURES)], face: Annotated[str, Form()] = "",
     ) -> Response:
         person = door.person(request, "search-face", case_id, asked.purpose)
         found = readable(visits, person, case_id)
         try:
             ground = door.ground(request, "search-face", case_id, asked.purpose)
-            data = picture.file.read(MAX_PICTURE_BYTES + 1)
-            if len(data) > MAX_PICTURE_BYTES:
+            data = [one.file.read(MAX_PICTURE_BYTES + 1) for one in picture]
+            if max(map(len, data), default=0) > MAX_PICTURE_BYTES:
                 raise UsageError(f"pictures may have {MAX_PICTURE_BYTES // 2**20} MiB")
-            if asked.level not in LEVELS:
-                raise UsageError("choose how alike the faces must be")
-            answer = service.search_face(data, ground, cameras=asked.cameras or None, period=_period(asked, found),
-                                         threshold=LEVELS[asked.level][0])
+            answer = service.search_face(
+                data, ground, cameras=asked.cameras or None, period=_period(asked, found), threshold=_threshold(asked),
+                face=int(face) if face.isdecimal() and len(face) < 4 else None,
+            )
+        except SeveralFaces as error:
+            return show(request, found, person, asked, fault=str(error), boxes=error.boxes)
+        except (UsageError, AccessDenied) as error:
+            return show(request, found, person, asked, fault=str(error))
+        return show(request, found, person, asked, answer=answer, found=faces(database, answer))
+
+    @app.post("/cases/{case_id}/subject", include_in_schema=False)
+    def elsewhere(
+        request: Request, case_id: str, asked: Annotated[Asked, Depends(asked_by)], subject: Annotated[str, Form()]
+    ) -> Response:
+        person = door.person(request, "search-face", case_id, asked.purpose)
+        found = readable(visits, person, case_id)
+        try:
+            ground = door.ground(request, "search-face", case_id, asked.purpose)
+            answer = service.search_subject(subject, ground, threshold=_threshold(asked))
         except (UsageError, AccessDenied) as error:
             return show(request, found, person, asked, fault=str(error))
         return show(request, found, person, asked, answer=answer, found=faces(database, answer))
@@ -160,7 +176,7 @@ def faces(database: Database, answer: SearchAnswer) -> list[Found]:
     """The matches of a face search as they are shown."""
     made = [
         Found(match.subject_id, match.camera_id, match.from_ms, match.to_ms,
-              "Sure match" if match.sure else "Possible match", match.sure, face_words(match, answer), match.quality,
+              "Sure match" if match.sure else "Possible match", match.sure, face_words(match), match.quality,
               match.looks, (), 0)
         for match in answer.matches
     ]
@@ -215,6 +231,12 @@ def joined(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
 def _drawn(at: float, share: float) -> tuple[float, float]:
     x = min(WIDTH - NARROWEST, max(0.0, WIDTH * at))
     return round(x, 1), round(min(WIDTH - x, max(NARROWEST, WIDTH * share)), 1)
+
+
+def _threshold(asked: Asked) -> float:
+    if asked.level not in LEVELS:
+        raise UsageError("choose how alike the faces must be")
+    return LEVELS[asked.level][0]
 
 
 def _period(asked: Asked, case: Case) -> Period | None:

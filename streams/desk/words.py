@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from schemas.errors import UsageError
 from streams.forensic.plate_search import PlateAnswer, PlateMatch
-from streams.forensic.search import Match, SearchAnswer
+from streams.forensic.search import Match
 from streams.forensic.terms import MAX_MS, Scope, State, time_text
 
 STATES: dict[State, tuple[str, str]] = {
@@ -24,12 +24,17 @@ def period_words(scope: Scope) -> str:
     return f"until {end}" if begin == "ever" else f"from {begin} on" if end == "ever" else f"{begin} to {end}"
 
 
-def face_words(match: Match, answer: SearchAnswer) -> str:
-    """What a likeness means, and what it doesn't."""
-    if match.sure:
-        return "So alike is one comparison in 10,000 of different people. A lead to be checked, not an identification."
-    odds = round(1 / answer.false_accept_rate)
-    return f"So alike is up to one comparison in {odds:,} of different people. Compare the faces yourself."
+def face_words(match: Match) -> str:
+    """What a likeness means, by the rates measured for faces of this size, and what it doesn't."""
+    alike = f"Two strangers' faces of this size are so alike in at most {share(match.false_match_rate)} comparisons"
+    stands = f"somebody stands out so far in at most {share(match.false_search_rate)} searches for a stranger"
+    end = "A lead to be checked, not an identification." if match.sure else "Compare the faces yourself."
+    return f"{alike}; {stands}. {end}"
+
+
+def share(rate: float) -> str:
+    """A rate as one in so many."""
+    return f"1 of {max(1, round(1 / rate)):,}" if rate > 0 else "hardly any"
 
 
 def plate_words(match: PlateMatch, answer: PlateAnswer) -> str:

@@ -133,6 +133,26 @@ def test_face_is_searched_by_keyboard_alone(town: City, people: As) -> None:
     expect(page.get_by_role("alert")).to_contain_text("wildcards")
 
 
+def test_one_of_several_faces_is_chosen_and_sought_elsewhere(town: City, people: As) -> None:
+    page = people("investigator-anna")
+    page.goto(f"{town.desk}/cases/{GROUND.case}")
+    page.get_by_label("Picture of a face").set_input_files(town.pair)
+    page.get_by_role("button", name="Search for this face").click()
+    expect(page.get_by_role("heading", name="Which face?")).to_be_focused()
+    expect(page.locator("#preview rect")).to_have_count(2)
+    check_looks(page)
+    page.get_by_role("button", name="Face 1").click()  # the stranger
+    expect(page.get_by_role("heading", name="No match")).to_be_visible()
+    page.get_by_role("button", name="Search for this face").click()
+    page.get_by_role("button", name="Face 2").click()
+    expect(page.get_by_role("heading", name="1 match")).to_be_visible()
+    expect(page.locator("#preview rect")).to_have_count(0)
+    page.get_by_role("button", name="Where else is match 1").click()
+    expect(page.get_by_role("heading", name="No match")).to_be_visible()
+    newest = town.server.forensics.log.last(1)[0].content
+    assert newest["action"] == "search-face" and newest["detail"]["subject"].startswith(town.video_id)
+
+
 def test_auditor_reads_the_log_and_its_checkpoint(town: City, people: As) -> None:
     anna, dan = people("investigator-anna"), people("auditor-dan")
     refused = anna.goto(f"{town.desk}/log")

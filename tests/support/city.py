@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
 
@@ -51,7 +53,7 @@ CAMERA, SECONDS = "gate-1", 4.0
 
 @dataclass(frozen=True)
 class City:
-    """What runs. `probe`: a file with another photograph of somebody who was filmed; `stranger`: one of nobody."""
+    """What runs. `probe`: another photograph of somebody who was filmed; `stranger`: of nobody; `pair`: of both."""
 
     server: ForensicServer
     database: Database
@@ -59,6 +61,7 @@ class City:
     video_id: str
     probe: Path
     stranger: Path
+    pair: Path
 
     @property
     def desk(self) -> str:
@@ -80,6 +83,20 @@ def _people() -> dict[str, Person]:
         return {person.label: person for person in demo_people(ROOT / ".sealframe/pictures")}
     except SealframeError as error:
         pytest.skip(f"the demo's pictures aren't there, run make setup: {error}")
+
+
+def _beside(left: Path, right: Path, to: Path) -> Path:
+    """Two photographs as one, side by side, faces of about one size."""
+    pictures = []
+    for path in (left, right):
+        rgb = cv2.imread(str(path))
+        assert rgb is not None
+        x1, y1, x2, y2 = (round(side) for side in faces().found(path.read_bytes())[1][0].box)
+        width, middle = x2 - x1, (y1 + y2) // 2
+        cut = rgb[max(0, middle - width) : middle + width, max(0, x1 - width // 2) : x2 + width // 2]
+        pictures.append(cv2.resize(cut, (320, 320)))
+    cv2.imwrite(str(to), np.concatenate(pictures, 1))
+    return to
 
 
 def _filmed(folder: Path) -> tuple[list[FrameChunk], Path, Path]:
@@ -125,4 +142,5 @@ def city(folder: Path, ca: Path, authority: Postgres, operator: Postgres) -> Ite
         gate(database)
         setup = ForensicSetup(NAME, identity, access, folder / "evidence", folder / "keys", secret, public.url)
         server = running.enter_context(ForensicServer(setup, lambda: known))
-        yield City(server, database, ca, chunks[0].video_id, probe, stranger)
+        pair = _beside(stranger, probe, folder / "pair.png")
+        yield City(server, database, ca, chunks[0].video_id, probe, stranger, pair)

@@ -4,13 +4,14 @@
 const results = document.getElementById("results"), notice = document.getElementById("notice");
 const drop = document.getElementById("drop"), picture = document.getElementById("picture"), preview = document.getElementById("preview");
 
-async function search(form) {
-  const button = form.querySelector("button:not([type=button])"), said = button.textContent;
+async function search(form, submitter) {
+  const button = submitter ?? form.querySelector("button"), said = button.textContent;
+  const body = new FormData(form, submitter);
   button.disabled = true;
   button.textContent = "Searching …";
   results.setAttribute("aria-busy", "true");
   try {
-    const answer = await fetch(form.action, { method: "POST", body: new FormData(form), headers: { Accept: "text/html" } });
+    const answer = await fetch(form.action, { method: "POST", body, headers: { Accept: "text/html" } });
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     const found = page.getElementById("results");
     if (found) results.replaceChildren(...found.childNodes);
@@ -23,25 +24,43 @@ async function search(form) {
     button.textContent = said;
     results.removeAttribute("aria-busy");
   }
-  (results.querySelector("#result-title") ?? results).focus();
+  number();
+  (results.querySelector("#result-title, #which") ?? results).focus();
 }
 
-for (const form of document.querySelectorAll("form.search")) {
-  form.addEventListener("submit", (event) => {
-    event.preventDefault();
-    search(form);
-  });
-}
+document.addEventListener("submit", (event) => {
+  if (!event.target.matches("form.search")) return;
+  event.preventDefault();
+  search(event.target, event.submitter);
+});
 
 function show() {
-  const [file] = picture.files;
-  const shown = document.createElement("img");
-  preview.replaceChildren();
-  if (!file) return;
-  shown.alt = `Chosen picture: ${file.name}`;
-  shown.src = URL.createObjectURL(file);
-  shown.addEventListener("load", () => URL.revokeObjectURL(shown.src), { once: true });
-  preview.append(shown);
+  preview.replaceChildren(...[...picture.files].map((file) => {
+    const shown = document.createElement("img");
+    shown.alt = `Chosen picture: ${file.name}`;
+    shown.src = URL.createObjectURL(file);
+    shown.addEventListener("load", () => URL.revokeObjectURL(shown.src), { once: true });
+    return shown;
+  }));
+}
+
+// The faces of the chosen picture with their numbers, where one has to be chosen.
+function number() {
+  const asked = document.getElementById("faces"), shown = preview?.querySelector("img");
+  preview?.querySelector("svg")?.remove();
+  if (!asked || !shown) return;
+  const made = (name, values, text = "") => {
+    const element = document.createElementNS("http://www.w3.org/2000/svg", name);
+    for (const [key, value] of Object.entries(values)) element.setAttribute(key, value);
+    element.textContent = text;
+    return element;
+  };
+  const drawing = made("svg", { viewBox: `0 0 ${shown.naturalWidth} ${shown.naturalHeight}`, "aria-hidden": true });
+  JSON.parse(asked.dataset.boxes).forEach(([left, top, right, bottom], at) => drawing.append(
+    made("rect", { x: left, y: top, width: right - left, height: bottom - top }),
+    made("text", { x: (left + right) / 2, y: bottom, "font-size": Math.max(24, (right - left) / 2) }, String(at + 1)),
+  ));
+  preview.append(drawing);
 }
 
 if (drop) {
