@@ -150,6 +150,7 @@ class Stack:
             port, forensic = ports[f"authority-{name}"], ports[f"forensic-{name}"]
             found.append(Service(f"authority-{name}", (
                 "authority", "--name", name, *common, *mine, *wanted, "--index-faces", self.settings.index_faces,
+                "--cases", self.settings.cases.model_dump_json(),
                 "--port", str(port), *kept,
             ), port, f"authority-{name}"))
             found.append(Service(f"forensic-{name}", (

@@ -24,6 +24,7 @@ from streams.authority.plate_index import PlateIndex
 from streams.authority.service import AuthorityService, AuthoritySetup
 from streams.authority.sink import AllIndexes, Indexing
 from streams.authority.templates import Templates
+from streams.cli.on_case import on_cases
 from streams.cli.output import give, say
 from streams.clock import now_ms
 from streams.ending import Ending
@@ -59,10 +60,12 @@ def authority(
     retention: Annotated[str, typer.Option(help="how long evidence is kept: `retention` of the settings, as JSON")] = (
         "[]"
     ),
+    cases: Annotated[str, typer.Option(help="policy of cases: JSON with names of [cases] in sealframe.toml")] = "{}",
     as_json: Annotated[bool, typer.Option("--json", help="print the address as JSON")] = False,
 ) -> None:
     """Take in sealed evidence: open it in memory, keep it as received, index faces and plates, publish the day's key.
 
+    With --index-faces on_case faces are indexed only in cameras and times of open cases, and dropped with them.
     Whoever destroys a subject's keys (`sealframe erase`) closes its evidence for ever, in every copy. Stop it with
     Ctrl-C.
     """
@@ -75,7 +78,14 @@ def authority(
         create_secret(secret), host=host, port=port, rules=rules_of(read_retention(retention)),
     )
     with KeyStore(setup.keys, setup.secret, create=True) as store:
-        serve(setup, indexing(setup.kinds, models, WHEN[index_faces], Templates(store, now_ms), embedder), as_json)
+        templates = Templates(store, now_ms)
+        index = indexing(setup.kinds, models, WHEN[index_faces], templates, embedder)
+        if index_faces == "on_case" and "face" in setup.kinds:
+            known = FaceIndex(faces(models, embedder), "on_case", templates=templates)
+            with on_cases(setup, store, known, cases):
+                serve(setup, index, as_json)
+        else:
+            serve(setup, index, as_json)
 
 
 def indexing(
