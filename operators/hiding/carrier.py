@@ -4,16 +4,16 @@ Source: B. Chen and G. Wornell, "Quantization index modulation", IEEE Trans. Inf
 dither: the reader needs no original, and the picture's own content is no noise. One place in 24 is a pilot whose bit is
 known; how the pilots come back says how much each soft value is worth.
 
-How much fits. A step D costs D*D/12 of squared error a coefficient and withstands errors up to D/4. Over all samples of
-a 4:2:0 picture 38 dB allow a mean squared error of 15.5 in luma, so n places a block get D*D = 12 * 64 * 15 / n. Blur,
-scaling and a filmed screen keep low frequencies and add errors of 2 to 6, far from D/4 = 12 at n = 5: there 0.02 bits a
-pixel (a code of rate 0.27 on 5/64 places a pixel) are easy. A codec is the narrow way: x264 at CRF 28 spends 0.02 to
-0.08 bits a pixel on the *whole* video, raises its quantiser for what it can't predict, and drops each change below
-about two thirds of its step (24 to 40 for such noise). `sealframe eval hiding --curve` says what n places a block hold
-behind each CRF. Fewer, stronger ones survive coarse quantisers; the same bits in two or more frames, so that prediction
-keeps them, gain less than they cost; weaker changes of more samples (a distortion compensated below 1) lose, since the
-codec drops what is small. So there are two carriers: `DENSE` for 0.02 bits a pixel, and `STURDY` for CRF 28. No carrier
-of this class has both at 38 dB.
+How much fits. A step D costs D*D/12 of squared error a coefficient and withstands errors up to D/4. Over all samples
+of a 4:2:0 picture 38 dB allow a mean squared error of 15.5 in luma, so n places a block get D*D = 12 * 64 * 15 / n.
+Blur, scaling and a filmed screen keep low frequencies and add errors of a few levels, far from D/4 = 12 at n = 5:
+there 0.02 bits a pixel (a code of rate 0.28 on 5/64 places a pixel) are easy. A codec is the narrow way: x264 at CRF
+28 spends little more than that on the *whole* video, raises its quantiser for what it can't predict, and drops each
+change below about two thirds of its step. `sealframe eval hiding --curve` says what n places a block hold behind each
+CRF. Fewer, stronger ones survive coarse quantisers; the same bits in two or more frames, so that prediction keeps
+them, gain less than they cost; weaker changes of more samples (a distortion compensated below 1) lose, since the codec
+drops what is small. So there are two carriers: `DENSE` for 0.02 bits a pixel, and `STURDY` for CRF 28. No carrier of
+this class has both at 38 dB.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Carrier:
     rate: float
 
 
-DENSE = Carrier("dense", ((0, 1), (1, 0), (1, 1), (0, 2), (2, 0)), 47.2, 0.272)
+DENSE = Carrier("dense", ((0, 1), (1, 0), (1, 1), (0, 2), (2, 0)), 47.2, 0.28)
 STURDY = Carrier("sturdy", ((0, 1), (1, 0)), 74.8, 0.04)
 CARRIERS = {carrier.name: carrier for carrier in (DENSE, STURDY)}
 

@@ -1,8 +1,9 @@
 """What is hidden of a chunk: its regions as 64x64 videos, coded as finely as the room allows.
 
 Each frame keeps at least one of its regions while any fits; where not all fit, those that cover most frames stay, then
-the largest. A picture shows the square about the region's box, a quarter wider than the box, so that a face detector
-finds its landmarks again.
+the largest. Where not even one track fits, every second, fourth ... of its pictures stays: one good picture says more
+than many that match nobody. A picture shows the square about the region's box, a quarter wider than the box, so that a
+face detector finds its landmarks again.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ from schemas.regions import Region
 SIDE = 64
 WIDER = 1.25
 CRFS = (20, 24, 28, 31, 34, 37, 40)
-GOOD = 31
-"""Up to this CRF a face still matches itself; one track more is not worth a coarser picture."""
+FINE, STEPS = (20, 24, 28, 31), (2, 4, 8, 16)
+"""Up to these CRFs a face still matches itself; more tracks or pictures are not worth coarser ones."""
 FORMAT = VideoFormat(SIDE, SIDE, Fraction(1, 25))
 _MOST_FRAMES = 4096
 
@@ -49,8 +50,10 @@ def small_pictures(frames: Sequence[Planes], regions: Sequence[Sequence[Region]]
     empty = HiddenPictures(len(frames), (), len(order))
     best = encode_record(empty)
     for count in range(1, len(order) + 1):
-        fitting = _finest([(track, seen[track]) for track in order[:count]], len(frames), len(order) - count, room,
-                          CRFS if count == 1 else [crf for crf in CRFS if crf <= GOOD])
+        tracks = [(track, seen[track]) for track in order[:count]]
+        fitting = _finest(tracks, len(frames), len(order) - count, room, FINE)
+        if fitting is None and count == 1:
+            fitting = _thinned(order[0], seen[order[0]], len(frames), len(order) - 1, room)
         if fitting is None:
             break
         best = fitting
@@ -117,6 +120,16 @@ def _finest(
         coded = encode_record(HiddenPictures(frames, tuple(_coded(n, one, crf) for n, one in tracks), left_out))
         if len(coded) <= room:
             return coded
+    return None
+
+
+def _thinned(track: int, one: _Seen, frames: int, left_out: int, room: int) -> bytes | None:
+    """The most pictures of a track that fit well enough; else one, however coarse; None where not even that fits."""
+    for step in (*STEPS, len(one.frames)):
+        fewer = _Seen(one.kind, one.frames[::step], one.pictures[::step])
+        crfs = CRFS if step == len(one.frames) else FINE
+        if (fitting := _finest([(track, fewer)], frames, left_out, room, crfs)) is not None:
+            return fitting
     return None
 
 

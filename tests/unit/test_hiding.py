@@ -95,14 +95,21 @@ def test_small_pictures_keep_a_region_in_every_frame_first() -> None:
     long = [Region(1, "face", (40, 40, 72, 80), 0.9, "detected") for _ in FRAMES]
     large = [Region(2, "face", (100, 60, 220, 200), 0.9, "detected") for _ in FRAMES[:3]]
     regions = [(one, *large[i : i + 1]) for i, one in enumerate(long)]
-    everything = decode(HiddenPictures, small_pictures(FRAMES, regions, 100_000))
-    room = len(small_pictures(FRAMES, [(one,) for one in long], 100_000)) // 2
-    tight = decode(HiddenPictures, small_pictures(FRAMES, regions, room))
-    assert [track.track for track in everything.tracks] == [1, 2]
-    assert everything.left_out == 0
-    assert [track.track for track in tight.tracks] == [1]
-    assert tight.left_out == 1
-    assert [picture.y.shape for picture in pictures_of(tight.tracks[0])] == [(SIDE, SIDE)] * len(FRAMES)
+    whole = small_pictures(FRAMES, regions, 100_000)
+    kept = []
+    for share in (1, 0.6, 0.4, 0.25, 0.15, 0.1, 0.07):
+        coded = small_pictures(FRAMES, regions, int(share * len(whole)))
+        got = decode(HiddenPictures, coded)
+        assert len(coded) <= share * len(whole)
+        assert got.tracks[0].track == 1
+        assert got.left_out == 2 - len(got.tracks)
+        assert [len(pictures_of(track)) for track in got.tracks] == [len(track.frames) for track in got.tracks]
+        kept.append(sum(len(track.frames) for track in got.tracks))
+    assert kept[0] == len(FRAMES) + 3
+    assert len(FRAMES) in kept
+    assert kept == sorted(kept, reverse=True)
+    assert 1 <= kept[-1] < len(FRAMES)
+    assert pictures_of(got.tracks[0])[0].y.shape == (SIDE, SIDE)
     assert small_pictures(FRAMES, regions, 3) == b""
 
 
