@@ -42,7 +42,7 @@ def broker(services_home: Path, ca: Path) -> Iterator[services.Broker]:
 def _postgres(home: Path, platform: str) -> Iterator[services.Postgres]:
     started = services.start_postgres(home, platform)
     yield started
-    started.server.stop()
+    started.server.abandon()
 
 
 @pytest.fixture(scope="session")

@@ -25,7 +25,7 @@ def operator_postgres(services_home: Path) -> Iterator[EmbeddedPostgres]:
         services.unavailable(error)
     migrate(server.owner(), "operator")
     yield server
-    server.stop()
+    server.abandon()
 
 
 @pytest.fixture

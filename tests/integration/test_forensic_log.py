@@ -34,13 +34,25 @@ from streams.forensic.proofs import (
 from tests.support.authority import LOG_KEY, clock, identify_at, log_signer
 from tests.support.services import Postgres
 
-TABLES = ("access_log", "log_nodes", "checkpoints")
+TABLES = ("access_log", "log_nodes", "checkpoints", "log_signers")
 Opened = tuple[AccessLog, DatabaseAccess]
 
 
+@pytest.fixture(scope="module")
+def access(postgres_authority: Postgres) -> tuple[DatabaseAccess, DatabaseAccess]:
+    """A database of this module: of the service and of the owner."""
+    return postgres_authority.fresh()
+
+
 @pytest.fixture
-def opened(postgres_authority: Postgres) -> Iterator[Opened]:
-    app, owner = postgres_authority.fresh()
+def opened(access: tuple[DatabaseAccess, DatabaseAccess]) -> Iterator[Opened]:
+    """A log of five entries, and nothing of what an earlier test did to it."""
+    app, owner = access
+    with connect(owner, autocommit=True) as db:
+        disarm(db)
+        db.execute("DELETE FROM access_log; DELETE FROM log_nodes; DELETE FROM checkpoints; DELETE FROM log_signers")
+        for table in TABLES:
+            db.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
     with Database(app) as database:
         log = AccessLog(database, clock, log_signer())
         for number in range(5):
@@ -115,7 +127,7 @@ def test_log_of_an_earlier_release_gets_its_tree_by_migration(postgres_authority
 @pytest.mark.parametrize("table", TABLES)
 @pytest.mark.parametrize("statement", ["UPDATE {} SET {} = {}", "DELETE FROM {}", "TRUNCATE {} CASCADE"])
 def test_log_is_only_appended_to_even_by_its_owner(opened: Opened, table: str, statement: str) -> None:
-    column = {"access_log": "seq", "log_nodes": "level", "checkpoints": "size"}[table]
+    column = {"access_log": "seq", "log_nodes": "level", "checkpoints": "size", "log_signers": "signer"}[table]
     with connect(opened[1], autocommit=True) as db, pytest.raises(Exception, match="only appended to"):
         db.execute(statement.format(table, column, column))
 
