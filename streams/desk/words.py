@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from schemas.errors import UsageError
 from streams.forensic.plate_search import PlateAnswer, PlateMatch
 from streams.forensic.search import Match
-from streams.forensic.terms import MAX_MS, Scope, State, time_text
+from streams.forensic.terms import MAX_MS, Scope, State
 
 STATES: dict[State, tuple[str, str]] = {
     "waiting": ("waits for approval", "warn"), "open": ("open", "good"), "expired": ("expired", "bad"),
@@ -18,10 +18,10 @@ SHOWS = {"nobody": "nobody: search alone", "subject": "the searched subject alon
 
 def period_words(scope: Scope) -> str:
     """A case's period."""
-    begin, end = time_text(scope.from_ms), time_text(scope.to_ms)
-    if begin == end == "ever":
+    begin, end = (input_time(ms).replace("T", " ") for ms in (scope.from_ms or None, scope.to_ms))
+    if not begin and not end:
         return "at any time"
-    return f"until {end}" if begin == "ever" else f"from {begin} on" if end == "ever" else f"{begin} to {end}"
+    return f"{begin} to {end}" if begin and end else f"from {begin} on" if begin else f"until {end}"
 
 
 def face_words(match: Match) -> str:

@@ -5,6 +5,7 @@ Every page is clicked through as the person whose work it is, and looked at by a
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -25,6 +26,14 @@ from tests.support.services import Postgres
 
 As = Callable[[str], Page]
 GROUND = Ground("investigator-anna", "found-bag", "who left the bag")
+
+DROP = """
+const file = new File([Uint8Array.from(atob(args[0]), (c) => c.charCodeAt(0))], 'pair.png', {type: 'image/png'});
+const dataTransfer = new DataTransfer();
+dataTransfer.items.add(file);
+const event = new DragEvent('drop', {dataTransfer, bubbles: true, cancelable: true});
+document.getElementById('drop').dispatchEvent(event);
+"""
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +145,8 @@ def test_face_is_searched_by_keyboard_alone(town: City, people: As) -> None:
 def test_one_of_several_faces_is_chosen_and_sought_elsewhere(town: City, people: As) -> None:
     page = people("investigator-anna")
     page.goto(f"{town.desk}/cases/{GROUND.case}")
-    page.get_by_label("Picture of a face").set_input_files(town.pair)
+    run(page, DROP, base64.b64encode(town.pair.read_bytes()).decode())
+    expect(page.get_by_alt_text("Chosen picture: pair.png")).to_be_visible()
     page.get_by_role("button", name="Search for this face").click()
     expect(page.get_by_role("heading", name="Which face?")).to_be_focused()
     expect(page.locator("#preview rect")).to_have_count(2)
