@@ -17,7 +17,7 @@ from streams.authority.looks import vector, vector_text
 from streams.authority.templates import Templates
 
 CALIBRATION = "complete linkage from 0.928; sealframe eval subjects"
-"""What the threshold was chosen by: over 200 people with three photographs each 99.8 % precision, 95 % recall."""
+"""What the threshold stands for: over three photographs each of 100 people precision 1.000, recall 0.996."""
 
 
 def bring_persons_up_to_date(

@@ -19,13 +19,12 @@ from schemas.errors import UsageError
 from streams.demo.run import CASE, PURPOSE, Demo, Filmed, Shot
 from streams.evaluate.report import Figure
 
-MOST_FRAMES = 400
 ARRIVAL_SECONDS = 900.0
 Tell = Callable[[str], None]
 
 
-def pairs(clips: Path) -> tuple[list[tuple[Path, Path]], list[Path]]:
-    """Clips that show one person, and the other clips with faces, of at most 400 frames each.
+def pairs(clips: Path, longest: int) -> tuple[list[tuple[Path, Path]], list[Path]]:
+    """Clips that show one person, and the other clips with faces, of at most `longest` frames each.
 
     Raises:
         UsageError: no `clips.tsv`.
@@ -36,7 +35,7 @@ def pairs(clips: Path) -> tuple[list[tuple[Path, Path]], list[Path]]:
             rows = [row for row in csv.DictReader(table, delimiter="\t") if row["faces"] != "none"]
     except (OSError, KeyError) as error:
         raise UsageError(f"{clips} holds no clips.tsv with a column `faces`") from error
-    rows = [row for row in rows if int(row["frames"]) <= MOST_FRAMES]
+    rows = [row for row in rows if int(row["frames"]) <= longest]
     alike: dict[tuple[str, str], list[Path]] = defaultdict(list)
     for row in rows:
         path = clips / row["file"]
@@ -47,7 +46,7 @@ def pairs(clips: Path) -> tuple[list[tuple[Path, Path]], list[Path]]:
     return found, [clips / row["file"] for row in rows if clips / row["file"] not in paired]
 
 
-def evaluate(run: Demo, clips: Path, tell: Tell = lambda _: None) -> list[Figure]:
+def evaluate(run: Demo, clips: Path, longest: int, tell: Tell = lambda _: None) -> list[Figure]:
     """Push, search and compare on a stack that is up.
 
     Raises:
@@ -55,7 +54,7 @@ def evaluate(run: Demo, clips: Path, tell: Tell = lambda _: None) -> list[Figure
         ServiceUnavailable: a video didn't arrive.
 
     """
-    known, others = pairs(clips)
+    known, others = pairs(clips, longest)
     if not known:
         tell("no two clips show one person")
         return []

@@ -33,7 +33,7 @@ from streams.evaluate.tracks import owner
 from streams.setup import detector
 from streams.stack import Stack
 
-CAMERAS, VIDEOS, PEOPLE_A_VIDEO = 2, 3, 5
+PEOPLE_A_VIDEO = 5
 LEAST_WIDTH = 48.0
 FACE_WIDTH = (56.0, 100.0)
 SECONDS = 11.0
@@ -51,38 +51,45 @@ class Items:
 
 
 def evaluate(
-    stack: Stack, data: Path, folder: Path, seed: int, clips: Path | None = None, tell: Tell = lambda _: None
+    stack: Stack, data: Path, folder: Path, seed: int, size: tuple[int, int] = (2, 3), clips: Path | None = None,
+    longest: int = 400, tell: Tell = lambda _: None,
 ) -> list[Figure]:
     """Film, push and compare on a stack that is up; `data` holds `labels.tsv`, `folder` takes the videos.
 
-    `clips`: a folder with `clips.tsv`, for the people of real clips.
+    `size`: how many cameras (0: none), and videos of each; `clips`: a folder with `clips.tsv`, for the people of real
+    clips of at most `longest` frames.
 
     Raises:
         SourceError, UsageError: `data` doesn't list enough people.
         ServiceUnavailable: a video didn't arrive.
 
     """
-    scenes = casting(data, seed)
-    tell(f"filming {CAMERAS * PEOPLE_A_VIDEO} people in {len(scenes)} videos of {CAMERAS} cameras")
-    find, shots = detector().detect, []
-    for number, scene in enumerate(scenes):
-        path = folder / f"{scene.camera_id}-{number}.mp4"
-        truth = compose(scene.people, path, detect=find, seed=scene.seed, seconds=SECONDS, face_width=scene.face_width)
-        shots.append(Shot(scene.camera_id, path, truth))
     run = Demo(stack.settings, stack, folder, tell)
     try:
-        tell("pushing")
-        filmed = _pushed(run, shots)
-        tell("waiting until all evidence is taken in")
-        for one in filmed:
-            run.arrived(one, ARRIVAL_SECONDS)
-        found = figures(_items(stack, run.authority, filmed), seed)
-        return found + (real_people.evaluate(run, clips, tell) if clips else [])
+        found = _generated(stack, run, casting(data, seed, *size), seed, size, tell) if size[0] else []
+        return found + (real_people.evaluate(run, clips, longest, tell) if clips else [])
     finally:
         run.close()
 
 
-def casting(data: Path, seed: int) -> list[Scene]:
+def _generated(
+    stack: Stack, run: Demo, scenes: Sequence[Scene], seed: int, size: tuple[int, int], tell: Tell
+) -> list[Figure]:
+    tell(f"filming {size[0] * PEOPLE_A_VIDEO} people in {len(scenes)} videos of {size[0]} cameras")
+    find, shots = detector().detect, []
+    for number, scene in enumerate(scenes):
+        path = run.out / f"{scene.camera_id}-{number}.mp4"
+        truth = compose(scene.people, path, detect=find, seed=scene.seed, seconds=SECONDS, face_width=scene.face_width)
+        shots.append(Shot(scene.camera_id, path, truth))
+    tell("pushing")
+    filmed = _pushed(run, shots)
+    tell("waiting until all evidence is taken in")
+    for one in filmed:
+        run.arrived(one, ARRIVAL_SECONDS)
+    return figures(_items(stack, run.authority, filmed), seed, size[1])
+
+
+def casting(data: Path, seed: int, cameras: int, videos: int) -> list[Scene]:
     """Videos of each camera, in turn; five people a camera, each in every video by another photograph.
 
     Raises:
@@ -90,23 +97,23 @@ def casting(data: Path, seed: int) -> list[Scene]:
 
     """
     rng = np.random.default_rng(seed)
-    found = [person for person in people_of(data) if len(person.photographs) >= VIDEOS]
-    if len(found) < CAMERAS * PEOPLE_A_VIDEO:
-        raise UsageError(f"no {CAMERAS * PEOPLE_A_VIDEO} people with {VIDEOS} photographs in {data.name}")
-    chosen = [found[i] for i in rng.permutation(len(found))[: CAMERAS * PEOPLE_A_VIDEO]]
+    found = [person for person in people_of(data) if len(person.photographs) >= videos]
+    if len(found) < cameras * PEOPLE_A_VIDEO:
+        raise UsageError(f"no {cameras * PEOPLE_A_VIDEO} people with {videos} photographs in {data.name}")
+    chosen = [found[i] for i in rng.permutation(len(found))[: cameras * PEOPLE_A_VIDEO]]
     scenes = []
-    for video in range(VIDEOS):
-        for camera in range(CAMERAS):
+    for video in range(videos):
+        for camera in range(cameras):
             people = chosen[camera * PEOPLE_A_VIDEO : (camera + 1) * PEOPLE_A_VIDEO]
             cast = tuple(PersonPicture(person.label, person.photographs[video]) for person in people)
             scenes.append(Scene(f"camera-{camera + 1}", cast, int(rng.integers(2**31)), SECONDS, FACE_WIDTH))
     return scenes
 
 
-def figures(items: Items, seed: int) -> list[Figure]:
+def figures(items: Items, seed: int, videos: int) -> list[Figure]:
     """B-cubed over regions of all persons of a camera, with its targets; and within each video, for comparison."""
     people = len({label for _, label in items.persons})
-    note = f"seed {seed}; {people} people, {VIDEOS} videos a camera, another photograph in each; "
+    note = f"seed {seed}; {people} people, {videos} videos a camera, another photograph in each; "
     precision, recall = b_cubed(items.persons)
     alone = b_cubed(items.subjects)
     n = len(items.persons)
