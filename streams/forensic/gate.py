@@ -13,6 +13,7 @@ from typing import Any
 
 from infra.postgres import Database
 from schemas.errors import AccessDenied, RateLimited, SealframeError, UsageError
+from streams.authority.store import MAX_VIDEO_MS
 from streams.clock import now_ms
 from streams.forensic.cases import Cases
 from streams.forensic.log import AccessLog
@@ -151,14 +152,15 @@ class Gate:
     def _seen(self, subject_id: str) -> Seen:
         with self._database.connection() as db:
             row = db.execute(
-                "SELECT subject_id, camera_id, kind, from_ms, to_ms,"
-                " ARRAY(SELECT DISTINCT p.kind FROM spans p WHERE p.video_id = s.video_id)"
-                " FROM subjects s WHERE subject_id = %s", (subject_id,),
+                "SELECT subject_id, s.camera_id, kind, from_ms, to_ms,"
+                " ARRAY(SELECT DISTINCT p.kind FROM spans p WHERE p.video_id = s.video_id),"
+                " v.start_ms, greatest(v.start_ms, coalesce(v.end_ms, v.start_ms + %s))"
+                " FROM subjects s JOIN videos v USING (video_id) WHERE subject_id = %s", (MAX_VIDEO_MS, subject_id),
             ).fetchone()
         if row is None:
             raise UsageError(f"there is no subject {subject_id}")
-        name, camera, kind, first, last, others = row
-        return Seen(name, camera, kind, first, last, frozenset(others))
+        name, camera, kind, first, last, others, *video = row
+        return Seen(name, camera, kind, first, last, (video[0], video[1]), frozenset(others))
 
     def _count(self, person: Person, action: Action) -> None:
         """Count a call of the last hour: this clock hour's, and the last one's in the share that is still inside."""

@@ -44,6 +44,9 @@ MAY: Mapping[Action, frozenset[Role]] = MappingProxyType({
 })
 """Which roles may call what at all; a keeper sees how long the log is and its root, and nothing else."""
 
+SHOWING: frozenset[Action] = frozenset({"restore", "export", "picture"})
+"""What shows a subject as it was; a search by one that is known doesn't."""
+
 LIMITED: Mapping[Action, str] = MappingProxyType({
     "search-face": "searches", "search-plate": "searches", "restore": "restorations", "export": "restorations",
     "picture": "pictures",
@@ -146,13 +149,14 @@ def search_refusal(
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A subject as far as permission goes. `others`: kinds that its video shows at all."""
+    """A subject as far as permission goes. `others`: kinds that its video shows at all; `video`: from when to when."""
 
     subject_id: str
     camera_id: str
     kind: str
     from_ms: int
     to_ms: int
+    video: tuple[int, int]
     others: frozenset[str] = frozenset()
 
 
@@ -172,6 +176,8 @@ def subject_refusal(terms: Terms, action: Action, subject: Seen, everyone: bool)
         return "the subject is seen, in part at least, outside the times of the case"
     if everyone and not subject.others <= set(scope.kinds):
         return "the video shows kinds that the case isn't for, so not everyone in it may be shown"
+    if everyone and not scope.has_period(*subject.video):
+        return "the video goes beyond the times of the case, so not everyone in it may be shown"
     return ""
 
 

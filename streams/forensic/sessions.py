@@ -18,7 +18,7 @@ from schemas.topics import MINUTE_MS
 SIGN_IN_MS = 10 * MINUTE_MS
 SEEN_EVERY_MS = MINUTE_MS // 2
 TOKEN_BYTES = 32
-MAX_TOKEN = 64
+MAX_TOKEN, MAX_SIGN_INS = 64, 5000
 SESSION = "session"
 """Where a request's state has its session."""
 
@@ -54,7 +54,11 @@ class Sessions:
         """Begin a sign-in: the browser's cookie for it, and what goes to the issuer."""
         browser, made = _token(), SignIn(_token(), _token(), _token(), target)
         with self._database.connection() as db:
-            db.execute("DELETE FROM sign_ins WHERE ends_ms <= %s", (self._clock(),))
+            db.execute(
+                "DELETE FROM sign_ins WHERE ends_ms <= %s"
+                " OR browser IN (SELECT browser FROM sign_ins ORDER BY ends_ms DESC OFFSET %s)",
+                (self._clock(), MAX_SIGN_INS),
+            )
             db.execute("INSERT INTO sign_ins VALUES (%s, %s, %s, %s, %s, %s)", (
                 _hash(browser), _hash(made.state), made.nonce, made.verifier, target, self._clock() + SIGN_IN_MS,
             ))

@@ -101,6 +101,8 @@ def test_case_goes_from_opening_to_closing(desk: DeskService) -> None:
     ({"to_ms": END - 1}, {}, "outside the times"), ({"from_ms": AT + 1}, {}, "outside the times"),
     ({}, {"everyone": "true"}, "subject alone"), ({"shows": "nobody"}, {}, "no restoration"),
     ({"shows": "everyone"}, {"everyone": "true"}, "kinds that the case isn't for"),
+    ({"shows": "everyone", "kinds": ["face", "plate"], "to_ms": END + 1}, {"everyone": "true", "late": "1"},
+     "video goes beyond the times"),
     ({}, {"who": "investigator-ben"}, "no such case"), ({}, {"who": "approver-cora"}, "restore is for investigator"),
     ({}, {"who": "auditor-dan"}, "restore is for investigator"),
     ({}, {"who": "admin-eve"}, "restore is for investigator"),
@@ -110,6 +112,8 @@ def test_restoration_outside_the_case_is_refused_and_logged(
     desk: DeskService, change: dict[str, Any], fields: dict[str, Any], words: str
 ) -> None:
     case = opened(desk, **change)
+    with Database(desk.database) as database, database.connection() as db:
+        db.execute("UPDATE videos SET end_ms = %s", (END + 5 if fields.get("late") else END,))
     refused(desk, restore(desk, case["case_id"], **fields), words, "restore")
 
 

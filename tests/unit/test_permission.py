@@ -127,7 +127,7 @@ def test_search_is_held_within_the_scope(
     assert (not search_refusal(SCOPE, kind, cameras, first, last)) is through  # type: ignore[arg-type]
 
 
-SUBJECT = Seen("v/s1", "gate-1", "face", NOW - 100, NOW, frozenset({"face"}))
+SUBJECT = Seen("v/s1", "gate-1", "face", NOW - 100, NOW, (NOW - 200, NOW), frozenset({"face"}))
 
 
 @pytest.mark.parametrize(("change", "everyone", "shows", "through"), [
@@ -136,6 +136,8 @@ SUBJECT = Seen("v/s1", "gate-1", "face", NOW - 100, NOW, frozenset({"face"}))
     ({"camera_id": "gate-3"}, False, "everyone", False), ({"kind": "plate"}, False, "everyone", False),
     ({"to_ms": NOW + 1}, False, "everyone", False), ({"from_ms": NOW - DAY_MS - 1}, False, "everyone", False),
     ({"others": frozenset({"face", "plate"})}, True, "everyone", False),
+    ({"video": (NOW - 200, NOW + 1)}, True, "everyone", False),
+    ({"video": (NOW - 200, NOW + 1)}, False, "subject", True),
     ({"others": frozenset({"face", "plate"})}, False, "subject", True),
 ])
 def test_restoration_is_held_within_the_terms(
@@ -144,6 +146,8 @@ def test_restoration_is_held_within_the_terms(
     terms, subject = replace(TERMS, shows=shows), replace(SUBJECT, **change)  # type: ignore[arg-type]
     assert (not subject_refusal(terms, "restore", subject, everyone)) is through
     assert subject_refusal(terms, "erase", subject, False)
+    if not everyone and through:  # a search by the subject shows nobody
+        assert not subject_refusal(replace(terms, shows="nobody"), "search-face", subject, False)
 
 
 names = st.sampled_from(["anna", "ben", "cora", "dora"])
@@ -169,7 +173,7 @@ def cases(draw: st.DrawFn) -> Case:
 
 @given(cases(), names, st.sets(st.sampled_from(ROLES), max_size=2), st.booleans(), times, st.builds(
     Seen, st.just("v/s1"), st.sampled_from(["gate-1", "gate-2", "gate-3"]), kinds, times, times,
-    st.frozensets(kinds, min_size=1),
+    st.tuples(times, times), st.frozensets(kinds, min_size=1),
 ), st.booleans())
 @settings(max_examples=400, deadline=None)
 def test_nothing_outside_the_rules_is_restored(
@@ -188,6 +192,7 @@ def test_nothing_outside_the_rules_is_restored(
     assert said.scope.from_ms <= subject.from_ms <= subject.to_ms <= said.scope.to_ms
     assert said.shows == "everyone" or (said.shows == "subject" and not everyone)
     assert not everyone or subject.others <= set(said.scope.kinds)
+    assert not everyone or said.scope.from_ms <= subject.video[0] <= subject.video[1] <= said.scope.to_ms
 
 
 @given(terms, terms)
