@@ -19,11 +19,10 @@ from operators.embed import FaceEmbedder
 from schemas.errors import UsageError
 from streams.cli.output import console, progress, say
 from streams.evaluate.attack import keys, networks, people, plates, reidentify, structure
-from streams.evaluate.attack.film import HEIGHTS, Bare, Grey
+from streams.evaluate.attack.film import HEIGHTS, Bare
 from streams.evaluate.report import Figure, report, table, write
 from streams.setup import FINDS_FACES, detector
 
-CONTROLS = {method.name: method for method in (Bare(), Grey())}
 HELP = (
     "Is a mask protection? Masked faces, as the public video shows them, are searched in a gallery of 200 people."
     "\n\nlabels.tsv (tab-separated; columns file, identity) lists photographs relative to its folder; at least 220 "
@@ -31,9 +30,9 @@ HELP = (
     "Attackers learn from the masked faces of people who aren't in the gallery (a parrot attack), and mask the "
     "gallery's photographs too. Chance is 0.5 %; a figure is the upper bound (95 %) of how often the right person "
     "comes first, for the strongest attacker."
-    "\n\nThe methods 'bare' (nothing hidden) and 'grey' (one grey for all) are controls. Without --method all methods "
-    "and controls are attacked, which takes about an hour; --method and --height may be given several times. Exit "
-    "code 1: the default method misses its target."
+    "\n\nThe method 'bare', nothing hidden, shows that the attackers attack; 'solid', one grey for all, is chance. "
+    "Without --method all are attacked, which takes about an hour; --method and --height may be given several times. "
+    "Exit code 1: the default method misses its target."
 )
 
 
@@ -143,7 +142,7 @@ def eval_attack_plates(
 
 
 def _methods(names: Sequence[str] | None) -> list[Method]:
-    known: dict[str, Method] = {**METHODS, **CONTROLS}
+    known: dict[str, Method] = {**METHODS, Bare.name: Bare()}
     unknown = sorted(set(names or ()) - set(known))
     if unknown:
         raise UsageError(f"no method {unknown[0]!r}; there are {', '.join(known)}")

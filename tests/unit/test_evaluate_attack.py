@@ -10,12 +10,13 @@ import numpy.typing as npt
 import pytest
 
 from operators.desensitise.averages import MOSAIC
+from operators.desensitise.fixed import SOLID
 from schemas.errors import UsageError
 from schemas.regions import Array
 from streams.evaluate.attack import reidentify
 from streams.evaluate.attack.attackers import Asked, Known, edges, together
 from streams.evaluate.attack.counts import most, rate
-from streams.evaluate.attack.film import CHROMA, LUMA, Bare, Camera, Grey, Trying, sampled, shipped
+from streams.evaluate.attack.film import CHROMA, LUMA, Bare, Camera, Trying, sampled, shipped
 from streams.evaluate.attack.people import Album, Search, folds
 
 DIMENSIONS = LUMA * LUMA + 2 * CHROMA * CHROMA
@@ -108,7 +109,7 @@ def _picture(rng: np.random.Generator, person: int) -> npt.NDArray[np.uint8]:
 
 def test_shipped_regions_show_the_original_bare_and_one_colour_grey() -> None:
     rng = np.random.default_rng(1)
-    policies = [Trying({}, custodian=False, tried=method) for method in (Bare(), Grey(), MOSAIC)]
+    policies = [Trying({}, custodian=False, tried=method) for method in (Bare(), SOLID, MOSAIC)]
     shot = Camera(0).still(_picture(rng, 3), BOX, 64)
     bare, grey, mosaic = (sampled(seen[0].region).astype(np.int64) for seen in shipped(shot, policies))
     assert bare[: LUMA * LUMA].std() > 12
@@ -136,15 +137,15 @@ def test_suite_finds_bare_people_and_nobody_behind_grey(tmp_path: Path) -> None:
     boxes = np.tile(np.array(BOX, np.float32), (n, 1))
     album = Album(tuple(paths), np.array(people, np.intp), boxes, np.tile(landmarks, (n, 1, 1)), vectors)
     cut = folds(album.people, 8, 1, 0)
-    results = reidentify.evaluate(album, [Bare(), Grey()], [32], cut, _mean_colours, 0, beside=True)
+    results = reidentify.evaluate(album, [Bare(), SOLID], [32], cut, _mean_colours, 0, beside=True)
     found = {(one.method, one.kind): one.strongest[1] for one in results}
     assert found["bare", "picture"].share > 0.7
     assert found["bare", "track"].share > 0.4
-    assert all(found["grey", kind].share < 0.5 for kind in reidentify.KINDS)
-    assert found["grey", "picture"].n == 28
-    assert found["grey", "outline"].share < 0.5
-    assert found["grey", "around"].n == 28
-    figures = reidentify.figures(results, "grey")
+    assert all(found["solid", kind].share < 0.5 for kind in reidentify.KINDS)
+    assert found["solid", "picture"].n == 28
+    assert found["solid", "outline"].share < 0.5
+    assert found["solid", "around"].n == 28
+    figures = reidentify.figures(results, "solid")
     assert [figure.id for figure in figures[:2]] == ["rank1_most_bare_naive_32", "rank1_most_bare_picture_32"]
     assert figures[0].holds is None
     assert [figure.holds for figure in figures[6:]] == [False] * 4 + [None] * 2

@@ -70,24 +70,6 @@ class Bare:
         """Leave the region as it is."""
 
 
-class Grey:
-    """The same grey for everybody: what the attacks find where nothing is shown, which is chance."""
-
-    name: str = "grey"
-    lasts: Lasts = "track"
-    keyed: bool = False
-    easy: bool = False
-
-    def prepare(self, spot: Spot, key: bytes) -> bytes:
-        """Nothing of the region."""
-        return b"."
-
-    def paint(self, spot: Spot, appearance: bytes) -> None:
-        """Fill the region with mid-grey."""
-        for plane in spot.planes.all():
-            plane[:] = 128
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Shot:
     """What a camera delivered of one face, where it is in each frame, and a secret of its own for keyed methods."""
