@@ -49,22 +49,25 @@ def eval_attack(
     method: Annotated[list[str] | None, typer.Option(help="attack this method only")] = None,
     height: Annotated[list[int] | None, typer.Option(help="face height in pixels", min=16, max=320)] = None,
     gallery: Annotated[int, typer.Option(help="people in the gallery", min=2)] = 200,
-    beside: Annotated[bool, typer.Option("--beside", help="also masks' sizes, and hair and collar around")] = False,
+    kind: Annotated[list[str] | None, typer.Option(help="picture, frame, track; outline or around, beside")] = None,
+    even: Annotated[bool, typer.Option("--even", help="masks of one shape, which don't tell a face's own")] = False,
     rounds: Annotated[int, typer.Option(help="gallery photographs a person has in turn", min=1)] = 3,
     seed: Annotated[int, typer.Option(help="draws galleries, places and ways")] = 0,
     models: Models = FOLDER,
 ) -> None:
     """See HELP."""
     embedder, default = FaceEmbedder(face_embedder(models)), Policy({}).methods["face"]
-    methods = _methods(method)
+    methods, kinds = _methods(method), (*reidentify.KINDS, *reidentify.BESIDE)
+    if unknown := sorted(set(kind or ()) - set(kinds)):
+        raise UsageError(f"no kind {unknown[0]!r}; there are {', '.join(kinds)}")
     with progress("photographs", quiet=False) as bar:
         step = partial(_step, bar)
         album = people.read(data, detector(FINDS_FACES), detector(), embedder, step)
         found = reidentify.evaluate(
             album, methods, height or HEIGHTS, people.folds(album.people, gallery, rounds, seed), embedder.embed, seed,
-            _tell, step, beside,
+            _tell, step, tuple(kind or reidentify.KINDS), even,
         )
-    _finish("attack", reidentify.figures(found, default), out)
+    _finish("attack-even" if even else "attack", reidentify.figures(found, default), out)
 
 
 @app.command("attack-structure")

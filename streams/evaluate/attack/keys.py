@@ -26,10 +26,12 @@ from streams.evaluate.recognition import Flags
 from streams.evaluate.report import Figure
 
 KEY_BYTES = 32
+NEAR_KEYS = 8
+"""Tried on each region."""
 
 
 @runtime_checkable
-class Readable(Protocol):
+class Readable(Method, Protocol):
     """A keyed method whose coarse view the key gives back."""
 
     def read(self, shown: Planes) -> bytes:
@@ -60,31 +62,30 @@ def evaluate(
     return out
 
 
-def _games(album: Album, method: Method, height: int, rows: Sequence[int], seed: int) -> tuple[Flags, Flags]:
+def _games(album: Album, method: Readable, height: int, rows: Sequence[int], seed: int) -> tuple[Flags, Flags]:
     rng, camera = np.random.default_rng(seed), Camera(seed)
     policies = [Trying({}, custodian=False, tried=one) for one in (Bare(), method)]
     right, near = [], []
     for row in rows:
         shot = camera.still(album.picture(row), album.boxes[row], height)
-        bare, shown = (seen[0] for seen in shipped(shot, policies))
+        bare, shown = (seen[0].region for seen in shipped(shot, policies))
         key = appearance_key(shot.secret, shot.chunks[0].video_id, shot.chunks[0].chunk_seq, 1)
-        wrong, close = rng.bytes(KEY_BYTES), bytearray(key)
-        close[int(rng.integers(KEY_BYTES))] ^= 1 << int(rng.integers(8))
-        truth = _cells(bare.region)
-        by_right, by_wrong, by_close = (
-            _tried(method, shown.region, each) for each in (key, wrong, bytes(close))
-        )
-        right.append(_rough(by_right) < _rough(by_wrong))
-        near.append(place(by_close, truth) > place(by_wrong, truth))
+        appearance, truth = method.read(shown), _cells(bare)
+
+        def tried(key: bytes, appearance: bytes = appearance, shown: Planes = shown) -> Floats:
+            return _cells(method.decrypt(appearance, key, shown.y.shape[1], shown.y.shape[0]))
+
+        right.append(_rough(tried(key)) < _rough(tried(rng.bytes(KEY_BYTES))))
+        near += [place(tried(_flipped(key, rng)), truth) > place(tried(rng.bytes(KEY_BYTES)), truth)
+                 for _ in range(NEAR_KEYS)]
     return np.array(right, bool), np.array(near, bool)
 
 
-def _tried(method: Method, region: Planes, key: bytes) -> Floats:
-    """The coarse luma (8, 8) that a key gives."""
-    if not isinstance(method, Readable):
-        raise TypeError(f"{method.name} can't be read back")
-    height, width = region.y.shape
-    return _cells(method.decrypt(method.read(region), key, width, height))
+def _flipped(key: bytes, rng: np.random.Generator) -> bytes:
+    """The key with one bit wrong."""
+    close = bytearray(key)
+    close[int(rng.integers(len(key)))] ^= 1 << int(rng.integers(8))
+    return bytes(close)
 
 
 def _cells(region: Planes) -> Floats:

@@ -6,14 +6,15 @@ default embedder on some masked pictures, against bare ones. A search is right w
 of equals one by chance. Kinds: `picture`, one masked picture; `frame`, one frame of a track; `track`, the mean of all
 its frames. The strongest attacker counts, chosen by the searches themselves: in favour of the attack.
 
-Beside it, which is no method's doing: `outline`, the mask's size alone, and `around`, the track with hair, collar and
-ground a third of the mask's size around it.
+Beside it, which is no method's doing: `outline`, the mask's height and width alone, which follow the proportions of the
+face, and `around`, the track with hair, collar and ground a third of the mask's size around it. `even` gives all masks
+the same proportions: what is found then, the samples say themselves.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -35,7 +36,7 @@ from streams.evaluate.recognition import Flags
 from streams.evaluate.report import Figure
 
 PICTURE, FRAME, TRACK = KINDS = "picture", "frame", "track"
-OUTLINE, AROUND = "outline", "around"
+OUTLINE, AROUND = BESIDE = "outline", "around"
 STILLS, SPARSE = 4, 5
 MOST = 0.015
 NAIVE = "naive"
@@ -49,14 +50,12 @@ class Views:
 
     `naive`: by photograph the default embedder's vector (128,) of the masked picture, of every fifth one.
     `points` (5, 2): the landmarks in the first still's region, pixels, and `sizes` its width and height.
-    `outlines` (j, 2): height and width of each still's region.
     """
 
     samples: dict[str, list[Array | Bytes]] = field(default_factory=lambda: defaultdict(list))
     naive: dict[int, Array] = field(default_factory=dict)
     points: list[Array] = field(default_factory=list)
     sizes: list[tuple[int, int]] = field(default_factory=list)
-    outlines: list[Array] = field(default_factory=list)
 
     def of(self, kind: str) -> Array:
         """All photographs' views (n, j, d)."""
@@ -65,26 +64,27 @@ class Views:
 
 def film(
     album: Album, methods: Sequence[Method], heights: Sequence[int], embed: Embed, seed: int,
-    step: Step = lambda done, of: None, beside: bool = False,
+    step: Step = lambda done, of: None, kinds: Collection[str] = KINDS, even: bool = False,
 ) -> dict[tuple[str, int], Views]:
     """Every photograph of the album at these face heights, under each method, by its name and the height.
 
-    `beside`: with what is seen around the masks.
+    Tracks are filmed where one of the `kinds` needs them; `even`: with masks of one shape.
     """
-    camera, policies = Camera(seed), [Trying({}, custodian=False, tried=method) for method in methods]
+    camera, policies = Camera(seed, even=even), [Trying({}, custodian=False, tried=method) for method in methods]
     out = {(method.name, height): Views() for method in methods for height in heights}
+    walking = not {FRAME, TRACK, AROUND}.isdisjoint(kinds)
     for row in range(len(album.paths)):
         photograph, box = album.picture(row), album.boxes[row]
-        cutout = cut_out(photograph, partial(_drawn, box, photograph.shape[1]))
+        cutout = cut_out(photograph, partial(_drawn, box, photograph.shape[1])) if walking else None
         relative = (album.landmarks[row] - box[:2]) / (box[2:] - box[:2])
         for height in heights:
             stills = [shipped(camera.still(photograph, box, height), policies) for _ in range(STILLS)]
-            walks = shipped(camera.walk(cutout, height), policies)
+            walks = shipped(camera.walk(cutout, height), policies) if cutout else []
             for number, method in enumerate(methods):
                 views, still = out[method.name, height], stills[0][number][0]
-                _take(views, [one[number][0] for one in stills], walks[number])
-                if beside:
-                    views.samples[AROUND].append(np.mean([sampled(seen.around) for seen in walks[number]], 0)[None])
+                _take_stills(views, [one[number][0] for one in stills])
+                if cutout:
+                    _take_walk(views, walks[number])
                 views.points.append(marks(still, relative))
                 views.sizes.append((still.region.y.shape[1], still.region.y.shape[0]))
                 if row % SPARSE == 0:
@@ -99,12 +99,17 @@ def _drawn(box: Array, wide: int, rgb: Rgb) -> Detections:
     return Detections("face", at, np.ones(1, np.float32), np.zeros((1, 5, 2), np.float32))
 
 
-def _take(views: Views, stills: Sequence[Seen], walk: Sequence[Seen]) -> None:
-    frames = np.stack([sampled(seen.region) for seen in walk])
+def _take_stills(views: Views, stills: Sequence[Seen]) -> None:
     views.samples[PICTURE].append(np.stack([sampled(seen.region) for seen in stills]))
-    views.outlines.append(np.array([seen.region.y.shape for seen in stills], np.float32))
+    views.samples[OUTLINE].append(np.array([seen.region.y.shape for seen in stills], np.float32))
+
+
+def _take_walk(views: Views, walk: Sequence[Seen]) -> None:
+    frames = np.stack([sampled(seen.region) for seen in walk])
     views.samples[FRAME].append(frames[[0, len(frames) // 2, -1]])
     views.samples[TRACK].append(frames.mean(0, keepdims=True, dtype=np.float32))
+    around = np.stack([sampled(seen.around) for seen in walk])
+    views.samples[AROUND].append(around.mean(0, keepdims=True, dtype=np.float32))
 
 
 def chip(seen: Seen, relative: Array) -> Rgb:
@@ -136,17 +141,18 @@ class Attacked:
 
 def evaluate(
     album: Album, methods: Sequence[Method], heights: Sequence[int], folds: Sequence[Fold], embed: Embed,
-    seed: int, tell: Tell = lambda _: None, step: Step = lambda done, of: None, beside: bool = False,
+    seed: int, tell: Tell = lambda _: None, step: Step = lambda done, of: None, kinds: Collection[str] = KINDS,
+    even: bool = False,
 ) -> list[Attacked]:
     """Every method at every height, filmed and then attacked: about 40 MiB for each of both."""
     out = []
     tell(f"filming {len(album.paths)} photographs, faces {', '.join(map(str, heights))} pixels high")
-    for (method, height), views in film(album, methods, heights, embed, seed, step, beside).items():
+    for (method, height), views in film(album, methods, heights, embed, seed, step, kinds, even).items():
         rng = np.random.default_rng(seed)
         plain = naive(album, views, folds, rng)
         tell(f"{method}, {height} px: the embedder alone names {plain.hits} of {plain.n}")
         out.append(Attacked(method, NAIVE, height, {NAIVE: plain}))
-        for kind in (*KINDS, *((OUTLINE, AROUND) if beside else ())):
+        for kind in kinds:
             one = Attacked(method, kind, height, _rates(album, views, kind, folds, rng))
             out.append(one)
             name, found = one.strongest
@@ -158,7 +164,7 @@ def _rates(
     album: Album, views: Views, kind: str, folds: Sequence[Fold], rng: np.random.Generator
 ) -> dict[str, Rate]:
     hits, people = defaultdict[str, list[Flags]](list), []
-    shown = np.stack(views.outlines) if kind == OUTLINE else views.of(kind)
+    shown = views.of(kind)
     for fold in folds:
         rows = fold.training
         known = Known(shown[rows], album.people[rows], album.vectors[rows])
