@@ -205,7 +205,7 @@ def figures(results: Sequence[Attacked], default: str) -> list[Figure]:
         others = "".join(f", {who} {each.share:.2%}" for who, each in one.rates.items() if who != name)
         out.append(Figure(
             f"rank1_most_{one.method}_{one.kind}_{one.height}", found.most, "", "<=",
-            MOST if one.method == default and one.kind in (*KINDS, NAIVE) else None, found.n,
+            MOST if one.method == default and one.kind in KINDS else None, found.n,
             f"{found.hits} right, {found.share:.2%}, by {name}{others}",
         ))
     return out
