@@ -29,7 +29,8 @@ from streams.setup import FINDS_FACES, file_policy, finder
 
 CRFS = {"dense": 18.0, "sturdy": 23.0}
 CHUNK_MS = 2000
-CarrierName = Annotated[str, typer.Option("--carrier", help="dense: 0.02 bits a pixel, up to CRF 22; sturdy: up to 28")]
+CarrierName = Annotated[str, typer.Option(
+    "--carrier", help="dense: 0.02 bits a pixel, mostly up to CRF 22; sturdy: 0.0012, up to 28")]
 
 
 def hide(
