@@ -28,6 +28,7 @@ from streams.cli.on_case import on_cases
 from streams.cli.output import give, say
 from streams.clock import now_ms
 from streams.ending import Ending
+from streams.forensic.face_search import rates
 from streams.retention import rules_of
 from streams.setup import detector
 
@@ -36,7 +37,13 @@ WHEN: dict[str, When] = {"always": "always", "on_case": "on_case", "off": "off"}
 
 @cache
 def faces(models: Path, embedder: str = FACE_EMBEDDER) -> Faces:
-    """The face models of a folder that `sealframe models setup` filled."""
+    """The face models of a folder that `sealframe models setup` filled.
+
+    Raises:
+        ConfigError: not set up, or an embedder whose error rates nobody has measured: searches couldn't say them.
+
+    """
+    rates(embedder)
     return Faces(detector(), FaceEmbedder(resolve(embedder, models)), embedder)
 
 
