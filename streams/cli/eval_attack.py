@@ -50,7 +50,7 @@ def eval_attack(
     height: Annotated[list[int] | None, typer.Option(help="face height in pixels", min=16, max=320)] = None,
     gallery: Annotated[int, typer.Option(help="people in the gallery", min=2)] = 200,
     kind: Annotated[list[str] | None, typer.Option(help="picture, frame, track; outline or around, beside")] = None,
-    even: Annotated[bool, typer.Option("--even", help="masks of one shape, which don't tell a face's own")] = False,
+    even: Annotated[bool, typer.Option("--even", help="masks of one shape, without their rims")] = False,
     rounds: Annotated[int, typer.Option(help="gallery photographs a person has in turn", min=1)] = 3,
     seed: Annotated[int, typer.Option(help="draws galleries, places and ways")] = 0,
     models: Models = FOLDER,

@@ -37,7 +37,7 @@ HEIGHTS = (20, 48, 100, 200)
 FRAMES, CHUNKS, FPS = 2, 2, 25
 WRONG, SCALED, PATH = 0.02, 0.08, 0.4
 LIGHT = (0.88, 1.08)
-ASPECT = 0.75
+ASPECT, RIM = 0.75, 4
 SCENES, WIDE, HIGH = 12, 768, 480
 BT709 = 1
 BT709_VIDEO = VideoFormat(2, 2, Fraction(1, FPS), matrix=BT709, primaries=BT709, transfer=BT709)
@@ -93,6 +93,14 @@ class Seen:
     def region(self) -> Planes:
         """The masked blocks alone."""
         return view(self.planes, self.rect)
+
+    @property
+    def core(self) -> Planes:
+        """The same without its rim, where the codec's filter mixes in what lies outside (ITU-T H.264, 8.7)."""
+        y, u, v = self.region.all()
+        rim = min(RIM, min(y.shape) // 8 * 2)
+        half = rim // 2
+        return Planes(y[rim:-rim, rim:-rim], u[half:-half, half:-half], v[half:-half, half:-half])
 
     @property
     def around(self) -> Planes:

@@ -8,7 +8,7 @@ its frames. The strongest attacker counts, chosen by the searches themselves: in
 
 Beside it, which is no method's doing: `outline`, the mask's height and width alone, which follow the proportions of the
 face, and `around`, the track with hair, collar and ground a third of the mask's size around it. `even` gives all masks
-the same proportions: what is found then, the samples say themselves.
+the same proportions and leaves out their rims: what is found then, the method itself says.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def film(
 ) -> dict[tuple[str, int], Views]:
     """Every photograph of the album at these face heights, under each method, by its name and the height.
 
-    Tracks are filmed where one of the `kinds` needs them; `even`: with masks of one shape.
+    Tracks are filmed where one of the `kinds` needs them; `even`: with masks of one shape, without their rims.
     """
     camera, policies = Camera(seed, even=even), [Trying({}, custodian=False, tried=method) for method in methods]
     out = {(method.name, height): Views() for method in methods for height in heights}
@@ -82,9 +82,9 @@ def film(
             walks = shipped(camera.walk(cutout, height), policies) if cutout else []
             for number, method in enumerate(methods):
                 views, still = out[method.name, height], stills[0][number][0]
-                _take_stills(views, [one[number][0] for one in stills])
+                _take_stills(views, [one[number][0] for one in stills], even)
                 if cutout:
-                    _take_walk(views, walks[number])
+                    _take_walk(views, walks[number], even)
                 views.points.append(marks(still, relative))
                 views.sizes.append((still.region.y.shape[1], still.region.y.shape[0]))
                 if row % SPARSE == 0:
@@ -99,13 +99,13 @@ def _drawn(box: Array, wide: int, rgb: Rgb) -> Detections:
     return Detections("face", at, np.ones(1, np.float32), np.zeros((1, 5, 2), np.float32))
 
 
-def _take_stills(views: Views, stills: Sequence[Seen]) -> None:
-    views.samples[PICTURE].append(np.stack([sampled(seen.region) for seen in stills]))
+def _take_stills(views: Views, stills: Sequence[Seen], core: bool) -> None:
+    views.samples[PICTURE].append(np.stack([sampled(seen.core if core else seen.region) for seen in stills]))
     views.samples[OUTLINE].append(np.array([seen.region.y.shape for seen in stills], np.float32))
 
 
-def _take_walk(views: Views, walk: Sequence[Seen]) -> None:
-    frames = np.stack([sampled(seen.region) for seen in walk])
+def _take_walk(views: Views, walk: Sequence[Seen], core: bool) -> None:
+    frames = np.stack([sampled(seen.core if core else seen.region) for seen in walk])
     views.samples[FRAME].append(frames[[0, len(frames) // 2, -1]])
     views.samples[TRACK].append(frames.mean(0, keepdims=True, dtype=np.float32))
     around = np.stack([sampled(seen.around) for seen in walk])
