@@ -151,7 +151,7 @@ def run_clip(path: Path, settings: Settings) -> ClipBits:
             for name in settings.methods:
                 policy = replace(settings.policy, methods=_only(name))
                 work.append((result.ours.setdefault(name, Coded()), _ours(decoded, layout, known[name], policy)))
-                if boxes:
+                if boxes and name in OF_NAIVE:
                     way = _naively(decoded, boxes[number], factor, name, settings.policy)
                     work.append((result.naive.setdefault(name, Coded()), way))
             list(pool.map(partial(_code, chunk=chunk, layout=layout, regions=regions, settings=settings), work))
@@ -294,7 +294,7 @@ def figures(found: Sequence[ClipBits], settings: Settings) -> list[Figure]:
         out.append(Figure(f"bits_{name}", float(np.mean(ratios)), "", "<=", bound, n, "mean of clips"))
         if name == default:
             out += _of_default(found, name, ratios)
-        if found[0].naive:
+        if name in found[0].naive:
             shares = [one.ours[name].bytes / max(1, one.naive[name].bytes) for one in found]
             naively = float(np.mean([one.naive[name].bytes / max(1, one.original.bytes) for one in found]))
             out.append(Figure(f"of_naive_{name}", float(np.mean(shares)), "", "<=", OF_NAIVE.get(name), n,
