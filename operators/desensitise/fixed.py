@@ -34,14 +34,14 @@ class Fixed:
 
 GREY = b"\x80\x80\x80"
 _OVAL = bytes((
-    108, 116, 116, 108,
-    118, 146, 146, 118,
-    118, 142, 142, 118,
-    106, 122, 122, 106,
+    88, 96, 96, 88,
+    98, 126, 126, 98,
+    98, 122, 122, 98,
+    86, 102, 102, 86,
     124, 124, 124, 124,
     134, 134, 134, 134,
 ))  # fmt: skip
-"""Luma 4 x 4, then both chroma planes 2 x 2: a soft light oval on a darker ground, of no skin in particular."""
+"""Luma 4 x 4, then both chroma planes 2 x 2: a soft lighter oval on a dark ground, of no skin in particular."""
 
 SOLID = Fixed("solid", Averages("solid", 1, smooth=False), GREY)
 VEIL = Fixed("veil", Averages("veil", 4, smooth=True, cell=32), _OVAL)
