@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import typer
-from rich.markup import escape
 from rich.progress import Progress
 
 from infra.models import FOLDER, face_embedder
@@ -17,34 +15,15 @@ from operators.desensitise.base import Method
 from operators.desensitise.policy import METHODS, Policy
 from operators.embed import FaceEmbedder
 from schemas.errors import UsageError
-from streams.cli.output import console, progress, say
+from streams.cli.output import progress
+from streams.cli.suite import Models, Out, Photographs, finish, tell
 from streams.evaluate.attack import keys, networks, people, plates, reidentify, structure
 from streams.evaluate.attack.film import HEIGHTS, Bare
-from streams.evaluate.report import Figure, report, table, write
 from streams.setup import FINDS_FACES, detector
 
-HELP = (
-    "Is a mask protection? Masked faces, as the public video shows them, are searched in a gallery of 200 people."
-    "\n\nlabels.tsv (tab-separated; columns file, identity) lists photographs relative to its folder; at least 220 "
-    "people need two. Everybody is filmed at each face height, as a picture and walking, masked, coded and decoded. "
-    "Attackers learn from the masked faces of people who aren't in the gallery (a parrot attack), and mask the "
-    "gallery's photographs too. Chance is 0.5 %; a figure is the upper bound (95 %) of how often the right person "
-    "comes first, for the strongest attacker."
-    "\n\nThe method 'bare', nothing hidden, shows that the attackers attack; 'solid', one grey for all, is chance. "
-    "Without --method all are attacked, which takes about an hour; --method and --height may be given several times. "
-    "Exit code 1: the default method misses its target."
-)
 
-
-Data = Annotated[Path, typer.Option(help="folder with labels.tsv, or with identities/labels.tsv", file_okay=False)]
-Out = Annotated[Path | None, typer.Option("--json", help="write the report to this file")]
-Models = Annotated[Path, typer.Option(help="converted models, as `sealframe models setup` makes them")]
-app = typer.Typer()
-
-
-@app.command("attack", help=HELP)
 def eval_attack(
-    data: Data,
+    data: Photographs,
     out: Out = None,
     method: Annotated[list[str] | None, typer.Option(help="attack this method only")] = None,
     height: Annotated[list[int] | None, typer.Option(help="face height in pixels", min=16, max=320)] = None,
@@ -55,7 +34,18 @@ def eval_attack(
     seed: Annotated[int, typer.Option(help="draws galleries, places and ways")] = 0,
     models: Models = FOLDER,
 ) -> None:
-    """See HELP."""
+    """Is a mask protection? Masked faces, as the public video shows them, are searched in a gallery of 200 people.
+
+    labels.tsv (tab-separated; columns file, identity) lists photographs relative to its folder; at least 220 people
+    need two. Everybody is filmed at each face height, as a picture and walking, masked, coded and decoded. Attackers
+    learn from the masked faces of people who aren't in the gallery (a parrot attack), and mask the gallery's
+    photographs too. Chance is 0.5 %; a figure is the upper bound (95 %) of how often the right person comes first, for
+    the strongest attacker.
+
+    The method 'bare', nothing hidden, shows that the attackers attack; 'solid', one grey for all, is chance. Without
+    --method all are attacked, which takes about an hour; --method and --height may be given several times. Exit code 1:
+    the default method misses its target.
+    """
     embedder, default = FaceEmbedder(face_embedder(models)), Policy({}).methods["face"]
     methods, kinds = _methods(method), (*reidentify.KINDS, *reidentify.BESIDE)
     if unknown := sorted(set(kind or ()) - set(kinds)):
@@ -65,14 +55,13 @@ def eval_attack(
         album = people.read(data, detector(FINDS_FACES), detector(), embedder, step)
         found = reidentify.evaluate(
             album, methods, height or HEIGHTS, people.folds(album.people, gallery, rounds, seed), embedder.embed, seed,
-            _tell, step, tuple(kind or reidentify.KINDS), even,
+            tell, step, tuple(kind or reidentify.KINDS), even,
         )
-    _finish("attack-even" if even else "attack", reidentify.figures(found, default), out)
+    finish("attack-even" if even else "attack", reidentify.figures(found, default), out)
 
 
-@app.command("attack-structure")
 def eval_attack_structure(
-    data: Data,
+    data: Photographs,
     out: Out = None,
     method: Annotated[list[str] | None, typer.Option(help="attack this method only")] = None,
     height: Annotated[int, typer.Option(help="face height in pixels", min=16, max=320)] = 100,
@@ -91,14 +80,13 @@ def eval_attack_structure(
                             partial(_step, bar))
         rows = np.random.default_rng(seed).permutation(len(album.paths))[:pictures].tolist()
         methods = _methods(method)
-        figures = structure.evaluate(album, methods, height, rows, seed, _tell)
-        figures += keys.evaluate(album, methods, height, rows, seed, _tell)
-    _finish("attack-structure", figures, out)
+        figures = structure.evaluate(album, methods, height, rows, seed, tell)
+        figures += keys.evaluate(album, methods, height, rows, seed, tell)
+    finish("attack-structure", figures, out)
 
 
-@app.command("attack-networks")
 def eval_attack_networks(
-    data: Data,
+    data: Photographs,
     out: Out = None,
     method: Annotated[list[str] | None, typer.Option(help="attack this method only")] = None,
     height: Annotated[int, typer.Option(help="face height in pixels", min=16, max=320)] = 100,
@@ -118,13 +106,12 @@ def eval_attack_networks(
         step = partial(_step, bar)
         album = people.read(data, detector(FINDS_FACES), detector(), embedder, step)
         found = networks.evaluate(
-            album, _methods(method), height, people.folds(album.people, gallery, 1, seed), embedder.embed, seed, _tell,
+            album, _methods(method), height, people.folds(album.people, gallery, 1, seed), embedder.embed, seed, tell,
             step, steps,
         )
-    _finish("attack-networks", networks.figures(found, default), out)
+    finish("attack-networks", networks.figures(found, default), out)
 
 
-@app.command("attack-plates")
 def eval_attack_plates(
     out: Out = None,
     method: Annotated[list[str] | None, typer.Option(help="attack this method only")] = None,
@@ -140,8 +127,8 @@ def eval_attack_plates(
     """
     with progress("plates", quiet=False) as bar:
         default = Policy({}).method("plate").name
-        figures = plates.evaluate(_methods(method), height, trained, read, default, seed, _tell, partial(_step, bar))
-    _finish("attack-plates", figures, out)
+        figures = plates.evaluate(_methods(method), height, trained, read, default, seed, tell, partial(_step, bar))
+    finish("attack-plates", figures, out)
 
 
 def _methods(names: Sequence[str] | None) -> list[Method]:
@@ -154,15 +141,3 @@ def _methods(names: Sequence[str] | None) -> list[Method]:
 
 def _step(bar: Progress, done: int, of: int) -> None:
     bar.update(bar.task_ids[0], completed=done, total=of)
-
-
-def _tell(what: str) -> None:
-    say(f"  {escape(what)}")
-
-
-def _finish(suite: str, figures: Sequence[Figure], out: Path | None) -> None:
-    console.print(table(f"eval {suite}", figures))
-    if out:
-        write(out, report(suite, figures))
-    if any(figure.holds is False for figure in figures):
-        raise typer.Exit(1)

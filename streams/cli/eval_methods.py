@@ -10,15 +10,15 @@ import typer
 
 from operators.desensitise.policy import METHODS
 from schemas.errors import UsageError
-from streams.cli.output import console, say
+from streams.cli.output import say
+from streams.cli.suite import Out, finish, tell
 from streams.evaluate import methods as measure
-from streams.evaluate.report import report, table, write
 from streams.setup import finder
 
 
 def eval_methods(
     clip: Annotated[Path, typer.Argument(metavar="CLIP", help="video with faces", exists=True, dir_okay=False)],
-    out: Annotated[Path | None, typer.Option("--json", help="write the report to this file")] = None,
+    out: Out = None,
     page: Annotated[Path | None, typer.Option(help="write a page with a picture of each method")] = None,
     method: Annotated[list[str] | None, typer.Option(help="only this one; may be repeated")] = None,
     frames: Annotated[int, typer.Option(help="of the clip, there and back until there are so many", min=25)] = 150,
@@ -31,14 +31,9 @@ def eval_methods(
     if unknown:
         raise UsageError(f"unknown method {sorted(unknown)[0]!r}: choose from {', '.join(METHODS)}")
     with tempfile.TemporaryDirectory() as scratch:
-        figures, measured = measure.evaluate(
-            clip, Path(scratch), frames, finder(["face"]), tuple(method or METHODS), lambda line: say(f"  {line}")
-        )
-    console.print(table("eval methods", figures))
+        figures, measured = measure.evaluate(clip, Path(scratch), frames, finder(["face"]), tuple(method or METHODS),
+                                             tell)
     if page:
         measure.page(page, measured, f"Methods on {clip.name}")
         say(f"{page}: the pictures")
-    if out:
-        write(out, report("methods", figures))
-    if any(figure.holds is False for figure in figures):
-        raise typer.Exit(1)
+    finish("methods", figures, out)

@@ -10,19 +10,19 @@ import typer
 
 from infra.models import FOLDER, face_embedder
 from operators.embed import FaceEmbedder
-from streams.cli.output import console, progress
+from streams.cli.output import progress
+from streams.cli.suite import Models, Photographs, finish
 from streams.evaluate import quality
-from streams.evaluate.report import report, table, write
 from streams.setup import detector
 
 
 def eval_quality(
-    data: Annotated[Path, typer.Option(help="folder with labels.tsv, or with identities/labels.tsv", file_okay=False)],
+    data: Photographs,
     out: Annotated[Path | None, typer.Option("--json", help="write the report here, with the curves")] = None,
     page: Annotated[Path | None, typer.Option("--html", help="draw the curves into this page")] = None,
     people: Annotated[int | None, typer.Option(help="how many are drawn; default: all", min=1)] = None,
     seed: Annotated[int, typer.Option(help="draws how each photograph is made worse")] = 0,
-    models: Annotated[Path, typer.Option(help="folder of converted models")] = FOLDER,
+    models: Models = FOLDER,
 ) -> None:
     """Does the quality score tell which faces are recognised? Errors left when the worst are rejected first.
 
@@ -33,10 +33,6 @@ def eval_quality(
             data, detector(), FaceEmbedder(face_embedder(models)), seed, people,
             lambda done, of: bar.update(bar.task_ids[0], completed=done, total=of),
         )
-    console.print(table("eval quality", figures))
-    if out:
-        write(out, {**report("quality", figures), "rejected": quality.REJECTED.tolist(), "curves": asdict(curves)})
     if page:
         page.write_text(quality.plot(curves), encoding="utf-8")
-    if any(figure.holds is False for figure in figures):
-        raise typer.Exit(1)
+    finish("quality", figures, out, beside={"rejected": quality.REJECTED.tolist(), "curves": asdict(curves)})

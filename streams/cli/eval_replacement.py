@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from infra.models import FOLDER, face_embedder
 from operators.desensitise.policy import Policy
@@ -15,20 +14,20 @@ from operators.embed import FaceEmbedder
 from operators.pipeline import Pipeline
 from schemas.errors import UsageError
 from streams.anonymize import fresh_signer
-from streams.cli.output import console, say
+from streams.cli.output import say
+from streams.cli.suite import Models, Out, finish, tell
 from streams.donors import read_donors
 from streams.evaluate import files, replacement
-from streams.evaluate.report import report, table, write
 from streams.setup import detector, finder
 
 
 def eval_replacement(
     data: Annotated[Path, typer.Option(help="folder with identities/ and clips/", exists=True, file_okay=False)],
-    out: Annotated[Path | None, typer.Option("--json", help="write the report to this file")] = None,
+    out: Out = None,
     every: Annotated[int, typer.Option(help="take every so manieth photograph", min=1)] = 4,
     frames: Annotated[int, typer.Option(help="of each clip, from its beginning; 0: photographs alone", min=0)] = 50,
     donors: Annotated[Path | None, typer.Option(help="folder of photographs instead of drawn faces")] = None,
-    models: Annotated[Path, typer.Option(help="converted models, as `sealframe models setup` makes them")] = FOLDER,
+    models: Models = FOLDER,
 ) -> None:
     """Faces in place of faces: found as faces, unlike who is hidden, fast enough. Exit code 1: a target is missed."""
     pictures = replacement.pictures_in(data / "identities")[::every]
@@ -43,10 +42,6 @@ def eval_replacement(
     say(f"  {total.found} of {total.photographs} photographs")
     if frames:
         replacement.clips(files.clips(data / "clips"), frames, lambda: Pipeline(policy, finds, fresh_signer()), finds,
-                          total, lambda what: say(f"  {escape(what)}"))
+                          total, tell)
     figures = replacement.figures(total, replacement.speed(method))
-    console.print(table("eval replacement", figures))
-    if out:
-        write(out, report("replacement", figures))
-    if any(figure.holds is False for figure in figures):
-        raise typer.Exit(1)
+    finish("replacement", figures, out)

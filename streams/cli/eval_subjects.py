@@ -7,19 +7,17 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from infra.models import FOLDER, face_embedder
 from operators.embed import FaceEmbedder
 from streams.authority.faces import Faces
-from streams.cli.output import console, say
+from streams.cli.suite import Models, People, finish, tell
 from streams.evaluate import dropouts, photographs, stage, subjects
-from streams.evaluate.report import report, table, write
 from streams.setup import detector
 
 
 def eval_subjects(
-    data: Annotated[Path, typer.Option(help="folder that holds identities/labels.tsv", exists=True, file_okay=False)],
+    data: People,
     out: Annotated[Path | None, typer.Option("--json", help="write the report here")] = None,
     seed: Annotated[int, typer.Option(help="draws people, photographs and paths")] = 0,
     cameras: Annotated[int, typer.Option(help="with five people each; 0: real clips alone", min=0)] = 2,
@@ -29,7 +27,7 @@ def eval_subjects(
     clips: Annotated[int, typer.Option(help="clips with dropped detections of each of three casts", min=0)] = 2,
     people: Annotated[int, typer.Option(help="merged by three photographs each, without video", min=0)] = 100,
     whole: Annotated[bool, typer.Option(help="over a stack; without it CamShift alone is measured")] = True,
-    models: Annotated[Path, typer.Option(help="folder of converted models")] = FOLDER,
+    models: Models = FOLDER,
 ) -> None:
     """Do the regions of a person, over the videos of a camera, end in one person? B-cubed, on generated video.
 
@@ -39,21 +37,13 @@ def eval_subjects(
     """
     with tempfile.TemporaryDirectory() as scratch:
         filmed = data / "clips" if real and (data / "clips" / "clips.tsv").exists() else None
-        figures = dropouts.evaluate(data / "identities", Path(scratch), 3, clips, _tell) if clips else []
+        figures = dropouts.evaluate(data / "identities", Path(scratch), 3, clips, tell) if clips else []
         if people:
             faces = Faces(detector(), FaceEmbedder(face_embedder(models)))
             figures += photographs.evaluate(data, faces, people, seed)
         if whole:
-            with stage.fresh_stack(models, _tell) as stack:
+            with stage.fresh_stack(models, tell) as stack:
                 figures = subjects.evaluate(
-                    stack, data / "identities", Path(scratch), seed, (cameras, videos), filmed, longest, _tell
+                    stack, data / "identities", Path(scratch), seed, (cameras, videos), filmed, longest, tell
                 ) + figures
-    console.print(table("eval subjects", figures))
-    if out:
-        write(out, report("subjects", figures))
-    if any(figure.holds is False for figure in figures):
-        raise typer.Exit(1)
-
-
-def _tell(what: str) -> None:
-    say(f"  {escape(what)}")
+    finish("subjects", figures, out)
