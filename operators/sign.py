@@ -16,8 +16,6 @@ from Crypto.Signature import eddsa
 from schemas.errors import BadSignature, DigestMismatch, UsageError
 from schemas.records import Signed
 
-PUBLIC_BYTES = 32
-
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:

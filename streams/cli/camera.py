@@ -15,10 +15,11 @@ from streams.stack import Stack
 
 app = typer.Typer(no_args_is_help=True, help="Cameras: add, list, rotate, remove, and look at what a source delivers.")
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
+CameraId = Annotated[str, typer.Argument(metavar="CAMERA", help="the camera's id: letters, digits, '-'")]
 
 
 @app.command("add")
-def add(camera_id: Annotated[str, typer.Argument(help="letters, digits, '-'")], home: Home = HOME) -> None:
+def add(camera_id: CameraId, home: Home = HOME) -> None:
     """Give a camera its certificates and the right to write its own chunks, and no others."""
     Stack(load(home=home)).enrol_camera(camera_id)
     say(f"camera {camera_id} may push: sealframe push SOURCE --camera {camera_id}")
@@ -36,7 +37,7 @@ def show(home: Home = HOME, as_json: AsJson = False) -> None:
 
 
 @app.command("rotate")
-def rotate(camera_id: str, home: Home = HOME) -> None:
+def rotate(camera_id: CameraId, home: Home = HOME) -> None:
     """New keys and certificates for a camera; `push` takes them when it starts next.
 
     The old ones hold until they run out, 30 days after they were made. For a camera that was stolen, take `remove`.
@@ -46,7 +47,7 @@ def rotate(camera_id: str, home: Home = HOME) -> None:
 
 
 @app.command("remove")
-def remove(camera_id: str, home: Home = HOME) -> None:
+def remove(camera_id: CameraId, home: Home = HOME) -> None:
     """Take a camera's right to write; what it wrote stays."""
     taken = Stack(load(home=home)).admin().revoke(f"camera-{camera_id}")
     say(f"camera {camera_id}: {taken} rights taken")

@@ -14,6 +14,7 @@ from streams.cli.restore import WithGaps, followed, listed
 from streams.cli.search import DEFAULT_TLS, As, AsJson, Authority, Case, Purpose, Tls, Url, client_of
 from streams.forensic.export import Appearance, pack_export
 from streams.forensic.restorations import Wish
+from streams.words import plural
 
 
 def export(
@@ -56,4 +57,4 @@ def export(
     if as_json:
         give({"videos": names, "missing": [subject for subject, _ in missing]})
     else:
-        say(f"{out}: {len(names)} videos, {len(missing)} missing; begin with index.html")
+        say(f"{out}: {plural(len(names), 'video')}, {len(missing)} missing; begin with index.html")

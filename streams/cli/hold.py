@@ -19,10 +19,11 @@ from streams.holds import EVER, holds, put_hold, release_hold
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Legal holds: videos that nothing destroys until the hold is released. Each platform keeps its own: set one at"
-         " the authority for its evidence and one at the operating platform for the public video, which needs no more"
-         " than camera and time. Example: sealframe hold set --camera gate-1 --from 1763700000000 --to 1763703600000"
-         " --reason 'claim 12' --actor clerk --database ...",
+    help="Legal holds: videos that nothing destroys until the hold is released.\n\n"
+         "Each platform keeps its own: set one at the authority for its evidence and one at the operating platform for "
+         "the public video, which needs no more than camera and time.\n\n"
+         "Example: sealframe hold set --camera gate-1 --from 1763700000000 --to 1763703600000 --reason 'claim 12' "
+         "--actor clerk --database ...",
 )
 DatabaseOption = Annotated[str, typer.Option(help="database of the platform as a libpq string, without password")]
 PasswordFile = Annotated[Path | None, typer.Option(help="file with the database password")]

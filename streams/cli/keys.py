@@ -18,17 +18,19 @@ from streams.cli.output import console, give, say
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Keys. A custodian's key is made with `keys create` on a machine apart and kept in a safe, never on a server.",
+    help="Keys: make them, list, back up, restore, rotate.\n\nA custodian's key is made with `keys create` on a "
+         "machine apart and kept in a safe, never on a server.",
 )
 
 Store = Annotated[Path, typer.Option("--store", help="folder of the key store", exists=True)]
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 Secret = Annotated[Path, typer.Option(help="file with its secret", exists=True)]
 
 
 @app.command("create")
 def create(
     identity: Annotated[Path, typer.Argument(help="new file for the private key (0600)")],
-    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Make an identity; prints the recipient that others seal for."""
     made = Identity.create()
@@ -42,7 +44,7 @@ def create(
 @app.command("approver")
 def approver(
     secret: Annotated[Path, typer.Argument(help="new file for the private key (0600)")],
-    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Make the key of somebody who signs for never-masked zones; prints its public half, for `approvers`.
 
@@ -57,7 +59,7 @@ def approver(
 
 
 @app.command("list")
-def show(store: Store, secret: Secret, as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
+def show(store: Store, secret: Secret, as_json: AsJson = False) -> None:
     """Epoch keys of a store, and how many track keys live."""
     with stores.KeyStore(store, secret) as opened:
         identities, tracks = opened.identities(), opened.count_tracks()

@@ -31,11 +31,12 @@ from streams.forensic.proofs import (
     said_of,
     when,
 )
+from streams.words import plural
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Who asked for what, when and why. Entries are only appended; whoever keeps a checkpoint elsewhere sees when "
-         "somebody, the service's own administrator too, changed, dropped, reordered or replaced them.",
+    help="Who asked for what, when and why.\n\nEntries are only appended; whoever keeps a checkpoint elsewhere sees "
+         "when somebody, the service's own administrator too, changed, dropped, reordered or replaced them.",
 )
 Out = Annotated[Path | None, typer.Option("-o", "--out", help="write to this file instead of printing")]
 MIN_SECONDS = 0.1
@@ -120,7 +121,7 @@ def verify(
         give({"entries": found.size, "root": found.root.hex(), "kept": len(kept), "holds": True})
         return
     against = f"{len(kept)} kept checkpoints, the first{when(kept[0])}" if kept else "its own newest checkpoint only"
-    say(f"{newest.origin}: {found.size} entries, none changed, checked against {against}")
+    say(f"{newest.origin}: {plural(found.size, 'entry', 'entries')}, none changed, checked against {against}")
 
 
 @app.command("watch")
@@ -149,7 +150,8 @@ def watch(
         try:
             looked, silent = keeper.look(), ""
             if looked.added or once:
-                say(f"{looked.checkpoint.origin}: {looked.checkpoint.size} entries, only grew; kept in {keep.name}")
+                entries = plural(looked.checkpoint.size, "entry", "entries")
+                say(f"{looked.checkpoint.origin}: {entries}, only grew; kept in {keep.name}")
         except (ServiceUnavailable, AccessDenied) as error:
             if once:
                 raise

@@ -15,21 +15,32 @@ from rich.markup import escape
 from schemas.errors import SealframeError, UsageError
 from streams.cli.output import say
 
-BASE = {
-    "anonymize": "anonymize", "restore-file": "restore_file", "verify": "verify", "models": "models", "keys": "keys",
-    "plates": "plates", "zones": "zones", "hide": "hide", "reveal": "hide",
-    "events": "events",
+PANELS = {
+    "Files, without any server": {
+        "anonymize": "anonymize", "restore-file": "restore_file", "verify": "verify", "hide": "hide", "reveal": "hide",
+        "events": "events", "plates": "plates", "zones": "zones", "keys": "keys", "models": "models",
+    },
+    "The stack on this machine": {
+        "demo": "demo", "up": "stack", "down": "stack", "status": "stack", "doctor": "stack", "camera": "camera",
+        "push": "push",
+    },
+    "Under a case": {
+        "case": "case", "search": "search", "restore": "restore", "restored-video": "subject", "package": "subject",
+        "open-package": "subject", "export": "export", "erase": "subject", "log": "log", "people": "people",
+    },
+    "Services": {
+        "worker": "worker", "edge": "edge", "operator": "operator", "authority": "authority", "forensic": "forensic",
+        "issuer": "issuer",
+    },
+    "Upkeep": {
+        "hold": "hold", "templates": "templates", "reindex": "reindex", "topics": "replay", "record": "replay",
+        "replay": "replay",
+    },
+    "Measured": {"eval": "evaluate", "bench": "bench"},
 }
-SERVER = {
-    "demo": "demo", "up": "stack", "down": "stack", "status": "stack", "doctor": "stack", "camera": "camera",
-    "push": "push", "worker": "worker", "edge": "edge", "operator": "operator", "authority": "authority",
-    "forensic": "forensic", "search": "search", "restore": "restore", "export": "export", "erase": "subject",
-    "package": "subject", "open-package": "subject", "restored-video": "subject", "hold": "hold", "log": "log",
-    "case": "case", "people": "people", "issuer": "issuer", "record": "replay", "replay": "replay",
-    "topics": "replay", "templates": "templates",
-    "reindex": "reindex", "eval": "evaluate", "bench": "bench",
-}
-VERBS = BASE | SERVER
+"""The verbs as `--help` groups them, each with its module in `streams.cli`."""
+
+VERBS = {verb: module for verbs in PANELS.values() for verb, module in verbs.items()}
 MISSING = "Verbs of the stack (up, push, search, ...) come with: pip install 'sealframe\\[server]'"
 
 app = typer.Typer(
@@ -49,10 +60,11 @@ def _add(verb: str, module: str) -> None:
     """Mount a verb: the module's sub-commands (`app`, `<verb>_app`), or its function of that name."""
     found = import_module(f"streams.cli.{module}")
     group = getattr(found, f"{verb}_app", None) or (getattr(found, "app", None))
+    panel = next(panel for panel, verbs in PANELS.items() if verb in verbs)
     if isinstance(group, typer.Typer):
-        app.add_typer(group, name=verb)
+        app.add_typer(group, name=verb, rich_help_panel=panel)
     else:
-        app.command(verb)(getattr(found, verb.replace("-", "_")))
+        app.command(verb, rich_help_panel=panel)(getattr(found, verb.replace("-", "_")))
 
 
 def _mount(asked: str = "") -> None:

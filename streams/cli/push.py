@@ -17,6 +17,7 @@ from streams.cli.stack import HOME, Home
 from streams.push import PATIENCE_MS, paced
 from streams.push import push as run
 from streams.stack import Stack, signing_key
+from streams.words import plural
 
 
 def push(
@@ -52,5 +53,5 @@ def push(
     if as_json:
         give(asdict(totals))
     else:
-        say(f"{camera}: {totals.frames} frames in {totals.chunks} chunks, {totals.coded_bytes:,} bytes, "
-            f"{totals.seconds:.1f} s; videos {', '.join(totals.videos)}")
+        say(f"{camera}: {plural(totals.frames, 'frame')} in {plural(totals.chunks, 'chunk')}, "
+            f"{totals.coded_bytes:,} bytes, {totals.seconds:.1f} s; videos {', '.join(totals.videos)}")

@@ -15,6 +15,7 @@ from streams.cli.search import DEFAULT_TLS, As, AsJson, Authority, Case, Purpose
 from streams.forensic.client import ForensicClient
 from streams.forensic.manifest import SUFFIX
 from streams.forensic.restorations import UNFINISHED, Wish
+from streams.words import plural
 
 POLL_SECONDS = 0.25
 WithGaps = Annotated[bool, typer.Option(help="write the video although frames are missing")]
@@ -61,7 +62,7 @@ def restore(
     if as_json:
         give({"written": written, **said, "gaps": len(done["gaps"]) if written else done["gaps"]})
     elif written:
-        say(f"{out}: {done['replaced']} of {done['frames']} frames restored, {len(done['gaps'])} gaps; log "
+        say(f"{out}: {done['replaced']} of {done['frames']} frames restored, {plural(len(done['gaps']), 'gap')}; log "
             f"{done['entry']}; chain of custody in {out.name}{SUFFIX}, all of it holds")
     if not written:
         raise IntegrityError(f"not whole, nothing written: {listed(done['gaps'])}")

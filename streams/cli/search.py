@@ -16,7 +16,7 @@ from schemas.errors import UsageError
 from streams.cli.output import console, give, say
 from streams.forensic.client import ForensicClient
 
-app = typer.Typer(no_args_is_help=True, help="Search faces and plates for a legal ground; every search is logged.")
+app = typer.Typer(no_args_is_help=True, help="Search faces and plates under a case; every search is logged.")
 
 Case = Annotated[str, typer.Option(help="number of the approved case")]
 Purpose = Annotated[str, typer.Option(help="what the answer is needed for")]

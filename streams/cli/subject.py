@@ -15,6 +15,7 @@ from streams.authority.restored_video import compose
 from streams.cli.output import give, say
 from streams.cli.search import DEFAULT_TLS, As, AsJson, Authority, Case, Purpose, Tls, Url, client_of
 from streams.forensic.subject_api import zipped
+from streams.words import plural
 
 Subject = Annotated[str, typer.Argument(help="subject as `sealframe search` names it")]
 
@@ -64,7 +65,7 @@ def package(
         give(done)
         return
     plate = f", plate {done['plate']}" if done["plate"] else ""
-    say(f"{out}: {done['frames']} frames of {done['chunks']} chunks{plate}; log {done['entry']}")
+    say(f"{out}: {plural(done['frames'], 'frame')} of {plural(done['chunks'], 'chunk')}{plate}; log {done['entry']}")
 
 
 def open_package(
@@ -82,7 +83,7 @@ def open_package(
     made = compose(opened.video_id, opened.chunks, {file.stem: tracks})
     write_whole(out, zipped(made))
     about = {"video": opened.video_id, "authority": opened.authority, "pictures": len(made.pictures)}
-    give(about) if as_json else say(f"{out}: {len(made.pictures)} pictures of {opened.video_id}")
+    give(about) if as_json else say(f"{out}: {plural(len(made.pictures), 'picture')} of {opened.video_id}")
 
 
 def erase(

@@ -16,8 +16,8 @@ from streams.forensic.log import AccessLog
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Face vectors are stored turned by a secret of the authority's key store: who steals the database can compare "
-    "them with nobody elsewhere. [bold]sealframe templates reissue[/bold] turns them anew after a theft.",
+    help="Face vectors are stored turned by a secret of the authority's key store.\n\nSo who steals the database can "
+         "compare them with nobody elsewhere. [bold]sealframe templates reissue[/bold] turns them anew after a theft.",
 )
 
 

@@ -23,8 +23,8 @@ from streams.zones import approver_keys, read_zones, write_zones, zone_of
 SIZE = (16, 9)
 app = typer.Typer(
     no_args_is_help=True,
-    help="Never-masked zones: a wall of printed faces, a row of logos. What is found wholly inside one stays visible, "
-         "so two different approvers have to sign, and it ends.\n\n"
+    help="Never-masked zones: a wall of printed faces, a row of logos.\n\nWhat is found wholly inside one stays "
+         "visible, so two different approvers have to sign, and it ends.\n\n"
          "Each makes a key: [bold]sealframe keys approver mine.key[/bold]. The public halves go into sealframe.toml, "
          "[bold]approvers = { ada = 'sealframe-approver-1:...', ben = '...' }[/bold]. Then propose, sign, sign, show; "
          "[bold]bare_zones = ['wall.zones'][/bold] tells worker and edge, [bold]--bare-zones wall.zones[/bold] "

@@ -20,6 +20,7 @@ from schemas.codec import decode
 from schemas.errors import MalformedRecord
 from schemas.records import OperatorBody, OperatorChunk
 from streams.forensic.manifest import SUFFIX, from_base64
+from streams.words import plural
 
 PAGE = "index.html"
 
@@ -56,7 +57,7 @@ def cover(videos: Sequence[tuple[str, Mapping[str, Any]]], missing: Sequence[tup
     first = videos[0][1]
     gone = [f"<li>{escape(subject)}: {escape(reason)}</li>" for subject, reason in missing]
     return template.substitute(
-        count="1 recording" if len(videos) == 1 else f"{len(videos)} recordings",
+        count=plural(len(videos), "recording"),
         case=escape(first["case"]), purpose=escape(first["purpose"]),
         authority=escape(first["authority"]), made=_time(first["time_ms"]),
         rows="\n".join(_row(name, body) for name, body in videos),

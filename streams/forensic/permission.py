@@ -44,9 +44,6 @@ MAY: Mapping[Action, frozenset[Role]] = MappingProxyType({
 })
 """Which roles may call what at all; a keeper sees how long the log is and its root, and nothing else."""
 
-SHOWING: frozenset[Action] = frozenset({"restore", "export", "picture"})
-"""What shows a subject as it was; a search by one that is known doesn't."""
-
 LIMITED: Mapping[Action, str] = MappingProxyType({
     "search-face": "searches", "search-plate": "searches", "restore": "restorations", "export": "restorations",
     "picture": "pictures",

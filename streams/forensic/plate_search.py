@@ -25,6 +25,7 @@ from operators.plate_text import (
 from streams.authority import store
 from streams.authority.plate_index import counts
 from streams.forensic.search import MAX_MATCHES, Coverage, Filters, retired, scope
+from streams.words import plural
 
 Mode = Literal["exact", "wildcard", "tolerant"]
 MAX_TEXTS, MAX_WEIGHED = 20_000, 300
@@ -132,15 +133,15 @@ def coverage(db: Any, chosen: Filters) -> Coverage:
 
 def said(matches: list[PlateMatch], mode: Mode, more: bool, covered: Coverage) -> str:
     """The answer in one sentence that can't be read as more than it is."""
-    where = scope(covered, "plates that were read", "plates")
+    where = scope(covered, plural(covered.subjects, "plate that was read", "plates that were read"), "plate")
     if not covered.subjects:
         return f"Nothing could be searched: {where}. This says nothing about which cars were there."
     if not matches:
         return f"No match among {where}. This does not say that the car was not there."
     exact = sum(match.exact for match in matches)
-    found = f"{exact} plates of this text and {len(matches) - exact} like it"
+    found = f"{plural(exact, 'plate')} of this text and {len(matches) - exact} like it"
     if mode != "tolerant":
-        found = f"{len(matches)} plates that fit"
+        found = plural(len(matches), "plate that fits", "plates that fit")
     found += ", and more that aren't listed," if more else ""
     return f"{found} among {where}. A reading is a lead to be checked, not an identification."
 

@@ -16,6 +16,7 @@ from schemas.topics import MINUTE_MS
 from streams.authority import store
 from streams.forensic.gate import Limits
 from streams.forensic.terms import ALL_CAMERAS, listed, time_text
+from streams.words import plural
 
 MAX_MATCHES = 100
 IN_PERIOD = "f.from_ms <= %(to)s AND f.to_ms >= %(from)s"
@@ -213,14 +214,14 @@ def _long(ms: int) -> str:
     return f"{ms / HOUR_MS:.1f} hours" if ms >= HOUR_MS else f"{ms / MINUTE_MS:.1f} minutes"
 
 
-def scope(covered: Coverage, searched: str, objects: str) -> str:
-    """What was searched and what couldn't be, in words."""
-    where = f"{covered.subjects} {searched} in {covered.videos} videos of {len(covered.cameras)} cameras"
+def scope(covered: Coverage, searched: str, missed: str) -> str:
+    """What was searched, `searched` with its number, and how many of `missed` couldn't be, in words."""
+    where = f"{searched} in {plural(covered.videos, 'video')} of {plural(len(covered.cameras), 'camera')}"
     where += f" ({_long(covered.searched_ms)}" + (", some unknown)" if covered.untimed else ")")
     left = covered.too_small + covered.unclear + covered.unindexed
-    unseen = f"; {left} {objects} could not be searched" if left else ""
-    missing = f"; evidence is missing at {len(covered.gaps)} places" if covered.gaps else ""
-    missing += f"; {covered.retired} videos are no longer kept" if covered.retired else ""
+    unseen = f"; {plural(left, missed)} could not be searched" if left else ""
+    missing = f"; evidence is missing at {plural(len(covered.gaps), 'place')}" if covered.gaps else ""
+    missing += f"; {plural(covered.retired, 'video is', 'videos are')} no longer kept" if covered.retired else ""
     return where + unseen + missing + (f"; {_narrowed(covered.limits)}" if covered.limits else "")
 
 
@@ -232,11 +233,11 @@ def _narrowed(limits: Limits) -> str:
 
 def said(matches: Sequence[Match], covered: Coverage) -> str:
     """The answer in one sentence that can't be read as more than it is."""
-    where = scope(covered, "searchable subjects", "faces")
+    where = scope(covered, plural(covered.subjects, "searchable subject"), "face")
     if not covered.subjects:
         return f"Nothing could be searched: {where}. This says nothing about who was there."
     if not matches:
         return f"No match among {where}. This does not say that the person was not there."
     sure = sum(match.sure for match in matches)
-    found = f"{sure} sure and {len(matches) - sure} possible matches"
+    found = f"{sure} sure and {plural(len(matches) - sure, 'possible match', 'possible matches')}"
     return f"{found} among {where}. A likeness is a lead to be checked, not an identification."

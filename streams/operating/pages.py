@@ -16,6 +16,7 @@ from infra.https import caller
 from streams.operating.index import Video
 from streams.operating.overview import Day, Overview
 from streams.pages.render import Pages, install, moment
+from streams.words import plural
 
 NAV = (("/", "Wall"), ("/recordings", "Recordings"), ("/state", "Health"))
 WIDTH, NARROWEST, TICKS = 1000, 4, 4
@@ -87,9 +88,9 @@ def state_of(video: Video) -> tuple[str, bool]:
     """What is to be known of a video in words, and whether something is wrong with it."""
     notes = ["complete" if video.ended else "growing"]
     if video.missing:
-        notes.append(f"{video.missing} {'chunk' if video.missing == 1 else 'chunks'} missing")
+        notes.append(f"{plural(video.missing, 'chunk')} missing")
     if video.conflicts:
-        notes.append(f"{video.conflicts} other {'version' if video.conflicts == 1 else 'versions'} kept")
+        notes.append(f"{plural(video.conflicts, 'other version')} kept")
     if video.fault and not (video.missing and video.fault == "MissingChunk"):
         notes.append(f"fault: {video.fault}")
     return ", ".join(notes), bool(video.fault or video.missing)

@@ -17,6 +17,8 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.exceptions import HTTPException
 
+from streams.words import plural
+
 KINDS = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' blob:; "
@@ -68,11 +70,6 @@ def span(seconds: float) -> str:
 def size(count: int) -> str:
     """A number of bytes."""
     return f"{count / 2**20:.1f} MiB" if count < 2**30 else f"{count / 2**30:.2f} GiB"
-
-
-def plural(count: int, one: str, many: str = "") -> str:
-    """A number with its word."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
 class Pages:

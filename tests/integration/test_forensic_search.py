@@ -114,7 +114,7 @@ def test_search_for_strangers_says_no_match_with_coverage(service: Forensics) ->
     for paths in list(people(10).values())[6:]:
         answer = service.search_face(paths[0].read_bytes(), GROUND, threshold=SURE)
         assert answer.matches == ()
-        assert "6 searchable subjects in 2 videos of 1 cameras" in answer.said and "does not say" in answer.said
+        assert "6 searchable subjects in 2 videos of 1 camera (" in answer.said and "does not say" in answer.said
     entry = service.log.get(answer.entry).content
     assert entry["case"] == "case-7" and entry["detail"]["searched"] == 6
 

@@ -243,7 +243,7 @@ def test_search_plate_over_https_and_cli(stack: Stack, ca: Path) -> None:
     shown = runner.invoke(search_cli.app, ["plate", "AB?2*", "--json", *who])
     assert shown.exit_code == 0 and [m["text"] for m in json.loads(shown.stdout)["matches"]] == ["AB12CDE"]
     shown = runner.invoke(search_cli.app, ["plate", "AB12CDE", "--camera", "gate", "--from", "2023-11-14", *who])
-    assert shown.exit_code == 0 and "1 plates of this text and 1 like it" in shown.stderr
+    assert shown.exit_code == 0 and "1 plate of this text and 1 like it" in shown.stderr
     assert all(word in shown.stderr for word in ("A812CD", "2: 8", "missing", "0.95")), shown.stderr
 
 

@@ -98,7 +98,7 @@ def test_search_filters_by_camera_and_period(service: Forensics) -> None:
     answer = service.search_plate("AB12CDE", GROUND, cameras=["gate"])
     assert [m.video_id for m in answer.matches] == [TWO]
     assert (answer.coverage.cameras, answer.coverage.subjects, answer.coverage.too_small) == (("gate",), 1, 1)
-    assert not answer.coverage.complete and "1 plates could not be searched" in answer.said
+    assert not answer.coverage.complete and "1 plate could not be searched" in answer.said
     answer = service.search_plate("AB12*", GROUND, period=Period(NOW_MS - 5, NOW_MS + DAY - 1))
     assert {m.video_id for m in answer.matches} == {ONE} and answer.coverage.videos == 1
     assert answer.coverage.complete and answer.coverage.chunks == 1 and answer.coverage.searched_ms == 60_000

@@ -12,7 +12,8 @@ from streams.desk.search_pages import joined
 from streams.desk.words import input_time, period_words, read_time, share
 from streams.forensic.terms import MAX_MS, Scope
 from streams.operating.overview import HOUR_MS, MINUTE_MS, _drawn
-from streams.pages.render import moment, plural, size, span
+from streams.pages.render import moment, size, span
+from streams.words import plural
 
 MORNING = 1_700_000_000_000  # 2023-11-14 22:13:20
 
