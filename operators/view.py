@@ -7,6 +7,8 @@ A frame shows another view where fewer than `SAME` of the edges that are known, 
 How far the two are apart says `sealframe eval view`: fixed cameras agree in 0.76 and more, with a crowd in front too;
 shifted by a tenth of their width in 0.74 and less. Shifts by 2 % aren't seen.
 
+A picture that shows less than half of the known edges, as of a covered lens, doesn't make it forget the rest.
+
 A moved camera's frames are masked whole until the old view is back (what stood in front is gone) or the zones have been
 set anew; where there are none, the new view counts after a minute.
 """
@@ -70,6 +72,8 @@ def watch(view: ViewState, seen: Sequence[Edges], zones: bytes, now_ms: int) -> 
         return view, view.since_ms > 0
     alike = [agreement(view, one) for one in seen]
     away = any(share is not None and share < SAME for share in alike)
+    if not away and all(_hidden(view, one) for one in seen):
+        return view, view.since_ms > 0
     if view.since_ms and away:
         settled = not zones and now_ms - view.since_ms >= SETTLE_MS
         if zones == view.zones and not settled:
@@ -80,7 +84,7 @@ def watch(view: ViewState, seen: Sequence[Edges], zones: bytes, now_ms: int) -> 
     else:
         view = ViewState(view.edges)
     for one in seen:
-        view = learned(view, one)
+        view = view if _hidden(view, one) else learned(view, one)
     return view, False
 
 
@@ -88,6 +92,12 @@ def zones_of(policy: Policy, chunk: FrameChunk) -> bytes:
     """Digest of the zones that hold at a chunk's camera; empty where there are none."""
     bare = [one.statement for one in policy.bare if one.hold(chunk.camera_id, chunk.capture_ms, chunk.capture_ms)]
     return digest(repr((policy.zones, bare)).encode()) if policy.zones or bare else b""
+
+
+def _hidden(view: ViewState, seen: Edges) -> bool:
+    """Less than half of a known view is seen, as under a hand or at night: that neither teaches nor ends anything."""
+    sure = np.abs(_edges_of(view)) >= KNOWN
+    return bool(sure.sum() >= ENOUGH and 2 * (sure & (seen != 0)).sum() < sure.sum())
 
 
 def _edges_of(view: ViewState) -> Edges:

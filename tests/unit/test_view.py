@@ -74,6 +74,19 @@ def test_watch_takes_the_new_view_once_zones_are_set_anew_or_after_a_minute_with
         assert stays or (after.since_ms == 0 and view.agreement(after, view.edges(_street())) is None)
 
 
+def test_watch_remembers_the_view_while_the_lens_is_covered() -> None:
+    """Otherwise a hand before the lens, while the camera is turned, would do away with the alarm and keep the zones."""
+    flat = np.full((240, 320), 9, np.uint8)
+    covered = view.edges(Planes(flat, flat, flat))
+    known = _known()
+    for at in range(4):
+        known, moved = view.watch(known, [covered, covered], b"z", 1_000 + at)
+        assert not moved
+    away, moved = view.watch(known, [view.edges(_street(shift=80))], b"z", 2_000)
+    assert moved
+    assert view.watch(away, [covered, covered], b"z", 3_000) == (away, True)
+
+
 class Nothing:
     def detect_planes(self, planes: Planes, video: VideoFormat, size: int = 640) -> Detections:
         return Detections.none("face")
