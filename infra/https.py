@@ -36,6 +36,7 @@ START_SECONDS = 15.0
 PIECE_BYTES = 2**18
 RENEWAL_CHECK_SECONDS = 30
 MAX_REASON = 300
+MAX_BODY_BYTES = 2**20
 log = logging.getLogger(__name__)
 
 
@@ -56,11 +57,12 @@ class HttpsServer:
 
     def __init__(
         self, app: App, identity: Identity, allowed: Sequence[str], *, host: str = "127.0.0.1", port: int = 0,
-        browsers: bool = False,
+        browsers: bool = False, body_bytes: Callable[[str], int] = lambda path: MAX_BODY_BYTES,
     ) -> None:
         """Bind the port (0: any free one) and prepare to answer `allowed` principals.
 
         `browsers`: no caller shows a certificate, so the app itself has to know whom it answers; `allowed` is empty.
+        `body_bytes`: how much a request to a path may bring; more is refused before any of it is read.
 
         Raises:
             ConfigError: the address can't be bound, or certificate files are unusable.
@@ -80,7 +82,7 @@ class HttpsServer:
             raise ConfigError(f"{host}:{port} can't be bound: {error.strerror}") from error
         self.host, self.port = host, int(self._socket.getsockname()[1])
         self._server = uvicorn.Server(uvicorn.Config(
-            app if browsers else _OnlyFor(app, tuple(allowed)),
+            _Bounded(app if browsers else _OnlyFor(app, tuple(allowed)), body_bytes),
             http=_Protocol,
             ws="none",
             ssl_context_factory=lambda config, default: self._context,
@@ -261,10 +263,31 @@ class _OnlyFor:
         if scope["type"] != "http" or matches(caller(scope), self._allowed):
             await self._app(scope, receive, send)
             return
-        body = b'{"error":"AccessDenied"}'
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-        await send({"type": "http.response.start", "status": 403, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        await _refuse(send, 403, b'{"error":"AccessDenied"}')
+
+
+class _Bounded:
+    """Refuses bodies that are too large or don't say their size: an app may hold a body before it asks who calls."""
+
+    def __init__(self, app: App, most: Callable[[str], int]) -> None:
+        self._app, self._most = app, most
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = dict(scope["headers"]) if scope["type"] == "http" else {}
+        size = headers.get(b"content-length", b"0")
+        if b"transfer-encoding" in headers:
+            await _refuse(send, 411, b'{"error":"UsageError","text":"say how large the body is"}')
+        elif headers and (not size.isdigit() or len(size) > 18 or int(size) > self._most(scope["path"])):
+            await _refuse(send, 413, b'{"error":"UsageError","text":"the body is too large"}')
+        else:
+            await self._app(scope, receive, send)
+
+
+async def _refuse(send: Send, status: int, body: bytes) -> None:
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()),
+               (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 def _principal(certificate: Mapping[str, Any] | None) -> str:

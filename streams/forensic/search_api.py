@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import FastAPI, File, Form, Request, Response, UploadFile
 from fastapi.responses import JSONResponse
 
+from infra.https import MAX_BODY_BYTES
 from operators.embed import SAME
 from schemas.errors import SeveralFaces, UsageError
 from streams.forensic.door import HEADERS, Door
@@ -18,6 +19,8 @@ from streams.forensic.service import Forensics
 from streams.forensic.terms import MAX_CAMERAS, MAX_MS
 
 MAX_PICTURE_BYTES = 16 * 2**20
+MAX_PICTURES_BYTES = 64 * 2**20
+"""Of all pictures of a search together, with the form's other fields."""
 
 Case = Annotated[str, Form(description="number of the approved case")]
 Purpose = Annotated[str, Form(description="what the answer is needed for")]
@@ -35,6 +38,11 @@ def add_search(app: FastAPI, service: Forensics, door: Door) -> None:
     app.add_exception_handler(SeveralFaces, _choose)
     _add_faces(app, service, door)
     _add_plates(app, service, door)
+
+
+def body_bytes(path: str) -> int:
+    """How large a request to a path may be: pictures come in searches for faces alone."""
+    return MAX_PICTURES_BYTES if path.endswith("/face") else MAX_BODY_BYTES
 
 
 def answer_json(answer: SearchAnswer | PlateAnswer) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from streams.forensic.log import AccessLog, LogSigner
 from streams.forensic.oidc import ClientSetup, OpenIdClient
 from streams.forensic.proofs import origin_of
 from streams.forensic.restore import Restorer
+from streams.forensic.search_api import body_bytes
 from streams.forensic.service import Forensics
 from streams.forensic.sessions import Sessions
 from streams.forensic.sign_in import CALLBACK, ByBrowser, SignInDesk
@@ -115,12 +116,14 @@ class ForensicServer:
         drawn = partial(draw, self._database, reader)
         desk = DeskSetup(setup.name, self.forensics, self._database, drawn, self._operator, sign_in)
         both = PagesOrApi(create_desk(desk, door), app)
-        self.server = HttpsServer(both, setup.identity, ANYBODY, host=setup.host, port=setup.port)
+        self.server = HttpsServer(
+            both, setup.identity, ANYBODY, host=setup.host, port=setup.port, body_bytes=body_bytes
+        )
         self.browsers: HttpsServer | None = None
         if sign_in and setup.sign_in:
             way = ByBrowser(both, door, sign_in)
             self.browsers = HttpsServer(
-                way, setup.identity, (), host=setup.host, port=setup.sign_in.port, browsers=True
+                way, setup.identity, (), host=setup.host, port=setup.sign_in.port, browsers=True, body_bytes=body_bytes
             )
             sign_in.client.redirect = f"{setup.sign_in.url or self.browsers.url}{CALLBACK}"
 

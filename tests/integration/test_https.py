@@ -52,6 +52,18 @@ def test_other_principal_is_refused(pki, server, principal):
         client.get("/")
 
 
+@pytest.mark.parametrize(("header", "status"), [
+    (b"Content-Length: 1048576", b"200"), (b"Content-Length: 1048577", b"413"),
+    (b"Transfer-Encoding: chunked", b"411"), (b"Content-Length: 5\r\nTransfer-Encoding: chunked", b"411"),
+])  # fmt: skip
+def test_body_that_is_too_large_or_endless_is_refused_before_it_is_read(pki, server, header, status):
+    context = issue(pki, "forensic").client_context()
+    with socket.create_connection(("localhost", server.port)) as plain:
+        with context.wrap_socket(plain, server_hostname="localhost") as tls:
+            tls.sendall(b"POST / HTTP/1.1\r\nHost: localhost\r\n" + header + b"\r\n\r\n")
+            assert tls.recv(100).split()[1] == status
+
+
 def test_broker_certificate_is_refused(pki, server):
     with HttpsClient(server.url, issue(pki, "forensic", unit="broker", store="b")) as client:
         with pytest.raises(AccessDenied):
