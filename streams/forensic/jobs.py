@@ -99,13 +99,15 @@ class Restorations:
         """The restored video, piece by piece, as its manifest says.
 
         Raises:
-            UsageError: it isn't done, or its time is over.
+            UsageError: it isn't done, its time is over, or somebody whom it may show was erased.
             NotForMe: its key is gone.
 
         """
         if job.state != "done" or job.manifest is None:
             raise UsageError(f"the restoration is {job.state}: there is no file to fetch")
         with self._database.connection() as db:
+            if store.over(db, self._clock(), job.restoration_id):  # the one worker may be at another one for long
+                raise UsageError("the restoration's time is over, or somebody in it was erased")
             kept = store.chunks(db, job.restoration_id)
         opener = self._opener(job.restoration_id)
         init = init_segment(start_of(job.manifest["body"]).format)

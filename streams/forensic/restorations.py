@@ -90,12 +90,16 @@ def unfinished(db: Any) -> list[Restoration]:
     return [_read(row) for row in rows]
 
 
-def over(db: Any, now_ms: int) -> list[Restoration]:
-    """Those whose time is over, or that may show somebody whose keys were destroyed since: nothing of them may stay."""
+def over(db: Any, now_ms: int, restoration_id: str | None = None) -> list[Restoration]:
+    """Those whose time is over, or that may show somebody whose keys were destroyed since: nothing of them may stay.
+
+    Of all of them, or of one.
+    """
     erased = ("EXISTS (SELECT 1 FROM erasures e WHERE e.video_id = restorations.video_id"
               " AND e.erased_ms >= created_ms AND (everyone OR e.track = ANY(tracks)))")
-    query = f"{_SELECT} WHERE state <> 'gone' AND (until_ms <= %s OR {erased})"
-    rows = db.execute(query, (now_ms,)).fetchall()
+    query = (f"{_SELECT} WHERE state <> 'gone' AND (until_ms <= %s OR {erased})"
+             " AND restoration_id = coalesce(%s, restoration_id)")
+    rows = db.execute(query, (now_ms, restoration_id)).fetchall()
     return [_read(row) for row in rows]
 
 

@@ -399,6 +399,27 @@ def test_no_picture_of_a_job_lies_bare_and_its_time_ends(
             service.restored_file(job.restoration_id, GROUND.actor)
 
 
+def test_file_whose_time_is_over_or_that_shows_who_was_erased_is_refused_while_the_worker_is_at_another(
+    office: Office
+) -> None:
+    """Nothing runs here that would clear it away: fetching looks for itself."""
+    office.platform, office.now_ms = Platform(office.platform.recording), NOW_MS + 3_600_000
+    service = office.service()
+    job = office.done(service, service.begin_restoration(f"{VIDEO}/s1", GROUND, Wish(everyone=True, with_gaps=True)))
+    assert job.state == "done"
+    b"".join(service.restored_file(job.restoration_id, GROUND.actor)[1])
+    with office.desk.database.connection() as db:
+        db.execute("INSERT INTO erasures VALUES (%s, 99, %s)", (VIDEO, job.created_ms))
+    with pytest.raises(UsageError, match="erased"):
+        service.restored_file(job.restoration_id, GROUND.actor)
+    with office.desk.database.connection() as db:
+        db.execute("DELETE FROM erasures WHERE track = 99")
+    office.now_ms = job.until_ms
+    with pytest.raises(UsageError, match="time is over"):
+        service.restored_file(job.restoration_id, GROUND.actor)
+    assert office.desk.log.last(1)[0].content["action"] == "fetch-failed"
+
+
 def test_erased_subject_s_restoration_goes_with_it(office: Office) -> None:
     office.platform, office.now_ms = Platform(office.platform.recording), NOW_MS + 3_600_000
     service = office.service()
