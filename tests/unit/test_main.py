@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import click
 import pytest
 import typer
 
@@ -46,13 +47,25 @@ def test_a_verb_whose_libraries_are_missing_says_what_to_install(monkeypatch) ->
         main._mount("worker")
 
 
-@pytest.mark.parametrize(("verb", "module"), [("eval", "evaluate"), ("bench", "bench")])
-def test_every_suite_that_the_figures_name_is_a_command_with_these_options(monkeypatch, verb: str, module: str) -> None:
-    monkeypatch.setattr(main, "app", typer.Typer(callback=main._group))
-    main._add(verb, module)
-    suites = typer.main.get_command(main.app).commands[verb].commands
-    named = re.findall(rf"`sealframe {verb} ([a-z-]+)([^`]*)`", (ROOT / "FIGURES.md").read_text(encoding="utf-8"))
-    assert len(named) >= 3
-    for suite, arguments in named:
-        known = {name for option in suites[suite].params for name in (*option.opts, *option.secondary_opts)}
-        assert set(re.findall(r"--[a-z-]+", arguments)) <= known, suite
+@pytest.fixture(scope="module")
+def verbs() -> click.Command:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(main, "app", typer.Typer(callback=main._group))
+        main._mount()
+        return typer.main.get_command(main.app)
+
+
+@pytest.mark.parametrize(("document", "least"), [
+    ("README.md", 40), ("FIGURES.md", 30), ("DECISIONS.md", 2), ("SECURITY.md", 2),
+])
+def test_every_command_that_a_document_names_exists_with_its_options(verbs, document: str, least: int) -> None:
+    text = (ROOT / document).read_text(encoding="utf-8")
+    named = re.findall(r"`sealframe ([a-z-][^`]*)`", text) + re.findall(r"^    sealframe ([^#\n]*)", text, re.MULTILINE)
+    assert len(named) >= least
+    for line in named:
+        found, words = verbs, line.split()
+        while words and hasattr(found, "commands") and "|" not in words[0]:
+            assert words[0] in found.commands, line
+            found = found.commands[words.pop(0)]
+        known = {name for option in found.params for name in (*option.opts, *option.secondary_opts)}
+        assert {word for word in words if re.match(r"-[a-z-]", word)} <= known, line
