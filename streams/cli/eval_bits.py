@@ -1,4 +1,4 @@
-"""`sealframe eval bits`."""
+"""`sealframe eval bits`: what each method costs, against the original and against masking frame by frame."""
 
 from __future__ import annotations
 

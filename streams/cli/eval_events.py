@@ -1,4 +1,4 @@
-"""`sealframe eval events`."""
+"""`sealframe eval events`: the view of movement, and whether a face is left in it."""
 
 from __future__ import annotations
 

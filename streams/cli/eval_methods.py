@@ -1,4 +1,4 @@
-"""`sealframe eval methods`."""
+"""`sealframe eval methods`: every method side by side on one clip."""
 
 from __future__ import annotations
 

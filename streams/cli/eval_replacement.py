@@ -1,4 +1,4 @@
-"""`sealframe eval replacement`."""
+"""`sealframe eval replacement`: whether a face in place of a face is found, and is somebody else."""
 
 from __future__ import annotations
 

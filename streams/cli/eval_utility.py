@@ -1,4 +1,4 @@
-"""`sealframe eval utility`."""
+"""`sealframe eval utility`: whether what moves is found on the desensitised video as on the original."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`sealframe eval view`."""
+"""`sealframe eval view`: whether a moved camera is noticed, and a fixed one left alone."""
 
 from __future__ import annotations
 
