@@ -11,6 +11,7 @@ import hmac
 import json
 import re
 import secrets
+import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -40,6 +41,7 @@ class Accounts:
         self._path, self._clock = path, clock
         self._read: tuple[int, dict[str, Account]] = (-1, {})
         self._wrong: dict[str, list[float]] = {}
+        self._one = threading.Lock()
 
     def names(self) -> dict[str, str]:
         """Names and subjects."""
@@ -80,12 +82,13 @@ class Accounts:
             RateLimited: too many wrong ones before.
 
         """
-        self._wait(name)
-        account = self._all().get(name, _NOBODY)
-        if hmac.compare_digest(_hash(password[:MAX_LENGTH], account.salt), account.hash):
-            return account.subject
-        self._wrong.setdefault(name if account.subject else "", []).append(self._clock())
-        return ""
+        with self._one:  # one after the other: guesses side by side would all pass before the first counts
+            self._wait(name)
+            account = self._all().get(name, _NOBODY)
+            if hmac.compare_digest(_hash(password[:MAX_LENGTH], account.salt), account.hash):
+                return account.subject
+            self._wrong.setdefault(name, []).append(self._clock())
+            return ""
 
     def _wait(self, name: str) -> None:
         since = self._clock() - WAIT_SECONDS

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -239,6 +240,22 @@ def test_issuer_form_needs_its_own_page_and_the_right_password(desk: DeskService
     assert browser.answer(page, "investigator-anna").status_code == 303
     assert browser.answer(page, "investigator-anna").status_code == 400
     stranger.close()
+
+
+@pytest.mark.parametrize("name", ["anna", "nobody"])
+def test_passwords_guessed_side_by_side_are_counted_one_by_one(tmp_path: Path, name: str) -> None:
+    """And a name that nobody has is locked as one that somebody has: the lock doesn't tell which there are."""
+    accounts = Accounts(tmp_path / "accounts.json", lambda: 0.0)
+    accounts.put("anna", PASSWORD)
+
+    def guess(number: int) -> bool:
+        try:
+            return bool(accounts.subject(name, f"wrong {number}")) or True
+        except RateLimited:
+            return False
+
+    with ThreadPoolExecutor(12) as pool:
+        assert sum(pool.map(guess, range(12))) == 5
 
 
 def test_accounts_keep_hashes_and_slow_down_guessing(tmp_path: Path) -> None:
