@@ -51,7 +51,10 @@ def add_restorations(app: FastAPI, pages: Pages, visits: Visits, service: Forens
         return service.restoration(job, door.person(request, "restore").person)
 
     @app.get("/cases/{case_id}/restore", include_in_schema=False)
-    def ask(request: Request, case_id: str, subject: str, purpose: str = "", fault: str = "") -> Response:
+    def asked(request: Request, case_id: str, subject: str, purpose: str = "") -> Response:
+        return ask(request, case_id, subject, purpose)
+
+    def ask(request: Request, case_id: str, subject: str, purpose: str, fault: str = "") -> Response:
         person = door.person(request, "restore", case_id, purpose)
         case = readable(visits, person, case_id)
         return pages.show(

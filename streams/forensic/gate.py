@@ -23,6 +23,7 @@ from streams.forensic.permission import (
     Action,
     Person,
     Seen,
+    blurred_refusal,
     case_refusal,
     refuse,
     role_refusal,
@@ -140,6 +141,17 @@ class Gate:
         except (AccessDenied, UsageError):
             return False
         return True
+
+    def blurred(self, ground: Ground, subject_id: str) -> None:
+        """Let the blurred picture of a subject be shown, whatever else the case allows.
+
+        Raises:
+            AccessDenied: no open case of this person, or one whose searches wouldn't list the subject.
+            UsageError: no such subject.
+
+        """
+        grant = self._grant("picture", ground)
+        refuse(blurred_refusal(grant.case.terms.scope, self._seen(words("subject", subject_id))))
 
     def _grant(self, action: Action, ground: Ground) -> Grant:
         person = _let(self.people.get(ground.actor), action)

@@ -178,6 +178,13 @@ def subject_refusal(terms: Terms, action: Action, subject: Seen, everyone: bool)
     return ""
 
 
+def blurred_refusal(scope: Scope, subject: Seen) -> str:
+    """Why not even the blurred picture of a subject is shown: no search of the case would list it."""
+    during = subject.from_ms <= scope.to_ms and subject.to_ms >= scope.from_ms
+    inside = during and subject.kind in scope.kinds and scope.has_camera(subject.camera_id)
+    return "" if inside else "the subject is outside the case"
+
+
 def roles_of(names: Sequence[str]) -> frozenset[Role]:
     """Roles by name.
 

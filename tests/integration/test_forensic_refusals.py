@@ -95,6 +95,32 @@ def test_case_goes_from_opening_to_closing(desk: DeskService) -> None:
     refused(desk, restore(desk, case["case_id"]), "closed", "restore")
 
 
+def test_no_link_puts_words_of_its_own_on_a_page(desk: DeskService) -> None:
+    case = opened(desk)["case_id"]
+    with desk.raw("investigator-anna") as http:
+        page = http.get(f"/cases/{case}/restore", params={"subject": f"{VIDEO}/s1", "fault": "Call 555"},
+                        headers={"Accept": "text/html"})
+    assert page.status_code == 200 and "555" not in page.text
+
+
+@pytest.mark.parametrize(("change", "subject", "status"), [
+    ({"shows": "nobody"}, f"{VIDEO}/s1", 404), ({"from_ms": END, "to_ms": END + 9}, f"{VIDEO}/s1", 404),
+    ({}, f"{VIDEO.replace('gate-1', 'gate-2')}/s1", 403), ({}, f"{VIDEO}/p1", 403),
+    ({"from_ms": END + 1, "to_ms": END + 9}, f"{VIDEO}/s1", 403), ({"to_ms": AT - 1, "from_ms": 0}, f"{VIDEO}/s1", 403),
+    ({}, "nobody", 422),
+])
+def test_no_picture_of_a_subject_outside_the_case_not_even_a_blurred_one(
+    desk: DeskService, change: dict[str, Any], subject: str, status: int
+) -> None:
+    """404: let through; there is no evidence to draw it from."""
+    case = opened(desk, **change)["case_id"]
+    with desk.raw("investigator-anna") as http:
+        answer = http.get("/desk/picture", params={"case": case, "subject": subject, "purpose": "test"})
+    assert answer.status_code == status
+    if status == 403:
+        refused(desk, answer, "outside the case", "picture")
+
+
 @pytest.mark.parametrize(("change", "fields", "words"), [
     ({}, {"subject": f"{VIDEO.replace('gate-1', 'gate-2')}/s1"}, "camera is outside"),
     ({}, {"subject": f"{VIDEO}/p1"}, "kind or camera is outside"),
