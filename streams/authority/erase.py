@@ -92,6 +92,7 @@ def hold_on(db: Any, video_id: str) -> int | None:
 
 def forget_tracks(db: Any, video_id: str, tracks: Sequence[int], now_ms: int) -> None:
     """Delete what the database holds about tracks whose keys are gone."""
+    store.erased(db, video_id)  # whoever is writing down what a track shows has done so, or sees that it is gone
     named = (video_id, list(tracks))
     db.execute("DELETE FROM subjects WHERE video_id = %s AND tracks && %s::bigint[]", named)
     db.execute("DELETE FROM track_features WHERE video_id = %s AND track = ANY(%s)", named)

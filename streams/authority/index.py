@@ -77,7 +77,12 @@ class FaceIndex:
         self.merge(db, evidence.video_id, evidence.camera_id, self.note(db, evidence, looked))
 
     def note(self, db: Any, evidence: SealedEvidence, looked: Sequence[Looked]) -> set[int]:
-        """Keep what the views add to what is known; the tracks of which something was kept."""
+        """Keep what the views add to what is known; the tracks of which something was kept.
+
+        Of a track that was erased while it was being looked at, nothing is.
+        """
+        gone = store.erased(db, evidence.video_id) if looked else frozenset()
+        looked = [one for one in looked if one.track not in gone]
         key = self._templates.for_video(db, evidence.video_id) if looked else PLAIN
         made = Made(self._faces.name, key) if looked else Made()
         return {one.track for one in looked if keep(db, evidence, self._turned(one, key), made)}

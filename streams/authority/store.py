@@ -212,6 +212,13 @@ def track_spans(db: Any, video_id: str) -> dict[int, tuple[str, list[tuple[int, 
     return found
 
 
+def erased(db: Any, video_id: str) -> frozenset[int]:
+    """The erased tracks of a video; no other one is erased until the transaction ends."""
+    db.execute("SELECT 1 FROM videos WHERE video_id = %s FOR UPDATE", (video_id,))
+    rows = db.execute("SELECT track FROM erasures WHERE video_id = %s", (video_id,)).fetchall()
+    return frozenset(row[0] for row in rows)
+
+
 def gaps(db: Any, video_ids: Sequence[str] | None = None) -> list[Gap]:
     """Evidence that is missing before evidence that is here, by the signed counters.
 

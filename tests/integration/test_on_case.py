@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from infra.postgres import Database
+from streams.authority.erase import erase_subject
 from streams.authority.faces import Faces
 from streams.authority.index import FaceIndex
+from streams.authority.looks import Looked
 from streams.authority.on_case import Kept, OnCase
 from streams.authority.templates import Templates
 from streams.forensic import search
@@ -73,6 +76,31 @@ def test_on_case_indexes_what_open_cases_cover_and_drops_it_with_them(desk: Desk
         assert db.execute("SELECT count(*) FROM track_features").fetchone() == (0,)
         after = search.coverage(db, search.filters())
     assert after.unindexed == 4 and search.said((), after).startswith("Nothing could be searched")
+
+
+class Erasing(FaceIndex):
+    """An index during whose reading a subject is erased."""
+
+    def read(self, *args: Any) -> tuple[Looked, ...]:
+        looked = super().read(*args)
+        with self.desk.database.connection() as db:
+            there = db.execute("SELECT 1 FROM subjects WHERE subject_id = %s", (f"{VIDEO}/s1",)).fetchone()
+        if there:
+            erase_subject(self.desk.database, self.desk.keys, self.desk.log, lambda: NOW_MS, f"{VIDEO}/s1",
+                          actor="inspector", case="erased", purpose="asked for")
+        return looked
+
+    desk: Desk
+
+
+def test_nothing_is_indexed_of_who_is_erased_while_being_looked_at(desk: Desk) -> None:
+    index = Erasing(Faces(NoDetector(), ByColour(0), "made"), "on_case", templates=Templates(desk.keys))  # type: ignore[arg-type]
+    index.desk = desk
+    work = OnCase(desk.database, desk.reader, index, lambda: [replace(EVER, kinds=("face",))])
+    work.keep()
+    with desk.database.connection() as db:
+        assert db.execute("SELECT DISTINCT video_id, track FROM track_features ORDER BY 1, 2").fetchall() == [
+            (VIDEO, 2), (OTHER, 1), (OTHER, 2)]
 
 
 def test_on_case_keeps_to_cameras_and_times(desk: Desk) -> None:
