@@ -24,7 +24,7 @@ from streams.authority.epochs import Epochs
 from streams.authority.erase import erase_subject, erased_tracks
 from streams.authority.reading import EvidenceReader
 from streams.authority.sink import EvidenceSink
-from streams.forensic.log import verify_proof
+from streams.forensic.proofs import check_inclusion
 from tests.support.authority import (
     KEY,
     NAME,
@@ -36,6 +36,7 @@ from tests.support.authority import (
     add_subject,
     clock,
     identify,
+    identify_at,
     open_desk,
     record,
     recorded,
@@ -231,7 +232,7 @@ def test_erase_closes_copies_and_leaves_the_neighbour(desk: Desk, tmp_path: Path
     # whoever has a copy of the file can compute which parts are closed
     assert erased.digest == closed_parts(tmp_path / "copy" / f"{VIDEO}.evidence", 1, rows)
     proof = desk.log.prove(erased.entry)
-    verify_proof(proof)
+    check_inclusion(proof, identify_at)
     assert b"erased" in proof.entry
 
 
