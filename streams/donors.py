@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from operators.detect import FaceDetector
+from operators.detect.picture import shrunk
 from operators.replacing.drawn import Donor
 from operators.replacing.photographed import photographed
 from schemas.errors import MalformedRecord, UsageError
@@ -34,13 +35,12 @@ def _read(path: Path, detector: FaceDetector) -> Donor:
     if picture is None:
         raise UsageError(f"{path.name}: not a picture that can be read")
     rgb = np.ascontiguousarray(picture[:, :, ::-1], np.uint8)
-    scale = min(1.0, _SIDE / max(rgb.shape[:2]))
-    small = rgb if scale == 1 else cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    found = detector.detect(np.asarray(small, np.uint8))
+    small, _ = shrunk(rgb, _SIDE)
+    found = detector.detect(small)
     if not len(found.boxes):
         raise UsageError(f"{path.name}: no face is found; take it out of the folder")
     best = int((found.boxes[:, 2:] - found.boxes[:, :2]).prod(1).argmax())
     try:
-        return photographed(np.asarray(small, np.uint8), found.landmarks[best].astype(np.float64))
+        return photographed(small, found.landmarks[best].astype(np.float64))
     except MalformedRecord as error:
         raise UsageError(f"{path.name}: the face has no landmarks that can be read") from error

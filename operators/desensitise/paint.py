@@ -45,11 +45,11 @@ def appearances(
             else:
                 shown = spot(frame.planes, claim, decoded.chunk.format)
                 used[claim.track] = method.prepare(shown, keys.get(claim.track, b""))
-    crowded = {claim.track: claim for claims in layout for claim in claims if claim.track not in (WHOLE, *used)}
-    nothing = Spot(pixels.blank(BLOCK, BLOCK, 128))
-    return used | {
-        track: policy.method(claim.kind).prepare(nothing, keys[track]) for track, claim in crowded.items()
-    }
+    for claim in (claim for claims in layout for claim in claims):
+        if claim.track != WHOLE and claim.track not in used:
+            nothing = Spot(pixels.blank(BLOCK, BLOCK, 128))
+            used[claim.track] = policy.method(claim.kind).prepare(nothing, keys[claim.track])
+    return used
 
 
 def _alone(claim: Claim, claims: Sequence[Claim]) -> bool:

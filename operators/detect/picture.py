@@ -7,6 +7,7 @@ honoured; a video that names no matrix is read as BT.709 from 720 lines on, else
 from __future__ import annotations
 
 import av
+import cv2
 import numpy as np
 import numpy.typing as npt
 from av.video.reformatter import ColorRange, Colorspace, Interpolation
@@ -31,6 +32,13 @@ def picture_of(planes: Planes, video: VideoFormat, size: int = DETECTION_SIDE) -
     ratio = min(1.0, size / max(width, height))
     target = max(1, round(width * ratio)), max(1, round(height * ratio))
     return rgb_of(planes, video, *target), width / target[0], height / target[1]
+
+
+def shrunk(rgb: Rgb, size: int) -> tuple[Rgb, float]:
+    """The picture with its longer side at most `size`, and how many of its pixels one pixel of the original is."""
+    scale = min(1.0, size / max(rgb.shape[:2]))
+    small = rgb if scale == 1 else cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    return np.ascontiguousarray(small, np.uint8), scale
 
 
 def crop_rgb(

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from infra.models import FACE_EMBEDDER
 from operators.detect import FaceDetector
 from operators.detect.measure import overlaps
+from operators.detect.picture import DETECTION_SIDE, shrunk
 from operators.embed import CHIP, CROPS, TIGHT, FaceEmbedder, align, template
 from operators.quality import quality
 from schemas.errors import MalformedRecord, UsageError
@@ -104,9 +105,8 @@ class Faces:
 
     def face_in(self, rgb: Rgb, box: Sequence[float]) -> tuple[Array, float] | None:
         """Landmarks and score of the face in a box of a picture; None where none is found there."""
-        scale = min(1.0, CROP_SIDE / max(rgb.shape[:2]))
-        small = rgb if scale == 1 else cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-        found = self._detector.detect(np.ascontiguousarray(small, np.uint8))
+        small, scale = shrunk(rgb, CROP_SIDE)
+        found = self._detector.detect(small)
         over = overlaps(found.boxes / np.float32(scale), np.array([box], np.float32))[:, 0]
         if not len(over) or over.max() < SAME_FACE or not np.isfinite(found.landmarks[over.argmax()]).all():
             return None
@@ -142,9 +142,8 @@ class Faces:
         if decoded is None or max(decoded.shape[:2]) > MAX_PROBE_SIDE:
             raise UsageError(f"not a picture that can be read, or one of more than {MAX_PROBE_SIDE} pixels a side")
         rgb = np.ascontiguousarray(decoded[:, :, ::-1], np.uint8)
-        scale = min(1.0, 640 / max(rgb.shape[:2]))
-        small = rgb if scale == 1 else cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-        found = self._detector.detect(np.asarray(small, np.uint8))
+        small, scale = shrunk(rgb, DETECTION_SIDE)
+        found = self._detector.detect(small)
         if not len(found.boxes):
             raise UsageError("no face is found in the picture")
         areas = (found.boxes[:, 2:] - found.boxes[:, :2]).prod(1) / scale**2

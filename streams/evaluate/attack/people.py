@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from operators.detect import FaceDetector
+from operators.detect.picture import shrunk
 from operators.embed import FaceEmbedder, align
 from schemas.errors import UsageError
 from schemas.regions import Array, Detections
@@ -128,9 +129,8 @@ def _picture(path: Path) -> Rgb:
 
 def _main(rgb: Rgb, finds: FaceDetector) -> tuple[Array, Array] | None:
     """Box and landmarks of the face that is largest and nearest to the middle; None without a face."""
-    scale = min(1.0, SIDE / max(rgb.shape[:2]))
-    small = rgb if scale == 1 else cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    found: Detections = finds.detect(np.ascontiguousarray(small, np.uint8))
+    small, scale = shrunk(rgb, SIDE)
+    found: Detections = finds.detect(small)
     if not len(found.boxes):
         return None
     middle = (found.boxes[:, :2] + found.boxes[:, 2:]) / 2 / (small.shape[1], small.shape[0]) - 0.5
