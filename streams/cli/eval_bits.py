@@ -9,11 +9,10 @@ import typer
 from rich.table import Table
 
 from infra.models import FOLDER, face_embedder
-from operators.desensitise.policy import METHODS, Policy
+from operators.desensitise.policy import Policy
 from operators.embed import FaceEmbedder
-from schemas.errors import UsageError
 from streams.cli.output import console
-from streams.cli.suite import Clips, Out, clips_in, finish, tell
+from streams.cli.suite import Clips, Out, clips_in, finish, methods_of, tell
 from streams.evaluate import bits as measure
 from streams.setup import finder
 
@@ -31,10 +30,7 @@ def eval_bits(
     Only clips of which 1 % and more is masked count. Exit code 1: a target is missed.
     """
     clips_in(data)
-    chosen = tuple(method or METHODS)
-    unknown = set(chosen) - set(METHODS)
-    if unknown:
-        raise UsageError(f"unknown method {sorted(unknown)[0]!r}: choose from {', '.join(METHODS)}")
+    chosen = methods_of(method)
     embedder = FaceEmbedder(face_embedder(models)) if models.is_dir() else None
     settings = measure.Settings(finder(["face"]), Policy({}, insist=True), chosen, naive, curves, embedder)
     figures, results = measure.evaluate(data, settings, tell)

@@ -8,10 +8,8 @@ from typing import Annotated
 
 import typer
 
-from operators.desensitise.policy import METHODS
-from schemas.errors import UsageError
 from streams.cli.output import say
-from streams.cli.suite import Out, finish, tell
+from streams.cli.suite import Out, finish, methods_of, tell
 from streams.evaluate import methods as measure
 from streams.setup import finder
 
@@ -27,12 +25,9 @@ def eval_methods(
 
     Exit code 1: a target is missed.
     """
-    unknown = set(method or ()) - set(METHODS)
-    if unknown:
-        raise UsageError(f"unknown method {sorted(unknown)[0]!r}: choose from {', '.join(METHODS)}")
+    chosen = methods_of(method)
     with tempfile.TemporaryDirectory() as scratch:
-        figures, measured = measure.evaluate(clip, Path(scratch), frames, finder(["face"]), tuple(method or METHODS),
-                                             tell)
+        figures, measured = measure.evaluate(clip, Path(scratch), frames, finder(["face"]), chosen, tell)
     if page:
         measure.page(page, measured, f"Methods on {clip.name}")
         say(f"{page}: the pictures")

@@ -22,6 +22,6 @@ def eval_utility(
     Both videos are coded alike. Exit code 1: a target is missed.
     """
     clips_in(data)
-    policy = utility.with_method(Policy({}, insist=True), method)
+    policy = Policy({}, methods={"face": method}, insist=True)
     figures, _ = utility.evaluate(data, policy, finder(["face"]), tell)
     finish("utility", figures, out, title=f"utility ({method})")

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from operators.desensitise.policy import METHODS
 from schemas.errors import UsageError
 from streams.cli.output import console, say
 from streams.evaluate import files
@@ -31,6 +32,14 @@ def clips_in(data: Path) -> list[Path]:
     if not found:
         raise UsageError(f"{data} holds no video ({', '.join(files.SUFFIXES)})")
     return found
+
+
+def methods_of(names: Sequence[str] | None) -> tuple[str, ...]:
+    """The methods that are asked for, all where none is; raises `UsageError` for one that there isn't."""
+    unknown = set(names or ()) - set(METHODS)
+    if unknown:
+        raise UsageError(f"unknown method {sorted(unknown)[0]!r}: choose from {', '.join(METHODS)}")
+    return tuple(names or METHODS)
 
 
 def tell(what: str) -> None:

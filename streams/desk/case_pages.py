@@ -13,10 +13,9 @@ from schemas.topics import DAY_MS
 from streams.desk.visit import Visits, may
 from streams.desk.words import SHOWS, STATES, input_time, period_words, read_time
 from streams.forensic.cases import Cases, Draft
-from streams.forensic.door import typed
 from streams.forensic.gate import noted
 from streams.forensic.permission import Action, Person, may_read
-from streams.forensic.terms import KINDS, MAX_MS, Case, Kind, Scope, Shows, State, counts, listed, time_text
+from streams.forensic.terms import KINDS, MAX_MS, Case, Kind, Scope, Shows, State, counts, listed, time_text, typed
 from streams.pages.render import Pages
 
 DEFAULT_DAYS = 14

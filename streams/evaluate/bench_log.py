@@ -8,20 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 
-from infra.postgres import Connection, Database, connect, migrate
-from infra.postgres_server import EmbeddedPostgres
+from infra.postgres import Connection, Database, connect
 from operators.merkle import Place, completed, covering, leaf_hash, root
 from operators.sign import SigningKey
 from schemas.errors import UsageError
 from streams.evaluate.report import Figure
+from streams.evaluate.stage import fresh_database
 from streams.forensic.log import AccessLog, LogSigner
 from streams.forensic.proofs import FIRST, check_consistency, check_inclusion, origin_of
 
@@ -76,17 +73,12 @@ def evaluate(count: int, tell: Tell) -> list[Figure]:
 
 @contextmanager
 def _database() -> Iterator[tuple[Database, Connection]]:
-    home = Path(tempfile.mkdtemp(prefix="sealframe-bench-"))
-    home.chmod(0o711)
-    server = EmbeddedPostgres(home, f"authority-{NAME}")
-    try:
-        server.start()
-        migrate(server.owner(), server.name)
-        with connect(server.owner()) as owner, Database(server.app()) as database:
-            yield database, owner
-    finally:
-        server.stop()
-        shutil.rmtree(home, ignore_errors=True)
+    with (
+        fresh_database(f"authority-{NAME}") as server,
+        connect(server.owner()) as owner,
+        Database(server.app()) as database,
+    ):
+        yield database, owner
 
 
 def _fill(

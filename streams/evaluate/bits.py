@@ -139,7 +139,7 @@ def run_clip(path: Path, settings: Settings) -> ClipBits:
         result.frames += len(chunk.pts)
         result.samples += len(chunk.pts) * chunk.format.width * chunk.format.height
         result.masked += sum(int(_samples(mask, chunk).sum()) for mask in masks(layout, chunk.format))
-        result.camera += sum(len(unit.data) for unit in chunk.units)
+        result.camera += size(chunk.units)
     if result.area < COUNTS_FROM:
         return result
     factor, boxes = _naive_boxes(chunks, settings, result) if settings.naive else (1.0, [])
@@ -150,7 +150,7 @@ def run_clip(path: Path, settings: Settings) -> ClipBits:
             work: list[tuple[Coded, Way]] = [(result.original, _bare(decoded, settings.policy))]
             for name in settings.methods:
                 policy = replace(settings.policy, methods=_only(name))
-                work.append((result.ours.setdefault(name, Coded()), _ours(decoded, layout, known[name], policy)))
+                work.append((result.ours.setdefault(name, Coded()), as_shipped(decoded, layout, known[name], policy)))
                 if boxes and name in OF_NAIVE:
                     way = _naively(decoded, boxes[number], factor, name, settings.policy)
                     work.append((result.naive.setdefault(name, Coded()), way))
@@ -177,7 +177,7 @@ def _bare(decoded: DecodedChunk, policy: Policy) -> Way:
     return _plainly(lambda: (frame.planes for frame in decoded.frames), decoded.chunk, policy)
 
 
-def _ours(decoded: DecodedChunk, layout: Layout, known: dict[int, bytes], policy: Policy) -> Way:
+def as_shipped(decoded: DecodedChunk, layout: Layout, known: dict[int, bytes], policy: Policy) -> Way:
     """As the pipeline does it; the appearances are remembered in `known`."""
     chunk = decoded.chunk
     used = appearances(decoded, layout, known, policy, appearance_keys(layout, chunk, policy, _SECRET))
@@ -252,7 +252,7 @@ def _add_curves(result: ClipBits, decoded: DecodedChunk, layout: Layout, setting
     chunk, where = decoded.chunk, masks(layout, decoded.chunk.format)
     method = settings.policy.methods["face"]
     policy = replace(settings.policy, methods=_only(method))
-    ways = {"original": _bare(decoded, policy), "default": _ours(decoded, layout, {}, policy)}
+    ways = {"original": _bare(decoded, policy), "default": as_shipped(decoded, layout, {}, policy)}
     for name, way in ways.items():
         for crf in CURVE:
             units = way(crf)

@@ -9,23 +9,20 @@ tolerant ones are asked for with one twin (O for 0, ...) or one edit.
 from __future__ import annotations
 
 import random
-import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from infra.postgres import Connection, Database, connect, migrate
-from infra.postgres_server import EmbeddedPostgres
+from infra.postgres import Connection, Database, connect
 from operators.plate_text import TWINS, keys
 from operators.plates import DIGITS, LETTERS, PROVINCES
 from schemas.topics import DAY_MS, MINUTE_MS
 from streams.authority.plate_index import cover
 from streams.clock import now_ms
 from streams.evaluate.report import Figure
+from streams.evaluate.stage import fresh_database
 from streams.forensic.cases import Draft
 from streams.forensic.log import AccessLog
 from streams.forensic.service import Forensics, Ground
@@ -116,12 +113,7 @@ class _Asker:
 @contextmanager
 def _library(plates: int, rng: random.Random, tell: Tell) -> Iterator[tuple[Database, int]]:
     """A database with a filled library, and how many bytes that has on disk."""
-    home = Path(tempfile.mkdtemp(prefix="sealframe-eval-"))
-    home.chmod(0o711)
-    server = EmbeddedPostgres(home, "authority-eval")
-    try:
-        server.start()
-        migrate(server.owner(), server.name)
+    with fresh_database() as server:
         with connect(server.owner()) as db:
             _fill(db, plates, rng, tell)
         with connect(server.owner(), autocommit=True) as db:
@@ -129,9 +121,6 @@ def _library(plates: int, rng: random.Random, tell: Tell) -> Iterator[tuple[Data
             size = int(_one(db, "SELECT pg_total_relation_size('plates')"))
         with Database(server.app(), vectors=True) as database:
             yield database, size
-    finally:
-        server.stop()
-        shutil.rmtree(home, ignore_errors=True)
 
 
 def _fill(db: Connection, plates: int, rng: random.Random, tell: Tell) -> None:

@@ -9,8 +9,6 @@ the search and the weighing of its matches. A floor stands beside: the same rows
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -21,8 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from infra.postgres import Connection, Database, connect, migrate
-from infra.postgres_server import EmbeddedPostgres
+from infra.postgres import Connection, Database, connect
 from operators.embed import FEATURES, SAME
 from schemas.regions import Array
 from schemas.topics import MINUTE_MS
@@ -32,6 +29,7 @@ from streams.authority.templates import Templates
 from streams.evaluate import faces as photographs
 from streams.evaluate.recognition import Ints
 from streams.evaluate.report import Figure
+from streams.evaluate.stage import fresh_database
 from streams.forensic import nearest
 from streams.forensic.face_search import FaceSearch, rates
 from streams.forensic.gate import Limits
@@ -206,12 +204,7 @@ def _name(library: Library, number: int) -> str:
 @contextmanager
 def _filled(library: Library, tell: Tell) -> Iterator[tuple[Database, float, int]]:
     """A database with the library, how long its index took, and how many bytes that is on disk."""
-    home = Path(tempfile.mkdtemp(prefix="sealframe-eval-"))
-    home.chmod(0o711)
-    server = EmbeddedPostgres(home, "authority-eval")
-    try:
-        server.start()
-        migrate(server.owner(), server.name)
+    with fresh_database() as server:
         with Database(server.owner(), vectors=True, size=1) as owner, owner.connection() as db:
             seconds = _fill(db, library, tell)
         with connect(server.owner(), autocommit=True) as db:
@@ -219,9 +212,6 @@ def _filled(library: Library, tell: Tell) -> Iterator[tuple[Database, float, int
             row = db.execute("SELECT pg_total_relation_size('subject_features')").fetchone()
         with Database(server.app(), vectors=True) as database:
             yield database, seconds, int(row[0]) if row else 0
-    finally:
-        server.stop()
-        shutil.rmtree(home, ignore_errors=True)
 
 
 def _fill(db: Connection, library: Library, tell: Tell) -> float:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import psutil
 
+from infra.postgres import migrate
+from infra.postgres_server import EmbeddedPostgres
 from infra.settings import load
 from schemas.errors import ConfigError
 from streams.demo.cast import demo_cast
@@ -24,6 +26,21 @@ from streams.stack import Stack
 MANY = 1_000_000
 """Searches an hour: a suite asks more often than a person may."""
 Tell = Callable[[str], None]
+
+
+@contextmanager
+def fresh_database(name: str = "authority-eval") -> Iterator[EmbeddedPostgres]:
+    """A server with the empty tables of this platform, in a folder of its own; ended and removed afterwards."""
+    home = Path(tempfile.mkdtemp(prefix="sealframe-eval-"))
+    home.chmod(0o711)
+    server = EmbeddedPostgres(home, name)
+    try:
+        server.start()
+        migrate(server.owner(), server.name)
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(home, ignore_errors=True)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ beyond that is counted too. Motion is dense flow (DIS) on the smaller pictures, 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
@@ -19,12 +19,11 @@ import numpy.typing as npt
 from infra.camera import open_source
 from operators.codec import decode, decode_units, encode
 from operators.cohere import lay_out
-from operators.desensitise.paint import appearance_keys, appearances, paint
 from operators.desensitise.policy import Policy
 from operators.detect import Finder
 from operators.detect.measure import overlaps
-from operators.pipeline import encode_public
 from schemas.frames import Plane, Planes
+from streams.evaluate.bits import as_shipped
 from streams.evaluate.files import clips
 from streams.evaluate.leak import found_in
 from streams.evaluate.report import Figure
@@ -41,7 +40,6 @@ MOVES = 0.5
 """Pixels a frame from which the original moves."""
 EVERY = 5
 FOUND, IOU = 0.98, 0.9
-_SECRET = b"utility"
 Tell = Callable[[str], None]
 Boxes = npt.NDArray[np.float32]
 Small = npt.NDArray[np.uint8]
@@ -152,11 +150,9 @@ def _pairs(path: Path, policy: Policy, finder: Finder) -> Iterator[tuple[Small, 
     known: dict[int, bytes] = {}
     for chunk, regions in found_in(chunks, finder, policy):
         decoded, layout = decode(chunk), lay_out(regions, chunk.format, policy)
-        used = appearances(decoded, layout, known, policy, appearance_keys(layout, chunk, policy, _SECRET))
-        known |= used
         frames = [frame.planes for frame in decoded.frames]
         plain = encode(frames, chunk.pts, chunk.format, crf=policy.crf, preset=policy.preset)
-        hidden = encode_public(paint(decoded.frames, layout, chunk.format, used, policy), chunk, policy, layout)
+        hidden = as_shipped(decoded, layout, known, policy)(policy.crf)
         pictures: list[Sequence[Planes]] = [
             decode_units(units, "h264", chunk.format.width, chunk.format.height) for units in (plain, hidden)
         ]
@@ -185,8 +181,3 @@ def figures(seen: Sequence[Seen]) -> list[Figure]:
                "<=", None, sum(one.tracks for one in seen), "tracks against the original's"),
         Figure("flow_agreement", _mean(flow), "", ">=", None, len(flow), "cosine, where the original moves"),
     ]
-
-
-def with_method(policy: Policy, method: str) -> Policy:
-    """The policy with this method for faces."""
-    return replace(policy, methods={**policy.methods, "face": method})

@@ -25,7 +25,7 @@ from schemas.errors import AccessDenied, IntegrityError, RateLimited, SealframeE
 from streams.forensic.gate import Gate, Ground, noted
 from streams.forensic.permission import Action, Person
 from streams.forensic.sessions import SESSION, Session, csrf_of
-from streams.forensic.terms import MAX_WORDS
+from streams.forensic.terms import typed
 
 NOBODY = "nobody"
 HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
@@ -158,8 +158,3 @@ def _counted(request: Request) -> str:
     """Under what refusals are counted: the principal, of strangers the address."""
     address = request.client.host if request.client else ""
     return caller(request.scope) or f"{NOBODY} {address}"
-
-
-def typed(text: str) -> str:
-    """What somebody typed, as the log can hold it."""
-    return text[:MAX_WORDS].encode("utf-8", "replace").decode()

@@ -6,7 +6,7 @@ refused or failed to the access log before the answer leaves.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -152,6 +152,23 @@ class Gate:
         """
         grant = self._grant("picture", ground)
         refuse(blurred_refusal(grant.case.terms.scope, self._seen(words("subject", subject_id))))
+
+    def change_people(
+        self, admin: Person, named: Collection[str], detail: Mapping[str, Any], act: Callable[[], Person]
+    ) -> Person:
+        """Let an admin change who comes in and as what (`act`), those `named`; logged, refused or not.
+
+        Raises:
+            AccessDenied: the admin is one of them.
+            UsageError: what `act` raises.
+
+        """
+        with noted(self.log, "people-change", admin.person, "", "", detail):
+            if {admin.person, *admin.principals} & set(named):
+                raise AccessDenied("nobody changes their own roles: another admin has to")
+            changed = act()
+        self.log.append("people-change", admin.person, "", "", detail)
+        return changed
 
     def _grant(self, action: Action, ground: Ground) -> Grant:
         person = _let(self.people.get(ground.actor), action)

@@ -28,9 +28,7 @@ from streams.forensic.log import AccessLog, Entry
 from streams.forensic.probe import Probes
 from streams.forensic.restorations import Restoration, Wish
 from streams.forensic.restore import Restored, Restorer
-from streams.forensic.terms import Kind, Rules
-
-MAX_WORDS = 200
+from streams.forensic.terms import Kind, Rules, typed
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +88,7 @@ class Forensics:
             self.gate.subject("search-face", ground, subject_id)
             return self._faces.subject(subject_id)
 
-        return self._search({"subject": _typed(subject_id)}, ground, cameras, period, threshold, probes)
+        return self._search({"subject": typed(subject_id)}, ground, cameras, period, threshold, probes)
 
     def _search(
         self, what: dict[str, Any], ground: Ground, cameras: Sequence[str] | None, period: search.Period | None,
@@ -121,7 +119,7 @@ class Forensics:
             UsageError: not a plate's text, or filters that mean nothing.
 
         """
-        detail = {"text": _typed(text), "exact": exact, "cameras": None if cameras is None else list(cameras),
+        detail = {"text": typed(text), "exact": exact, "cameras": None if cameras is None else list(cameras),
                   "period": None if period is None else [period.from_ms, period.to_ms]}
         with self._logged("search-plate", ground, detail):
             limits = self._limits("search-plate", "plate", ground, cameras, period)
@@ -273,8 +271,3 @@ class Forensics:
 
     def _log(self, action: str, ground: Ground, detail: dict[str, Any]) -> Entry:
         return self.log.append(action, ground.actor, ground.case, ground.purpose, detail)
-
-
-def _typed(text: str) -> str:
-    """What somebody typed, as the log can hold it."""
-    return text[:MAX_WORDS].encode("utf-8", "replace").decode()

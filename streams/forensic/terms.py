@@ -170,6 +170,11 @@ def words(name: str, text: str) -> str:
     return text
 
 
+def typed(text: str) -> str:
+    """What somebody typed, as the log can hold it."""
+    return text[:MAX_WORDS].encode("utf-8", "replace").decode()
+
+
 def state(case: Case, now_ms: int, rules: Rules) -> State:
     """Where a case stands; only an open one lets anything through."""
     if case.closed_ms is not None:
