@@ -13,6 +13,7 @@ from schemas.errors import UsageError
 
 MAX_WORDS = 200
 EVER = 2**53
+_COLUMNS = "hold, camera_id, video_id, from_ms, to_ms, reason, set_by, set_ms, released_by, released_ms"
 MATCHES = (
     "h.released_ms IS NULL AND (h.video_id IS NULL OR h.video_id = {video}) AND (h.camera_id IS NULL OR"
     " h.camera_id = {camera}) AND h.from_ms <= {end} AND h.to_ms >= {start}"
@@ -34,6 +35,14 @@ class Hold:
     set_ms: int
     released_by: str | None = None
     released_ms: int | None = None
+
+
+def no_hold_comes(db: Any) -> None:
+    """Let nobody set a hold until the transaction ends: a destroyer looks for holds after this, and destroys in it.
+
+    Destroyers don't wait for one another. A hold that comes meanwhile waits, so none is in force over what goes after.
+    """
+    db.execute("LOCK TABLE holds IN SHARE MODE")
 
 
 def put_hold(
@@ -67,19 +76,18 @@ def release_hold(db: Any, hold: int, released_by: str, now_ms: int) -> Hold:
         UsageError: no such hold, or it is over already.
 
     """
-    found = next((one for one in holds(db) if one.hold == hold), None)
-    if found is None:
+    row = db.execute(
+        "UPDATE holds SET released_by = %s, released_ms = %s WHERE hold = %s AND released_ms IS NULL"  # noqa: S608
+        f" RETURNING {_COLUMNS}", (released_by, now_ms, hold),
+    ).fetchone()
+    if row is None:
         raise UsageError(f"there is no hold {hold} in force")
-    db.execute(
-        "UPDATE holds SET released_by = %s, released_ms = %s WHERE hold = %s", (released_by, now_ms, hold)
-    )
-    return found
+    return Hold(*row)
 
 
 def holds(db: Any, *, over: bool = False) -> list[Hold]:
     """The holds in force, with `over` also those that were released."""
     rows = db.execute(
-        "SELECT hold, camera_id, video_id, from_ms, to_ms, reason, set_by, set_ms, released_by, released_ms FROM holds"
-        " WHERE %s OR released_ms IS NULL ORDER BY hold", (over,),
+        f"SELECT {_COLUMNS} FROM holds WHERE %s OR released_ms IS NULL ORDER BY hold", (over,),  # noqa: S608
     ).fetchall()
     return [Hold(*row) for row in rows]

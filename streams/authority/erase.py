@@ -18,7 +18,7 @@ from streams.authority import store
 from streams.authority.persons import sweep
 from streams.authority.plate_index import cover_again
 from streams.forensic.log import AccessLog
-from streams.holds import MATCHES
+from streams.holds import MATCHES, no_hold_comes
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,8 @@ def erase_subject(
 ) -> Erased:
     """Destroy the keys of a subject's tracks and its rows; every copy of its evidence is then closed for ever.
 
-    Blocks that it shares with others go too: they show it. Run again after a failure, it goes on.
+    Blocks that it shares with others go too: they show it. Run again after a failure, it goes on. A hold that comes
+    while it runs is seen before anything is destroyed, or comes after all of it.
 
     Raises:
         UsageError: no such subject, or its video is under a legal hold; the log says that it was asked for.
@@ -48,22 +49,24 @@ def erase_subject(
     """
     with database.connection() as db:
         row = db.execute("SELECT video_id, tracks FROM subjects WHERE subject_id = %s", (subject_id,)).fetchone()
-        hold = None if row is None else hold_on(db, row[0])
-    if row is None:
-        raise UsageError(f"there is no subject {subject_id}")
-    if hold is not None:
-        log.append("erase-refused", actor, case, purpose, {"subject": subject_id, "hold": hold})
-        raise UsageError(f"{subject_id} is under legal hold {hold}: release that first, or erase it afterwards")
-    video_id, tracks = row[0], tuple(row[1])
-    with database.connection() as db:
+        if row is None:
+            raise UsageError(f"there is no subject {subject_id}")
+        video_id, tracks = row[0], tuple(row[1])
+        hold = hold_on(db, video_id)
         parts, digest = closing(db, video_id, tracks)
-    detail = {"subject": subject_id, "tracks": list(tracks), "parts": parts, "digest": digest}
-    log.append("erase", actor, case, purpose, detail)
-    destroyed = keys.destroy_tracks(video_id, tracks)
-    with database.connection() as db:
-        forget_tracks(db, video_id, tracks, clock())
-    entry = log.append("erased", actor, case, purpose, {**detail, "keys": destroyed})
-    return Erased(subject_id, video_id, tracks, destroyed, parts, digest, entry.seq)
+    said: dict[str, Any] = {"subject": subject_id, "tracks": list(tracks), "parts": parts, "digest": digest}
+    if hold is None:
+        log.append("erase", actor, case, purpose, said)
+        with database.connection() as db:
+            no_hold_comes(db)
+            hold = hold_on(db, video_id)
+            if hold is None:
+                said["keys"] = keys.destroy_tracks(video_id, tracks)
+                forget_tracks(db, video_id, tracks, clock())
+                entry = log.add(db, "erased", actor, case, purpose, said)
+                return Erased(subject_id, video_id, tracks, said["keys"], parts, digest, entry.seq)
+    log.append("erase-refused", actor, case, purpose, {"subject": subject_id, "hold": hold})
+    raise UsageError(f"{subject_id} is under legal hold {hold}: release that first, or erase it afterwards")
 
 
 def closing(db: Any, video_id: str, tracks: Sequence[int] | None) -> tuple[int, str]:

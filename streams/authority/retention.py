@@ -15,9 +15,9 @@ from infra.files import disk_bytes, remove_file
 from infra.keys import KeyStore
 from infra.postgres import Database
 from streams.authority import store
-from streams.authority.erase import closing, forget_tracks
+from streams.authority.erase import closing, forget_tracks, hold_on
 from streams.forensic.log import AccessLog
-from streams.holds import MATCHES
+from streams.holds import MATCHES, no_hold_comes
 from streams.retention import ALARM_SHARE, Disk, Due, Kept, Reason, Rule, due
 
 CASE = "retention"
@@ -59,19 +59,20 @@ class Retention:
         done = [self._finish(one, now_ms) for one in begun]
         with self._database.connection() as db:
             wanted = due(kept(db), self._rules, now_ms, self._disk(self._folder))
-        for one in wanted:
-            self._begin(one, now_ms)
-            done.append(self._finish(one, now_ms))
-        return done
+        done += [self._finish(one, now_ms) for one in wanted if self._begin(one, now_ms)]
+        return [one for one in done if one]
 
     def nearly_full(self) -> bool:
         """Somebody should look after the disk."""
         return self._disk(self._folder).share > ALARM_SHARE
 
-    def _begin(self, one: Due, now_ms: int) -> None:
-        """Note and log what will be destroyed."""
+    def _begin(self, one: Due, now_ms: int) -> bool:
+        """Note and log what will be destroyed; False where a hold came meanwhile."""
         video = one.video
         with self._database.connection() as db:
+            no_hold_comes(db)
+            if hold_on(db, video.video_id) is not None:
+                return False
             tracks = _tracks(db, one)
             parts, digest = closing(db, video.video_id, None if not one.kinds else tracks)
             db.execute(
@@ -79,20 +80,24 @@ class Retention:
                 (video.video_id, video.camera_id, list(one.kinds), one.reason, video.start_ms, video.end_ms,
                  video.bytes, now_ms),
             )
-        self._log.append("retire", self._actor, CASE, one.reason, {
-            "video": video.video_id, "kinds": list(one.kinds), "tracks": len(tracks), "parts": parts, "digest": digest,
-        })
+            self._log.add(db, "retire", self._actor, CASE, one.reason, {
+                "video": video.video_id, "kinds": list(one.kinds), "tracks": len(tracks), "parts": parts,
+                "digest": digest,
+            })
+        return True
 
-    def _finish(self, one: Due, now_ms: int) -> Retired:
+    def _finish(self, one: Due, now_ms: int) -> Retired | None:
+        """Destroy it; None where a hold came after a kill in between: what is left of it stays until that is over."""
         video = one.video
         with self._database.connection() as db:
+            no_hold_comes(db)
+            if hold_on(db, video.video_id) is not None:
+                return None
             tracks = _tracks(db, one)
-        destroyed = self._keys.destroy_tracks(video.video_id, tracks)
-        with self._database.connection() as db:
+            destroyed = self._keys.destroy_tracks(video.video_id, tracks)
             forget_tracks(db, video.video_id, tracks, now_ms)
-        if not one.kinds:
-            remove_file(store.evidence_path(self._folder, video.video_id))
-        with self._database.connection() as db:
+            if not one.kinds:
+                remove_file(store.evidence_path(self._folder, video.video_id))
             for table in () if one.kinds else _TABLES:
                 db.execute(f"DELETE FROM {table} WHERE video_id = %s", (video.video_id,))  # noqa: S608
             db.execute("UPDATE retired SET done_ms = %s WHERE video_id = %s AND kinds = %s",

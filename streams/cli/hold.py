@@ -14,8 +14,9 @@ from rich.table import Table
 from infra.postgres import Database, DatabaseAccess
 from streams.cli.output import console, give, say
 from streams.clock import now_ms
+from streams.forensic.hold_desk import HoldDraft, end_hold, set_hold
 from streams.forensic.log import AccessLog
-from streams.holds import EVER, holds, put_hold, release_hold
+from streams.holds import EVER, holds
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -45,14 +46,7 @@ def set_(
 ) -> None:
     """Keep what was recorded by a camera, in a video or in a time, until the hold is released."""
     with _platform(database, password_file) as (opened, log):
-        with opened.connection() as db:
-            number = put_hold(
-                db, reason, actor, now_ms(), camera_id=camera, video_id=video, from_ms=from_ms, to_ms=to_ms
-            )
-        if log:
-            log.append("hold", actor, "hold", reason, {
-                "hold": number, "camera": camera, "video": video, "from": from_ms, "to": to_ms,
-            })
+        number = set_hold(opened, log, actor, HoldDraft(reason, camera, video, from_ms, to_ms), now_ms())
     give({"hold": number}) if as_json else say(f"hold {number}: nothing of it is destroyed until it is released")
 
 
@@ -66,10 +60,7 @@ def release(
 ) -> None:
     """End a hold: retention takes what is due within five minutes."""
     with _platform(database, password_file) as (opened, log):
-        with opened.connection() as db:
-            was = release_hold(db, number, actor, now_ms())
-        if log:
-            log.append("hold-released", actor, "hold", was.reason, {"hold": number})
+        end_hold(opened, log, actor, number, now_ms())
     give({"hold": number, "released": True}) if as_json else say(f"hold {number} is over")
 
 

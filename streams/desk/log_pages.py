@@ -61,11 +61,13 @@ def add_people(app: FastAPI, pages: Pages, visits: Visits) -> None:
             roles=ROLES, changes=may(person, "people-change"), me=person.person,
         )
 
-    def change(request: Request, named: str, detail: Mapping[str, Any], act: Callable[[Person], Person]) -> Response:
+    def change(
+        request: Request, named: str, detail: Mapping[str, Any], act: Callable[[Any, Person], Person]
+    ) -> Response:
         admin = door.person(request, "people-change")
         said = {"person": typed(named), **detail}
         try:
-            door.gate.change_people(admin, (named,), said, lambda: act(admin))
+            door.gate.change_people(admin, (named,), said, lambda db: act(db, admin))
         except UsageError as error:
             return show(request, admin, str(error))
         return RedirectResponse("/people", SEE_OTHER)
@@ -81,11 +83,11 @@ def add_people(app: FastAPI, pages: Pages, visits: Visits) -> None:
     ) -> Response:
         roles = role or []
         return change(request, principal, {"roles": sorted(typed(one) for one in roles)},
-                      lambda admin: people.put(principal, name, roles, by=admin.person))
+                      lambda db, admin: people.put(db, principal, name, roles, by=admin.person))
 
     @app.post("/people/disable", include_in_schema=False)
     def disable(request: Request, person: Annotated[str, Form()], disabled: Annotated[bool, Form()]) -> Response:
-        return change(request, person, {"disabled": disabled}, lambda admin: people.disable(person, disabled))
+        return change(request, person, {"disabled": disabled}, lambda db, _: people.disable(db, person, disabled))
 
 
 def _said(detail: Mapping[str, Any]) -> str:

@@ -88,8 +88,9 @@ def _service(database: Database) -> Forensics:
     service = Forensics(database, AccessLog(database, now_ms), None, None, rules=rules)
     people, cases = service.gate.people, service.gate.cases
     scope = Scope(ALL_CAMERAS, 0, now + DAY_MS, ("plate",))
-    opener = people.put(GROUND.actor, GROUND.actor, ["investigator"], by=GROUND.actor)
-    approver = people.put("approver", "approver", ["approver"], by=GROUND.actor)
+    with database.connection() as db:
+        opener = people.put(db, GROUND.actor, GROUND.actor, ["investigator"], by=GROUND.actor)
+        approver = people.put(db, "approver", "approver", ["approver"], by=GROUND.actor)
     case = cases.open(opener, Draft(GROUND.purpose, "drawn plates", scope, now + DAY_MS), GROUND.case)
     cases.approve(approver, GROUND.case, case.terms.digest)
     return service

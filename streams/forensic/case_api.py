@@ -160,7 +160,7 @@ def add_people(app: FastAPI, door: Door) -> None:
         detail = {"person": typed(body.principal), "roles": sorted(body.roles), "also": [typed(p) for p in body.also]}
         return _give(person_json(door.gate.change_people(
             admin, (body.principal, *body.also), detail,
-            lambda: people.put(body.principal, body.name, body.roles, by=admin.person, also=body.also),
+            lambda db: people.put(db, body.principal, body.name, body.roles, by=admin.person, also=body.also),
         )))
 
     @app.post("/people/disable")
@@ -169,7 +169,7 @@ def add_people(app: FastAPI, door: Door) -> None:
         admin = door.person(request, "people-change")
         detail = {"person": typed(body.person), "disabled": body.disabled}
         return _give(person_json(door.gate.change_people(
-            admin, (body.person,), detail, lambda: people.disable(body.person, body.disabled),
+            admin, (body.person,), detail, lambda db: people.disable(db, body.person, body.disabled),
         )))
 
 

@@ -1,4 +1,4 @@
-"""Cases: opened, changed, approved by a second person, closed; each step is a leaf of the access log.
+"""Cases: opened, changed, approved by a second person, closed; each step and its leaf of the access log come together.
 
 What a case says is stored as the canonical bytes of its terms. An approval names their digest and the entry of the log
 that tells of it: it counts while the log says so, the terms are those, the approver may still approve, and it isn't
@@ -104,13 +104,13 @@ class Cases:
         terms = self._terms(case_id, 1, person.person, draft, now)
         if self.get(case_id) is not None:
             raise UsageError(f"there is a case {case_id} already: choose another id")
-        self._append("case-open", person, terms)
         with self._database.connection() as db:
             row = db.execute(
                 "INSERT INTO cases VALUES (%s, %s) ON CONFLICT DO NOTHING RETURNING 1", (case_id, terms.canonical())
             ).fetchone()
-        if row is None:
-            raise UsageError(f"there is a case {case_id} already: choose another id")
+            if row is None:
+                raise UsageError(f"there is a case {case_id} already: choose another id")
+            self._add(db, "case-open", person, terms)
         return Case(terms)
 
     def change(self, person: Person, case_id: str, draft: Draft) -> Case:
@@ -125,14 +125,14 @@ class Cases:
         refuse(change_refusal(person, "case-change", case))
         before = _known(case).terms
         terms = self._terms(case_id, before.revision + 1, before.opened_by, draft, self._clock(), person.person)
-        self._append("case-change", person, terms)
         with self._database.connection() as db:
             row = db.execute(
                 "UPDATE cases SET terms = %s WHERE case_id = %s AND terms = %s AND closed_ms IS NULL RETURNING 1",
                 (terms.canonical(), case_id, before.canonical()),
             ).fetchone()
-        if row is None:
-            raise UsageError("somebody else has just changed the case: look at it again")
+            if row is None:
+                raise UsageError("somebody else has just changed the case: look at it again")
+            self._add(db, "case-change", person, terms)
         return self._again(case_id)
 
     def approve(self, person: Person, case_id: str, digest: bytes) -> Case:
@@ -146,14 +146,14 @@ class Cases:
         refuse(approve_refusal(person, case, digest, now))
         terms = _known(case).terms
         until = min(terms.expires_ms, now + self.rules.approval_days * DAY_MS)
-        seq = self._append("case-approve", person, terms)
         with self._database.connection() as db:
+            seq = self._add(db, "case-approve", person, terms)  # first: the approval names it
             row = db.execute(
                 "INSERT INTO approvals VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING RETURNING 1",
                 (case_id, digest, person.person, now, until, seq),
             ).fetchone()
-        if row is None:
-            raise AccessDenied("you have approved exactly this already")
+            if row is None:
+                raise AccessDenied("you have approved exactly this already")
         return self._again(case_id)
 
     def close(self, person: Person, case_id: str) -> Case:
@@ -165,10 +165,14 @@ class Cases:
         """
         case = self.get(case_id)
         refuse(change_refusal(person, "case-close", case))
-        self._append("case-close", person, _known(case).terms)
         with self._database.connection() as db:
-            db.execute("UPDATE cases SET closed_ms = %s, closed_by = %s WHERE case_id = %s AND closed_ms IS NULL",
-                       (self._clock(), person.person, case_id))
+            row = db.execute(
+                "UPDATE cases SET closed_ms = %s, closed_by = %s WHERE case_id = %s AND closed_ms IS NULL RETURNING 1",
+                (self._clock(), person.person, case_id),
+            ).fetchone()
+            if row is None:
+                raise AccessDenied("the case is closed already")
+            self._add(db, "case-close", person, _known(case).terms)
         return self._again(case_id)
 
     def _terms(
@@ -187,8 +191,8 @@ class Cases:
             opened_by, now,
         ), now, self.rules)
 
-    def _append(self, action: str, person: Person, terms: Terms) -> int:
-        return self._log.append(action, person.person, terms.case_id, terms.title, _said(terms)).seq
+    def _add(self, db: Any, action: str, person: Person, terms: Terms) -> int:
+        return self._log.add(db, action, person.person, terms.case_id, terms.title, _said(terms)).seq
 
     def _again(self, case_id: str) -> Case:
         return _known(self.get(case_id))

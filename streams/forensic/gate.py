@@ -154,9 +154,11 @@ class Gate:
         refuse(blurred_refusal(grant.case.terms.scope, self._seen(words("subject", subject_id))))
 
     def change_people(
-        self, admin: Person, named: Collection[str], detail: Mapping[str, Any], act: Callable[[], Person]
+        self, admin: Person, named: Collection[str], detail: Mapping[str, Any], act: Callable[[Any], Person]
     ) -> Person:
-        """Let an admin change who comes in and as what (`act`), those `named`; logged, refused or not.
+        """Let an admin change who comes in and as what, those `named`; logged, refused or not.
+
+        `act` gets an open connection: the change and its entry in the log are one transaction.
 
         Raises:
             AccessDenied: the admin is one of them.
@@ -166,8 +168,9 @@ class Gate:
         with noted(self.log, "people-change", admin.person, "", "", detail):
             if {admin.person, *admin.principals} & set(named):
                 raise AccessDenied("nobody changes their own roles: another admin has to")
-            changed = act()
-        self.log.append("people-change", admin.person, "", "", detail)
+            with self._database.connection() as db:
+                changed = act(db)
+                self.log.add(db, "people-change", admin.person, "", "", detail)
         return changed
 
     def _grant(self, action: Action, ground: Ground) -> Grant:

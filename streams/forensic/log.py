@@ -55,21 +55,28 @@ class AccessLog:
     def append(self, action: str, actor: str, case: str, purpose: str, detail: Mapping[str, Any]) -> Entry:
         """Append an entry and its checkpoint, in a transaction of its own; both are on the disk when this returns."""
         with self._database.connection() as db:
-            db.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
-            seq, before = _head(db)
-            time_ms = self._clock()
-            content = {"seq": seq, "time_ms": time_ms, "action": action, "actor": actor, "case": case,
-                       "purpose": purpose, "detail": dict(detail)}
-            entry = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-            chain, leaf = hashlib.sha256(before + entry).digest(), leaf_hash(entry)
-            db.execute("INSERT INTO access_log VALUES (%s, %s, %s, %s, %s)", (seq, time_ms, entry, leaf, chain))
-            known = _nodes(db, covering(0, seq))
-            made = completed(seq, leaf, known)
-            levels, places = zip(*made, strict=True)
-            db.execute("INSERT INTO log_nodes SELECT * FROM unnest(%s::smallint[], %s::bigint[], %s::bytea[])",
-                       (list(levels), list(places), list(made.values())))
-            if self._signer:
-                _sign(db, self._signer, seq + 1, known | made, time_ms)
+            return self.add(db, action, actor, case, purpose, detail)
+
+    def add(self, db: Any, action: str, actor: str, case: str, purpose: str, detail: Mapping[str, Any]) -> Entry:
+        """The same in the caller's transaction: what that changes and its entry are there together, or neither is.
+
+        Entries wait for one another until it ends, so it comes as late in it as can be.
+        """
+        db.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+        seq, before = _head(db)
+        time_ms = self._clock()
+        content = {"seq": seq, "time_ms": time_ms, "action": action, "actor": actor, "case": case,
+                   "purpose": purpose, "detail": dict(detail)}
+        entry = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+        chain, leaf = hashlib.sha256(before + entry).digest(), leaf_hash(entry)
+        db.execute("INSERT INTO access_log VALUES (%s, %s, %s, %s, %s)", (seq, time_ms, entry, leaf, chain))
+        known = _nodes(db, covering(0, seq))
+        made = completed(seq, leaf, known)
+        levels, places = zip(*made, strict=True)
+        db.execute("INSERT INTO log_nodes SELECT * FROM unnest(%s::smallint[], %s::bigint[], %s::bytea[])",
+                   (list(levels), list(places), list(made.values())))
+        if self._signer:
+            _sign(db, self._signer, seq + 1, known | made, time_ms)
         return Entry(seq, time_ms, content, chain)
 
     def get(self, seq: int) -> Entry:

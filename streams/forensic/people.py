@@ -24,7 +24,10 @@ _COLUMNS = ("p.person, p.name, p.roles, p.disabled,"
 
 
 class People:
-    """Reads and writes the table; who may do so is decided before. `clock` gives milliseconds since 1970."""
+    """Reads and writes the table; who may do so is decided before. `clock` gives milliseconds since 1970.
+
+    What changes somebody works on an open connection: it shares its transaction with the entry in the log.
+    """
 
     def __init__(self, database: Database, clock: Callable[[], int]) -> None:
         self._database, self._clock = database, clock
@@ -44,7 +47,7 @@ class People:
         return [_person(row) for row in rows]
 
     def put(
-        self, principal: str, name: str, roles: Sequence[str], *, by: str, also: Sequence[str] = ()
+        self, db: Any, principal: str, name: str, roles: Sequence[str], *, by: str, also: Sequence[str] = ()
     ) -> Person:
         """Add the person of this principal, or give them this name, these roles, and further principals.
 
@@ -59,53 +62,44 @@ class People:
         for one in (principal, *also):
             _check(one)
         words("name", name)
-        with self._database.connection() as db:
-            db.execute("LOCK TABLE people IN SHARE ROW EXCLUSIVE MODE")
-            owners = dict(db.execute(
-                "SELECT principal, person FROM principals WHERE principal = ANY(%s)", ([principal, *also],)
-            ).fetchall())
-            person = owners.get(principal, principal)
-            if set(owners.values()) - {person}:
-                raise UsageError("one of these principals signs in somebody else already")
-            db.execute(
-                "INSERT INTO people VALUES (%s, %s, %s, false, %s, %s)"
-                " ON CONFLICT (person) DO UPDATE SET name = excluded.name, roles = excluded.roles",
-                (person, name, sorted(given), by, self._clock()),
-            )
-            for one in (principal, *also):
-                db.execute("INSERT INTO principals VALUES (%s, %s) ON CONFLICT DO NOTHING", (one, person))
-            _keep_an_admin(db, given)
-        return self._known(person)
+        db.execute("LOCK TABLE people IN SHARE ROW EXCLUSIVE MODE")
+        owners = dict(db.execute(
+            "SELECT principal, person FROM principals WHERE principal = ANY(%s)", ([principal, *also],)
+        ).fetchall())
+        person = owners.get(principal, principal)
+        if set(owners.values()) - {person}:
+            raise UsageError("one of these principals signs in somebody else already")
+        db.execute(
+            "INSERT INTO people VALUES (%s, %s, %s, false, %s, %s)"
+            " ON CONFLICT (person) DO UPDATE SET name = excluded.name, roles = excluded.roles",
+            (person, name, sorted(given), by, self._clock()),
+        )
+        for one in (principal, *also):
+            db.execute("INSERT INTO principals VALUES (%s, %s) ON CONFLICT DO NOTHING", (one, person))
+        _keep_an_admin(db, given)
+        return _known(db, person)
 
-    def disable(self, person: str, disabled: bool = True) -> Person:
+    def disable(self, db: Any, person: str, disabled: bool = True) -> Person:
         """Let a person in no longer, or again; it holds from the next request on.
 
         Raises:
             UsageError: no such person, or the last admin.
 
         """
-        with self._database.connection() as db:
-            db.execute("LOCK TABLE people IN SHARE ROW EXCLUSIVE MODE")
-            row = db.execute(
-                "UPDATE people SET disabled = %s WHERE person = %s RETURNING roles", (disabled, person)
-            ).fetchone()
-            if row is None:
-                raise UsageError("there is no such person (sealframe people list)")
-            _keep_an_admin(db, row[0] if not disabled else ())
-        return self._known(person)
-
-    def _known(self, person: str) -> Person:
-        found = self.get(person)
-        if found is None:
+        db.execute("LOCK TABLE people IN SHARE ROW EXCLUSIVE MODE")
+        row = db.execute(
+            "UPDATE people SET disabled = %s WHERE person = %s RETURNING roles", (disabled, person)
+        ).fetchone()
+        if row is None:
             raise UsageError("there is no such person (sealframe people list)")
-        return found
+        _keep_an_admin(db, row[0] if not disabled else ())
+        return _known(db, person)
 
     def _one(self, where: str, value: str) -> Person | None:
         if len(value) > MAX_WORDS or not value.isprintable():
             return None
         with self._database.connection() as db:
-            row = db.execute(f"SELECT {_COLUMNS} FROM people p {where}", (value,)).fetchone()  # noqa: S608
-        return None if row is None else _person(row)
+            return _found(db, where, value)
 
 
 def set_up(
@@ -119,8 +113,9 @@ def set_up(
     table, log = People(database, clock), AccessLog(database, clock)
     for principal, (name, role) in people.items():
         if table.by_principal(principal) is None:
-            log.append("people-change", SET_UP, "", "", {"person": principal, "roles": [role]})
-            table.put(principal, name, [role], by=SET_UP, also=also.get(principal, ()))
+            with database.connection() as db:
+                table.put(db, principal, name, [role], by=SET_UP, also=also.get(principal, ()))
+                log.add(db, "people-change", SET_UP, "", "", {"person": principal, "roles": [role]})
 
 
 def oidc_principal(issuer: str, subject: str) -> str:
@@ -144,6 +139,18 @@ def _keep_an_admin(db: Any, roles: Sequence[str] | frozenset[str]) -> None:
     ).fetchone()
     if everybody and not admins:
         raise UsageError("this is the last admin: add another one first")
+
+
+def _found(db: Any, where: str, value: str) -> Person | None:
+    row = db.execute(f"SELECT {_COLUMNS} FROM people p {where}", (value,)).fetchone()  # noqa: S608
+    return None if row is None else _person(row)
+
+
+def _known(db: Any, person: str) -> Person:
+    found = _found(db, "WHERE p.person = %s", person)
+    if found is None:
+        raise UsageError("there is no such person (sealframe people list)")
+    return found
 
 
 def _person(row: tuple[Any, ...]) -> Person:

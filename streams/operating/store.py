@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from infra.files import AppendFile, FolderLock, remove_file
+from infra.files import AppendFile, FolderLock
 from operators.sign import digest
 from schemas.codec import decode, pack, unpack_as
 from schemas.errors import ChainBroken, DigestMismatch, IntegrityError, MalformedRecord, MissingChunk
@@ -141,17 +141,10 @@ class Store:
         for video_id in [v.video_id for v in self._videos.values() if v.end_digest is not None]:
             self._forget(video_id)
 
-    def drop(self, video_id: str) -> None:
-        """Take a video out of the index, then remove its file; fine to call again.
-
-        Raises:
-            ServiceUnavailable: disk or database refuse.
-
-        """
+    def drop(self, connection: Any, video_id: str) -> None:
+        """Take a video out of the index in the caller's transaction; its file goes once that holds. Fine to repeat."""
         self._forget(video_id)
-        with self._database.connection() as connection:
-            connection.execute("DELETE FROM videos WHERE video_id = %s", (video_id,))
-        remove_file(media_path(self.folder, video_id))
+        connection.execute("DELETE FROM videos WHERE video_id = %s", (video_id,))
 
     def close(self) -> None:
         """Close all files and let another process write."""
