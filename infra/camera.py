@@ -89,7 +89,7 @@ def open_source(
 
     """
     _check(chunk_ms, camera_id)
-    chunker = Chunker(camera_id, chunk_ms, start_ms, hold=not is_live(src))
+    chunker = Chunker(camera_id, chunk_ms, start_ms, hold=not is_live(src), live=is_live(src) or realtime)
     if Path(src).is_dir():
         paths = pictures_in(Path(src))
         chunks = _repeat(lambda: _pictures(paths, encode, chunk_ms, chunker), loop)

@@ -1,6 +1,7 @@
 """Decode a chunk and look for what is to be hidden in it: once, however often it is asked for.
 
-The look depends on the chunk and the policy alone, so it may begin before the chunk's turn has come, on another core.
+The look depends on the chunk, the policy and how much is to be spent on it alone, so it may begin before the chunk's
+turn has come, on another core.
 Pictures stay in memory from the first look at a chunk until it is taken.
 """
 
@@ -11,11 +12,12 @@ from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
+from operators import effort
 from operators.codec import decode
 from operators.desensitise.policy import Policy
 from operators.detect import Finder, choose, is_blind, is_cut
 from operators.sign import digest
-from operators.track import plan
+from operators.track import frame_seconds, plan
 from operators.view import Edges, edges
 from schemas.errors import ConfigError
 from schemas.frames import DecodedChunk, FrameChunk, Planes
@@ -47,17 +49,19 @@ class Examiner:
         self._pool = ThreadPoolExecutor(at_once or os.cpu_count() or 1, "look")
         self._kept: dict[str, dict[bytes, tuple[FrameChunk, Future[Examined]]]] = {}
 
-    def begin(self, chunk: FrameChunk) -> Future[Examined]:
+    def begin(self, chunk: FrameChunk, level: int = effort.FULL) -> Future[Examined]:
         """Look at a chunk that comes soon; what it raises, `of` raises."""
-        mine, key = self._kept.setdefault(chunk.camera_id, {}), key_of(chunk)
+        mine, key = self._kept.setdefault(chunk.camera_id, {}), key_of(chunk, level)
         if key not in mine:
-            mine[key] = chunk, self._pool.submit(self._examine, chunk)
+            mine[key] = chunk, self._pool.submit(self._examine, chunk, level)
             for old in list(mine)[:-MOST_KEPT]:
                 mine.pop(old, None)
         return mine[key][1]
 
-    def of(self, chunk: FrameChunk, following: FrameChunk | None) -> tuple[Examined, Examined | None]:
-        """What a chunk shows, and the one that follows it.
+    def of(
+        self, chunk: FrameChunk, following: FrameChunk | None, level: int = effort.FULL, ahead_level: int = effort.FULL
+    ) -> tuple[Examined, Examined | None]:
+        """What a chunk shows, and the one that follows it; the levels say how much is spent on each.
 
         A chunk's last frame counts on the next chunk's first one; where there is none, it is looked at itself.
 
@@ -66,15 +70,15 @@ class Examiner:
 
         """
         self._drop_before(chunk)
-        here, ahead = self.begin(chunk), self.begin(following) if following is not None else None
+        here, ahead = self.begin(chunk, level), self.begin(following, ahead_level) if following is not None else None
         if ahead is None:
             return self._with_last(here.result()), None
         return here.result(), ahead.result()
 
-    def take(self, chunk: FrameChunk) -> DecodedChunk:
+    def take(self, chunk: FrameChunk, level: int = effort.FULL) -> DecodedChunk:
         """The pictures of a chunk, for the last time; decoded anew where nobody has looked at it."""
         mine = self._kept.get(chunk.camera_id, {})
-        found = mine.pop(key_of(chunk), None)
+        found = mine.pop(key_of(chunk, level), None)
         if not mine:
             self._kept.pop(chunk.camera_id, None)
         return found[1].result().decoded if found else decode(chunk)
@@ -85,10 +89,16 @@ class Examiner:
             if other.video_id != chunk.video_id or other.chunk_seq < chunk.chunk_seq:
                 mine.pop(key, None)
 
-    def _examine(self, chunk: FrameChunk) -> Examined:
+    def _examine(self, chunk: FrameChunk, level: int) -> Examined:
         decoded, policy = decode(chunk), self._policy.at(chunk.camera_id)
-        looked = plan(decoded, policy.stride, is_cut)
-        found = {index: self._look(decoded.frames[index].planes, chunk, policy) for index in looked.examine}
+        looked = plan(decoded, effort.stride(policy.stride, level, frame_seconds(decoded)), is_cut)
+        times = [float(decoded.frames[index].pts * chunk.format.time_base) for index in looked.examine]
+        longer = max(chunk.format.width, chunk.format.height)
+        sides = effort.sides(policy.detection_side, level, longer, times)
+        found = {
+            index: self._look(decoded.frames[index].planes, chunk, policy, side)
+            for index, side in zip(looked.examine, sides, strict=True)
+        }
         count = len(decoded.frames)
         chosen = sorted({0, count // 2}) if policy.fixed and count else []
         return Examined(decoded, found, looked.cuts, tuple(edges(decoded.frames[i].planes) for i in chosen))
@@ -97,21 +107,22 @@ class Examiner:
         last, chunk = len(here.decoded.frames) - 1, here.decoded.chunk
         if last in here.found:
             return here
-        found = self._look(here.decoded.frames[last].planes, chunk, self._policy.at(chunk.camera_id))
+        policy = self._policy.at(chunk.camera_id)
+        found = self._look(here.decoded.frames[last].planes, chunk, policy, policy.detection_side)
         return replace(here, found={**here.found, last: found})
 
-    def _look(self, planes: Planes, chunk: FrameChunk, policy: Policy) -> tuple[Detections, ...] | None:
+    def _look(self, planes: Planes, chunk: FrameChunk, policy: Policy, side: int) -> tuple[Detections, ...] | None:
         """What is to be hidden in a frame; None where nobody can say."""
         if is_blind(planes):
             return None
         try:
-            seen = self._detector.detect_planes(planes, chunk.format, policy.detection_side)
+            seen = self._detector.detect_planes(planes, chunk.format, side)
         except ConfigError:
             return None
         return choose(seen, policy.kinds, policy.smallest)
 
 
-def key_of(chunk: FrameChunk) -> bytes:
-    """Digest of what a chunk is: video, number, codec, times, coded pictures."""
-    head = f"{chunk.video_id}/{chunk.chunk_seq}/{chunk.codec}/{chunk.pts}".encode()
+def key_of(chunk: FrameChunk, level: int = effort.FULL) -> bytes:
+    """Digest of what a chunk is: video, number, codec, times, coded pictures; and of how it is looked at."""
+    head = f"{chunk.video_id}/{chunk.chunk_seq}/{chunk.codec}/{chunk.pts}/{level}".encode()
     return digest(head + b"".join(unit.data for unit in chunk.units))

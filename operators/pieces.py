@@ -2,7 +2,8 @@
 
 A piece holds the blocks that one set of tracks claims, through the frames of a chunk, as a small H.264 video: one
 canvas size, each picture with the place of its canvas. Blocks of the canvas that others claim are grey, so no piece
-shows what isn't its own; each painted block of a frame is in exactly one piece.
+shows what isn't its own; each painted block of a frame is in exactly one piece. The piece of a chunk that is masked
+whole is the camera's own H.264 where it can be: nothing is lost, and nothing has to be coded.
 """
 
 from __future__ import annotations
@@ -16,12 +17,21 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
-from operators import pixels
+from operators import annexb, pixels
 from operators.codec import decode_units, encode
 from operators.cohere import Layout
 from operators.pixels import BlockRect, Mask
 from schemas.errors import DigestMismatch, MalformedRecord
-from schemas.frames import BLOCK, MAX_DECODED_BYTES, MAX_PIECE_BYTES, CodedUnit, DecodedChunk, Planes, VideoFormat
+from schemas.frames import (
+    BLOCK,
+    MAX_DECODED_BYTES,
+    MAX_PIECE_BYTES,
+    CodedUnit,
+    DecodedChunk,
+    FrameChunk,
+    Planes,
+    VideoFormat,
+)
 from schemas.records import Piece, PieceFrame, PieceUnit, Quality
 
 MIN_PSNR_DB = 45.0
@@ -44,7 +54,10 @@ class _Part:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Gathered:
-    """The samples of one piece: canvases, the blocks of each that are its own, and where they lie."""
+    """The samples of one piece: canvases, the blocks of each that are its own, and where they lie.
+
+    `units`: the canvases as the camera has coded them, where they are its whole pictures.
+    """
 
     tracks: tuple[int, ...]
     kinds: tuple[str, ...]
@@ -52,6 +65,7 @@ class Gathered:
     pictures: list[Planes] = field(repr=False)
     masks: list[Mask] = field(repr=False)
     frames: tuple[PieceFrame, ...]
+    units: tuple[PieceUnit, ...] = field(default=(), repr=False)
 
 
 def cut(decoded: DecodedChunk, layout: Layout, quality: Quality, preset: str = PRESET) -> tuple[Piece, ...]:
@@ -78,8 +92,11 @@ def code(gathered: Sequence[Gathered], quality: Quality, preset: str = PRESET) -
     """The pieces as small videos."""
     coder, pieces = _Coder(quality, preset), []
     for one in gathered:
-        units, sealed = coder.code(one.pictures, one.masks, one.format)
-        digests = _digest(one.pictures, one.masks), _digest(sealed, one.masks)
+        if one.units:
+            units, digests = one.units, (_digest(one.pictures, one.masks),) * 2
+        else:
+            units, sealed = coder.code(one.pictures, one.masks, one.format)
+            digests = _digest(one.pictures, one.masks), _digest(sealed, one.masks)
         pieces.append(Piece(one.tracks, one.kinds, one.format.width, one.format.height, one.frames, units, *digests))
     return tuple(pieces)
 
@@ -164,7 +181,17 @@ def _gathered(
         pictures.append(_canvas(frame.planes, BlockRect(top, left, top + rows, left + columns), mask))
         masks.append(mask)
         frames.append(PieceFrame(frame.frame_no, top, left, np.packbits(mask).tobytes()))
-    return Gathered(tracks, kinds, format, pictures, masks, tuple(frames))
+    whole = len(parts) == len(decoded.frames) and all(mask.all() for mask in masks)
+    units = _own_units(decoded.chunk, format) if whole else ()
+    return Gathered(tracks, kinds, format, pictures, masks, tuple(frames), units)
+
+
+def _own_units(chunk: FrameChunk, canvas: VideoFormat) -> tuple[PieceUnit, ...]:
+    """The camera's own coded pictures, where they decode to canvases of this size; else none."""
+    if (canvas.width, canvas.height) != (chunk.format.width, chunk.format.height) or not annexb.passable(chunk):
+        return ()
+    index = {pts: i for i, pts in enumerate(chunk.pts)}
+    return tuple(PieceUnit(index[unit.pts], annexb.strip(unit.data)) for unit in chunk.units)
 
 
 def _canvas(planes: Planes, rect: BlockRect, mask: Mask) -> Planes:

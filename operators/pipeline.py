@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 
 import cv2
 
-from operators import annexb, chain
+from operators import annexb, chain, effort
 from operators.bare import LeftBare, hidden, left_bare
 from operators.chain import PIPELINE
 from operators.codec import encode
@@ -47,9 +47,15 @@ from schemas.records import (
     VideoHead,
 )
 from schemas.regions import Place, RegionSet
-from schemas.state import CameraState, TrackAppearance, ViewState
+from schemas.state import CameraState, LoadState, TrackAppearance, ViewState
 
 HEAD_MS = 10_000
+LATE = {
+    effort.SPARSE: "fewer frames are searched, masks are larger",
+    effort.COARSE: "fewer frames are searched, most of them at half the size, masks are larger",
+    effort.WHOLE: "its frames are masked whole",
+    effort.DROPPED: "its frames are dropped from the video and sealed to the custodian",
+}
 KEEP_APPEARANCE_CHUNKS = 10
 
 
@@ -112,9 +118,15 @@ class Pipeline:
     def locate(
         self, state: CameraState, chunk: FrameChunk, following: FrameChunk | None
     ) -> tuple[CameraState, RegionSet]:
-        """Detect and track; errors as `step`."""
-        here, ahead = self.examiner.of(chunk, following)
+        """Detect and track, with as much effort as the state says; errors as `step`."""
+        load = state.load or LoadState()
         same = state.format is not None and _size(state.format) == _size(chunk.format)
+        if load.level >= effort.WHOLE:
+            state = replace(state, tracks=(), cut=True)
+            state = state if same else replace(state, format=chunk.format, view=None)
+            return state, _unseen(chunk)
+        following = following if load.ahead < effort.WHOLE else None
+        here, ahead = self.examiner.of(chunk, following, load.level, load.ahead)
         tracks = state.tracks if same and state.video_id == chunk.video_id else ()
         after = _cuts_after(here, ahead)
         tracked, regions = self._tracker.step(
@@ -125,7 +137,7 @@ class Pipeline:
         cut = len(here.decoded.frames) in after
         located = replace(state, next_track=tracked.next_track, tracks=tracked.tracks, cut=cut)
         located = replace(located, format=chunk.format, view=None) if not same else located
-        return self._watched(located, chunk, here, regions)
+        return self._watched(located, chunk, here, replace(regions, effort=load.level))
 
     def _watched(
         self, state: CameraState, chunk: FrameChunk, here: Examined, regions: RegionSet
@@ -143,31 +155,32 @@ class Pipeline:
         self, state: CameraState, chunk: FrameChunk, regions: RegionSet, decoded: DecodedChunk | None = None
     ) -> tuple[CameraState, Outgoing]:
         """Desensitise, cohere, split, sign; errors as `step`. `decoded`: the examiner's, to be let go here."""
-        decoded = decoded or self.examiner.take(chunk)
+        decoded = decoded or self.examiner.take(chunk, regions.effort)
         if len(regions.frames) != len(decoded.frames):
             raise MalformedRecord(f"{chunk.video_id} chunk {chunk.chunk_seq}: regions of another chunk")
         state, opening = chain.open_video(state, chunk, self._signer)
         _check_order(state, chunk)
-        policy = self.policy.at(chunk.camera_id)
+        policy = effort.eased(self.policy.at(chunk.camera_id), regions.effort)
         bare = left_bare(regions, chunk, policy)
         layout, regions = lay_out(regions, chunk.format, policy, bare.places), hidden(regions, bare.places)
         known = {a.track: a.appearance for a in state.appearances}
         keys = appearance_keys(layout, chunk, policy, self._signer.secret("appearances"))
         used = appearances(decoded, layout, known, policy, keys)
         coding = self._code(decoded, layout, policy) if policy.keeps_evidence else None
-        blind = any(is_blind(decoded.frames[i].planes) for i in regions.failed)
+        looked_at = regions.failed if regions.effort < effort.WHOLE else ()
+        blind = any(is_blind(decoded.frames[i].planes) for i in looked_at)
         frames = paint(_released(deque(decoded.frames)), layout, chunk.format, used, policy)
         del decoded
         packed = pack_masks(masks(layout, chunk.format))
         units, passed = _public_units(chunk, frames, packed, policy, layout)
         parts = route(chunk, regions, coding.result(), policy, _keyed(layout, keys)) if coding else {}
-        record, body = self._operator_chunk(state, chunk, units, passed, packed, parts, policy, bare)
-        state = _after(state, chunk, digest(body), parts, used)
+        record, body = self._operator_chunk(state, chunk, units, passed, packed, parts, policy, bare, regions.effort)
+        alarms = _alarms(chunk, regions, blind, state.effort)
+        state = _after(state, chunk, digest(body), parts, used, regions.effort)
         drafts = tuple(_draft(chunk, digest(body), body_counts, parts) for body_counts in _sent(record[1].evidence))
         state, closing = self._close(state, chunk)
         return state, Outgoing(
-            (*opening, record[0], *closing), drafts, _alarms(chunk, regions, blind), (_events(chunk, regions),),
-            bare.places,
+            (*opening, record[0], *closing), drafts, alarms, (_events(chunk, regions),), bare.places,
         )
 
     def _code(self, decoded: DecodedChunk, layout: Layout, policy: Policy) -> Future[tuple[Piece, ...]]:
@@ -176,7 +189,7 @@ class Pipeline:
 
     def _operator_chunk(
         self, state: CameraState, chunk: FrameChunk, units: tuple[CodedUnit, ...], passed: bool, packed: bytes,
-        parts: dict[str, tuple[OpenPart, ...]], policy: Policy, bare: LeftBare,
+        parts: dict[str, tuple[OpenPart, ...]], policy: Policy, bare: LeftBare, level: int,
     ) -> tuple[tuple[OperatorRecord, OperatorChunk], bytes]:
         media = fragment(units, chunk.end_pts, chunk.chunk_seq + 1, chunk.format, state.origin_pts)
         previous = {count.authority: count.previous for count in state.evidence}
@@ -185,7 +198,7 @@ class Pipeline:
             chunk.camera_id, chunk.video_id, chunk.chunk_seq, chunk.first_frame, chunk.capture_ms, chunk.pts,
             chunk.end_pts, packed, ",".join(sorted(set(policy.methods.values()))) if packed else "", counts,
             digest(media), len(media), state.last_digest, passed, chunk.gaps + chunk.first_frame - state.frames,
-            bare.zones, bare.spared,
+            bare.zones, bare.spared, level,
         )
         encoded = encode_record(OperatorBody(chunk=body))
         return (OperatorRecord(sign(encoded, chain.RECORD, self._signer), media), body), encoded
@@ -280,7 +293,7 @@ def _check_order(state: CameraState, chunk: FrameChunk) -> None:
 
 def _after(
     state: CameraState, chunk: FrameChunk, body_digest: bytes, parts: dict[str, tuple[OpenPart, ...]],
-    used: dict[int, bytes],
+    used: dict[int, bytes], level: int,
 ) -> CameraState:
     totals = {count.authority: count for count in state.evidence}
     for name, mine in parts.items():
@@ -292,20 +305,37 @@ def _after(
     return replace(
         state, last_seq=chunk.chunk_seq, last_digest=body_digest, evidence=tuple(totals[n] for n in sorted(totals)),
         frames=chunk.first_frame + len(chunk.units), last_capture_ms=chunk.capture_ms, flushed=False,
-        appearances=tuple(kept[track] for track in sorted(kept)),
+        appearances=tuple(kept[track] for track in sorted(kept)), effort=level,
     )
 
 
-def _alarms(chunk: FrameChunk, regions: RegionSet, blind: bool) -> tuple[Alarm, ...]:
-    if not regions.failed:
-        return ()
+def _unseen(chunk: FrameChunk) -> RegionSet:
+    """The regions of a chunk that nobody looks at: every frame is masked whole."""
+    count = len(chunk.units)
+    return RegionSet(
+        chunk.camera_id, chunk.video_id, chunk.chunk_seq, ((),) * count, frozenset(range(count)),
+        effort=effort.WHOLE,
+    )  # fmt: skip
+
+
+def _alarms(chunk: FrameChunk, regions: RegionSet, blind: bool, before: int) -> tuple[Alarm, ...]:
+    """`before`: the effort of the chunk before."""
+    late = (overload(chunk, regions.effort),) if regions.effort > min(before, effort.COARSE) else ()
+    if not regions.failed or regions.effort >= effort.WHOLE:
+        return late
     why = "no contrast: see what covers or dazzles the camera" if blind else "check the detector's model and the scene"
     if regions.moved:
         why = "the camera shows another view: turn it back, or set its zones anew"
     text = f"{chunk.video_id} chunk {chunk.chunk_seq}: {len(regions.failed)} frames masked whole; {why}"
     if regions.moved:
-        return (Alarm("moved", PIPELINE, chunk.camera_id, chunk.capture_ms, text),)
-    return (Alarm("blind" if blind else "masked-whole", PIPELINE, chunk.camera_id, chunk.capture_ms, text),)
+        return (*late, Alarm("moved", PIPELINE, chunk.camera_id, chunk.capture_ms, text))
+    return (*late, Alarm("blind" if blind else "masked-whole", PIPELINE, chunk.camera_id, chunk.capture_ms, text))
+
+
+def overload(chunk: FrameChunk, level: int) -> Alarm:
+    """That a camera is late, from a new level on and with every chunk that is masked whole or dropped."""
+    text = f"{chunk.video_id} from chunk {chunk.chunk_seq}: the camera is late, {LATE[level]}; give it more cores"
+    return Alarm("overload", PIPELINE, chunk.camera_id, chunk.capture_ms, text)
 
 
 def _events(chunk: FrameChunk, regions: RegionSet) -> bytes:

@@ -163,7 +163,7 @@ def _write_regions(regions: RegionSet) -> Any:
     return pb.RegionSet(
         camera_id=regions.camera_id, video_id=regions.video_id, chunk_seq=regions.chunk_seq,
         frames=[pb.FrameRegions(regions=[_to_message(region) for region in frame]) for frame in regions.frames],
-        failed=sorted(regions.failed), cuts=sorted(regions.cuts), moved=regions.moved,
+        failed=sorted(regions.failed), cuts=sorted(regions.cuts), moved=regions.moved, effort=regions.effort,
     )
 
 
@@ -174,7 +174,7 @@ def _read_regions(message: Any) -> RegionSet:
     if any(len(region.box) != 4 for frame in frames for region in frame):
         raise MalformedRecord("a region's box doesn't have four numbers")
     return RegionSet(message.camera_id, message.video_id, message.chunk_seq, frames,
-                     frozenset(message.failed), frozenset(message.cuts), message.moved)
+                     frozenset(message.failed), frozenset(message.cuts), message.moved, message.effort)
 
 
 def _write_placed(placed: r.PlacedRegions) -> Any:

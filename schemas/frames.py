@@ -68,7 +68,8 @@ class FrameChunk:
     `units` are in decoding order and start with an IDR picture with its parameter sets; frame i of the chunk is the
     unit with the i-th smallest pts, its number in the video is `first_frame + i`. `end_pts` is where the last frame's
     display ends. `capture_ms` is the capture time of the first frame. `gaps` are captured frames that were skipped
-    before this chunk. `end`: this is the last chunk of its video.
+    before this chunk. `end`: this is the last chunk of its video. `live`: it comes as it is captured, from a
+    camera or a file at its own pace, and should be seen soon.
     """
 
     camera_id: str
@@ -83,11 +84,17 @@ class FrameChunk:
     end: bool = False
     gaps: int = 0
     audio: bytes = b""
+    live: bool = False
 
     @property
     def pts(self) -> tuple[int, ...]:
         """Presentation times, ascending: one per frame."""
         return tuple(sorted(unit.pts for unit in self.units))
+
+    @property
+    def length_ms(self) -> int:
+        """How long its frames are shown."""
+        return round((self.end_pts - self.pts[0]) * self.format.time_base * 1000)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

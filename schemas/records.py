@@ -143,7 +143,8 @@ class OperatorChunk:
     """A desensitised chunk; `media` beside it is one CMAF fragment. Holds no kinds, track ids or scores.
 
     `masks`: zlib of the packed bits of the masked blocks, frame by frame, row by row; empty where nothing is masked.
-    `bare`: the never-masked zones in force; `spared`: how many regions consent left bare.
+    `bare`: the never-masked zones in force; `spared`: how many regions consent left bare; `effort`: how little was
+    spent on a late camera's chunk (0: all).
     """
 
     camera_id: str
@@ -163,6 +164,7 @@ class OperatorChunk:
     gaps: int = 0
     bare: tuple[BareZone, ...] = ()
     spared: int = 0
+    effort: int = 0
 
 
 @dataclass(frozen=True, slots=True)

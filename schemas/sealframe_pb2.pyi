@@ -79,7 +79,7 @@ class CodedUnit(_message.Message):
     def __init__(self, pts: _Optional[int] = ..., data: _Optional[bytes] = ...) -> None: ...
 
 class FrameChunk(_message.Message):
-    __slots__ = ("camera_id", "video_id", "chunk_seq", "first_frame", "capture_ms", "format", "codec", "units", "end_pts", "end", "gaps", "audio")
+    __slots__ = ("camera_id", "video_id", "chunk_seq", "first_frame", "capture_ms", "format", "codec", "units", "end_pts", "end", "gaps", "audio", "live")
     CAMERA_ID_FIELD_NUMBER: _ClassVar[int]
     VIDEO_ID_FIELD_NUMBER: _ClassVar[int]
     CHUNK_SEQ_FIELD_NUMBER: _ClassVar[int]
@@ -92,6 +92,7 @@ class FrameChunk(_message.Message):
     END_FIELD_NUMBER: _ClassVar[int]
     GAPS_FIELD_NUMBER: _ClassVar[int]
     AUDIO_FIELD_NUMBER: _ClassVar[int]
+    LIVE_FIELD_NUMBER: _ClassVar[int]
     camera_id: str
     video_id: str
     chunk_seq: int
@@ -104,7 +105,8 @@ class FrameChunk(_message.Message):
     end: bool
     gaps: int
     audio: bytes
-    def __init__(self, camera_id: _Optional[str] = ..., video_id: _Optional[str] = ..., chunk_seq: _Optional[int] = ..., first_frame: _Optional[int] = ..., capture_ms: _Optional[int] = ..., format: _Optional[_Union[VideoFormat, _Mapping]] = ..., codec: _Optional[str] = ..., units: _Optional[_Iterable[_Union[CodedUnit, _Mapping]]] = ..., end_pts: _Optional[int] = ..., end: _Optional[bool] = ..., gaps: _Optional[int] = ..., audio: _Optional[bytes] = ...) -> None: ...
+    live: bool
+    def __init__(self, camera_id: _Optional[str] = ..., video_id: _Optional[str] = ..., chunk_seq: _Optional[int] = ..., first_frame: _Optional[int] = ..., capture_ms: _Optional[int] = ..., format: _Optional[_Union[VideoFormat, _Mapping]] = ..., codec: _Optional[str] = ..., units: _Optional[_Iterable[_Union[CodedUnit, _Mapping]]] = ..., end_pts: _Optional[int] = ..., end: _Optional[bool] = ..., gaps: _Optional[int] = ..., audio: _Optional[bytes] = ..., live: _Optional[bool] = ...) -> None: ...
 
 class RawChunk(_message.Message):
     __slots__ = ("camera_id", "video_id", "chunk_seq", "sealed")
@@ -187,7 +189,7 @@ class FrameRegions(_message.Message):
     def __init__(self, regions: _Optional[_Iterable[_Union[Region, _Mapping]]] = ...) -> None: ...
 
 class RegionSet(_message.Message):
-    __slots__ = ("camera_id", "video_id", "chunk_seq", "frames", "failed", "cuts", "raw_topic", "raw_partition", "raw_offset", "raw_digest", "moved")
+    __slots__ = ("camera_id", "video_id", "chunk_seq", "frames", "failed", "cuts", "raw_topic", "raw_partition", "raw_offset", "raw_digest", "moved", "effort")
     CAMERA_ID_FIELD_NUMBER: _ClassVar[int]
     VIDEO_ID_FIELD_NUMBER: _ClassVar[int]
     CHUNK_SEQ_FIELD_NUMBER: _ClassVar[int]
@@ -199,6 +201,7 @@ class RegionSet(_message.Message):
     RAW_OFFSET_FIELD_NUMBER: _ClassVar[int]
     RAW_DIGEST_FIELD_NUMBER: _ClassVar[int]
     MOVED_FIELD_NUMBER: _ClassVar[int]
+    EFFORT_FIELD_NUMBER: _ClassVar[int]
     camera_id: str
     video_id: str
     chunk_seq: int
@@ -210,7 +213,8 @@ class RegionSet(_message.Message):
     raw_offset: int
     raw_digest: bytes
     moved: bool
-    def __init__(self, camera_id: _Optional[str] = ..., video_id: _Optional[str] = ..., chunk_seq: _Optional[int] = ..., frames: _Optional[_Iterable[_Union[FrameRegions, _Mapping]]] = ..., failed: _Optional[_Iterable[int]] = ..., cuts: _Optional[_Iterable[int]] = ..., raw_topic: _Optional[str] = ..., raw_partition: _Optional[int] = ..., raw_offset: _Optional[int] = ..., raw_digest: _Optional[bytes] = ..., moved: _Optional[bool] = ...) -> None: ...
+    effort: int
+    def __init__(self, camera_id: _Optional[str] = ..., video_id: _Optional[str] = ..., chunk_seq: _Optional[int] = ..., frames: _Optional[_Iterable[_Union[FrameRegions, _Mapping]]] = ..., failed: _Optional[_Iterable[int]] = ..., cuts: _Optional[_Iterable[int]] = ..., raw_topic: _Optional[str] = ..., raw_partition: _Optional[int] = ..., raw_offset: _Optional[int] = ..., raw_digest: _Optional[bytes] = ..., moved: _Optional[bool] = ..., effort: _Optional[int] = ...) -> None: ...
 
 class OperatorRecord(_message.Message):
     __slots__ = ("signed", "media")
@@ -259,7 +263,7 @@ class EvidenceCount(_message.Message):
     def __init__(self, authority: _Optional[str] = ..., parts: _Optional[int] = ..., previous: _Optional[int] = ...) -> None: ...
 
 class OperatorChunk(_message.Message):
-    __slots__ = ("camera_id", "video_id", "chunk_seq", "first_frame", "capture_ms", "pts", "end_pts", "masks", "method", "evidence", "media_digest", "media_bytes", "previous_digest", "passed", "gaps", "bare", "spared")
+    __slots__ = ("camera_id", "video_id", "chunk_seq", "first_frame", "capture_ms", "pts", "end_pts", "masks", "method", "evidence", "media_digest", "media_bytes", "previous_digest", "passed", "gaps", "bare", "spared", "effort")
     CAMERA_ID_FIELD_NUMBER: _ClassVar[int]
     VIDEO_ID_FIELD_NUMBER: _ClassVar[int]
     CHUNK_SEQ_FIELD_NUMBER: _ClassVar[int]
@@ -277,6 +281,7 @@ class OperatorChunk(_message.Message):
     GAPS_FIELD_NUMBER: _ClassVar[int]
     BARE_FIELD_NUMBER: _ClassVar[int]
     SPARED_FIELD_NUMBER: _ClassVar[int]
+    EFFORT_FIELD_NUMBER: _ClassVar[int]
     camera_id: str
     video_id: str
     chunk_seq: int
@@ -294,7 +299,8 @@ class OperatorChunk(_message.Message):
     gaps: int
     bare: _containers.RepeatedCompositeFieldContainer[BareZone]
     spared: int
-    def __init__(self, camera_id: _Optional[str] = ..., video_id: _Optional[str] = ..., chunk_seq: _Optional[int] = ..., first_frame: _Optional[int] = ..., capture_ms: _Optional[int] = ..., pts: _Optional[_Iterable[int]] = ..., end_pts: _Optional[int] = ..., masks: _Optional[bytes] = ..., method: _Optional[str] = ..., evidence: _Optional[_Iterable[_Union[EvidenceCount, _Mapping]]] = ..., media_digest: _Optional[bytes] = ..., media_bytes: _Optional[int] = ..., previous_digest: _Optional[bytes] = ..., passed: _Optional[bool] = ..., gaps: _Optional[int] = ..., bare: _Optional[_Iterable[_Union[BareZone, _Mapping]]] = ..., spared: _Optional[int] = ...) -> None: ...
+    effort: int
+    def __init__(self, camera_id: _Optional[str] = ..., video_id: _Optional[str] = ..., chunk_seq: _Optional[int] = ..., first_frame: _Optional[int] = ..., capture_ms: _Optional[int] = ..., pts: _Optional[_Iterable[int]] = ..., end_pts: _Optional[int] = ..., masks: _Optional[bytes] = ..., method: _Optional[str] = ..., evidence: _Optional[_Iterable[_Union[EvidenceCount, _Mapping]]] = ..., media_digest: _Optional[bytes] = ..., media_bytes: _Optional[int] = ..., previous_digest: _Optional[bytes] = ..., passed: _Optional[bool] = ..., gaps: _Optional[int] = ..., bare: _Optional[_Iterable[_Union[BareZone, _Mapping]]] = ..., spared: _Optional[int] = ..., effort: _Optional[int] = ...) -> None: ...
 
 class Rectangle(_message.Message):
     __slots__ = ("left", "top", "right", "bottom")
@@ -597,7 +603,7 @@ class TrackAppearance(_message.Message):
     def __init__(self, track: _Optional[int] = ..., appearance: _Optional[bytes] = ..., last_seq: _Optional[int] = ...) -> None: ...
 
 class CameraState(_message.Message):
-    __slots__ = ("state_version", "video_id", "last_seq", "last_digest", "next_track", "tracks", "evidence", "frames", "last_head_ms", "flushed", "origin_pts", "ended", "last_capture_ms", "appearances", "format", "cut", "view", "next_offset")
+    __slots__ = ("state_version", "video_id", "last_seq", "last_digest", "next_track", "tracks", "evidence", "frames", "last_head_ms", "flushed", "origin_pts", "ended", "last_capture_ms", "appearances", "format", "cut", "view", "next_offset", "effort", "load")
     STATE_VERSION_FIELD_NUMBER: _ClassVar[int]
     VIDEO_ID_FIELD_NUMBER: _ClassVar[int]
     LAST_SEQ_FIELD_NUMBER: _ClassVar[int]
@@ -616,6 +622,8 @@ class CameraState(_message.Message):
     CUT_FIELD_NUMBER: _ClassVar[int]
     VIEW_FIELD_NUMBER: _ClassVar[int]
     NEXT_OFFSET_FIELD_NUMBER: _ClassVar[int]
+    EFFORT_FIELD_NUMBER: _ClassVar[int]
+    LOAD_FIELD_NUMBER: _ClassVar[int]
     state_version: int
     video_id: str
     last_seq: int
@@ -634,7 +642,23 @@ class CameraState(_message.Message):
     cut: bool
     view: ViewState
     next_offset: int
-    def __init__(self, state_version: _Optional[int] = ..., video_id: _Optional[str] = ..., last_seq: _Optional[int] = ..., last_digest: _Optional[bytes] = ..., next_track: _Optional[int] = ..., tracks: _Optional[_Iterable[_Union[TrackState, _Mapping]]] = ..., evidence: _Optional[_Iterable[_Union[EvidenceCount, _Mapping]]] = ..., frames: _Optional[int] = ..., last_head_ms: _Optional[int] = ..., flushed: _Optional[bool] = ..., origin_pts: _Optional[int] = ..., ended: _Optional[bool] = ..., last_capture_ms: _Optional[int] = ..., appearances: _Optional[_Iterable[_Union[TrackAppearance, _Mapping]]] = ..., format: _Optional[_Union[VideoFormat, _Mapping]] = ..., cut: _Optional[bool] = ..., view: _Optional[_Union[ViewState, _Mapping]] = ..., next_offset: _Optional[int] = ...) -> None: ...
+    effort: int
+    load: LoadState
+    def __init__(self, state_version: _Optional[int] = ..., video_id: _Optional[str] = ..., last_seq: _Optional[int] = ..., last_digest: _Optional[bytes] = ..., next_track: _Optional[int] = ..., tracks: _Optional[_Iterable[_Union[TrackState, _Mapping]]] = ..., evidence: _Optional[_Iterable[_Union[EvidenceCount, _Mapping]]] = ..., frames: _Optional[int] = ..., last_head_ms: _Optional[int] = ..., flushed: _Optional[bool] = ..., origin_pts: _Optional[int] = ..., ended: _Optional[bool] = ..., last_capture_ms: _Optional[int] = ..., appearances: _Optional[_Iterable[_Union[TrackAppearance, _Mapping]]] = ..., format: _Optional[_Union[VideoFormat, _Mapping]] = ..., cut: _Optional[bool] = ..., view: _Optional[_Union[ViewState, _Mapping]] = ..., next_offset: _Optional[int] = ..., effort: _Optional[int] = ..., load: _Optional[_Union[LoadState, _Mapping]] = ...) -> None: ...
+
+class LoadState(_message.Message):
+    __slots__ = ("level", "ahead", "calm", "patience", "recent")
+    LEVEL_FIELD_NUMBER: _ClassVar[int]
+    AHEAD_FIELD_NUMBER: _ClassVar[int]
+    CALM_FIELD_NUMBER: _ClassVar[int]
+    PATIENCE_FIELD_NUMBER: _ClassVar[int]
+    RECENT_FIELD_NUMBER: _ClassVar[int]
+    level: int
+    ahead: int
+    calm: int
+    patience: int
+    recent: int
+    def __init__(self, level: _Optional[int] = ..., ahead: _Optional[int] = ..., calm: _Optional[int] = ..., patience: _Optional[int] = ..., recent: _Optional[int] = ...) -> None: ...
 
 class ViewState(_message.Message):
     __slots__ = ("edges", "zones", "since_ms")

@@ -59,14 +59,30 @@ class ViewState:
 
 
 @dataclass(frozen=True, slots=True)
+class LoadState:
+    """What is spent on a live camera's next chunks, see `operators/effort.py`.
+
+    `level`: of the next chunk, `ahead`: of the one after it; `calm`: so many chunks running came early enough,
+    `patience`: so many it takes to spend more again; `recent`: for so many chunks the last such step counts as recent.
+    """
+
+    level: int = 0
+    ahead: int = 0
+    calm: int = 0
+    patience: int = 0
+    recent: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class CameraState:
     """Everything that must survive a crash or a rebalance.
 
-    `locate` writes `next_track`, `tracks`, `cut` (the next chunk begins a new scene) and `view`, `protect` the rest.
+    `locate` writes `next_track`, `tracks`, `cut` (the next chunk begins a new scene) and `view`, `protect` the rest,
+    `effort` (what the last chunk was worth) among it.
     `evidence` counts the parts of the video so far; `frames` is the number of the frame that comes next; `ended`: the
     video is closed.
     The runner writes `flushed` (the next chunk is processed without look-ahead) and `next_offset` (what lies before it
-    in the source partition has been delivered).
+    in the source partition has been delivered), and `load`, of live cameras.
     """
 
     video_id: str = ""
@@ -86,4 +102,6 @@ class CameraState:
     next_offset: int = 0
     cut: bool = False
     view: ViewState | None = None
+    effort: int = 0
+    load: LoadState | None = None
     state_version: int = STATE_VERSION

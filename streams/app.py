@@ -26,13 +26,15 @@ from faust.types import TP
 from infra.kafka import KafkaAccess
 from schemas.errors import AccessDenied, SealframeError, ServiceUnavailable
 from schemas.topics import MAX_RECORD_BYTES, TABLE, WORKER_GROUP
+from streams.clock import now_ms
 from streams.readiness import wall_ms
 from streams.reading import Reading
-from streams.runner import Arrival, Limits, Output, Runner, Stage
+from streams.runner import Limits, Runner
+from streams.stage import Arrival, Output, Stage
 
 COMMIT_S = 1.0
 TICK_S = 0.5
-BUFFER_RECORDS = 8
+BUFFER_RECORDS = 2
 FETCH_BYTES = 2**20
 """Of a partition in one fetch; a larger record comes alone (KIP-74). What waits for the worker stays at the broker."""
 REQUEST_S = 30.0
@@ -47,13 +49,17 @@ def partition_of(key: bytes, partitions: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class AppSetup:
-    """`member` is the worker's stable id within its group; `folder` is Faust's own; `group` names table and group."""
+    """`member` is the worker's stable id within its group; `folder` is Faust's own; `group` names table and group.
+
+    `clock` (ms) says how late cameras are, against the broker's times.
+    """
 
     kafka: KafkaAccess
     member: str
     folder: Path
     limits: Limits = field(default_factory=Limits)
     group: str = WORKER_GROUP
+    clock: Callable[[], int] = now_ms
 
 
 class FaustPort:
@@ -103,9 +109,10 @@ class WorkerApp:
         self.faust, self._source = _app(setup), source
         table = self.faust.Table(TABLE, key_type=bytes, value_type=bytes, partitions=None, use_partitioner=True)
         self._port = FaustPort(self.faust, table)
-        self.runner: Runner[Any] = Runner(stage, self._port, pool, setup.limits, gate=gate)
+        self.runner: Runner[Any] = Runner(stage, self._port, pool, setup.limits, gate=gate, clock=setup.clock)
         self._reading = Reading()
         self._busy = self._closing = False
+        self._paused: set[TP] = set()
         self.denied = ""
         self.reread = 0
         self._declare()
@@ -121,7 +128,7 @@ class WorkerApp:
         lag = self.lag()
         return {
             "partitions": len(lag), "lag": sum(lag.values()), "uncommitted": len(self._port.positions),
-            "rebalancing": float(self.faust.rebalancing), "reread": self.reread,
+            "rebalancing": float(self.faust.rebalancing), "reread": self.reread, "paused": len(self._paused),
         }
 
     def failing(self) -> str:
@@ -150,18 +157,31 @@ class WorkerApp:
             if not self._reading.take(message.partition, message.offset):
                 continue
             place = (message.topic, message.partition, message.offset)
+            sent_ms = round((message.timestamp or 0) * 1000)
             self._busy = True
             try:
-                await self.runner.submit(Arrival(*place, message.key or b"", message.value or b""))
+                await self.runner.submit(Arrival(*place, message.key or b"", message.value or b"", sent_ms))
             finally:
                 self._busy = False
+            self._pause(TP(message.topic, message.partition))
 
     async def _tick(self) -> None:
         if not self._settled():
             return
         for tp in self._assigned():
-            await self._read_on(tp)
+            self._pause(tp)
+            if tp not in self._paused:
+                await self._read_on(tp)
         self.runner.tick(wall_ms(), {tp.partition for tp in self._assigned() if self._behind(tp) != 0})
+
+    def _pause(self, tp: TP) -> None:
+        """Read no more of a partition with too much in hand, go on once it has less: others are read meanwhile."""
+        if self.runner.crowded(tp.partition):
+            self._paused.add(tp)
+            self._consumer.pause_partitions({tp})
+        elif tp in self._paused:
+            self._paused.discard(tp)
+            self._consumer.resume_partitions({tp})
 
     async def _read_on(self, tp: TP) -> None:
         """Begin at what is committed, and go back to a record that didn't come."""
@@ -226,6 +246,8 @@ class WorkerApp:
         Reading is forgotten first: a record taken after the runner let go would be committed over those before it.
         """
         self._reading.forget()
+        self._consumer.resume_partitions(self._paused)
+        self._paused.clear()
         await self.runner.revoke()
         await self._commit_positions()
 

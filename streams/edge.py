@@ -1,7 +1,8 @@
 """Edge mode: camera and operators in one process, outputs to Kafka; raw pictures never leave it.
 
 The same runner and step as the worker's, with the camera as source. The state lives as long as the process: a camera
-starts a new video each time it is called, so after a crash there is nothing to come back to.
+starts a new video each time it is called, so after a crash there is nothing to come back to. A live chunk is late as of
+its capture: nothing else shows that reading has to wait.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from schemas.errors import SealframeError
 from schemas.frames import FrameChunk
 from schemas.state import CameraState
 from streams.readiness import wall_ms
-from streams.runner import Arrival, Counters, Item, Limits, Output, Runner
-from streams.topology import Protection
+from streams.runner import Counters, Limits, Runner
+from streams.stage import Arrival, Item, Output
+from streams.topology import Protection, item_of
 
 SOURCE = "camera"
 POLL_S = 0.02
@@ -34,8 +36,7 @@ class EdgeStage:
 
     def open(self, arrival: Arrival) -> Item[FrameChunk]:
         """The chunk as the camera gave it; raises PoisonError if it is over a limit."""
-        chunk = decode(FrameChunk, arrival.value)
-        return Item(chunk.video_id, chunk.chunk_seq, chunk.end, chunk)
+        return item_of(decode(FrameChunk, arrival.value), arrival)
 
     def initial(self, camera_id: str) -> CameraState:
         """A camera that was never seen."""
@@ -51,6 +52,10 @@ class EdgeStage:
     def quarantine(self, arrival: Arrival, reason: str) -> Output:
         """As `Protection.quarantine`."""
         return self._protection.quarantine(arrival, reason)
+
+    def overload(self, item: Item[FrameChunk]) -> Output:
+        """As `Protection.overload`."""
+        return self._protection.overload(item.body)
 
 
 @dataclass
@@ -106,7 +111,8 @@ async def run_edge(
         if taken is None:
             break
         offset, chunk = taken
-        await runner.submit(Arrival(SOURCE, 0, offset, chunk.camera_id.encode(), encode(chunk)))
+        captured_ms = chunk.capture_ms + chunk.length_ms
+        await runner.submit(Arrival(SOURCE, 0, offset, chunk.camera_id.encode(), encode(chunk), captured_ms))
         report(runner.counters)
     await runner.settle()
     now_ms = wall_ms()

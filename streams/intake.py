@@ -16,7 +16,7 @@ from schemas.errors import IntegrityError, MalformedRecord, NotForMe, SignerNotE
 from schemas.frames import FrameChunk
 from schemas.records import AssociatedData, RawChunk, Signed
 from schemas.topics import RAW
-from streams.runner import Arrival
+from streams.stage import Arrival
 
 RECORD = "raw_chunk"
 Identify = Callable[[bytes], tuple[str, bytes]]

@@ -9,7 +9,11 @@ partition has too much unacked behind it or when its camera is silent. Both depe
 (`tick` is told which partitions aren't read to their end), and the decision is stored before the chunk is sent: a
 chunk that comes again is processed as it was the first time.
 
-Each camera is a lane: its records in order, one step at a time, in the pool. Lanes run side by side.
+Each camera is a lane: its records in order, one step at a time, in the pool. Lanes run side by side. What waits is
+bounded for each partition, so that one that is slow holds up no other (`crowded` says when to read no more of it).
+
+Somebody waits for the chunks of a live camera. How late each was done goes into the state (`operators/effort.py`), and
+with it what the next ones are worth; where that is nothing, a chunk is dropped: it goes to quarantine unseen.
 Three outcomes: a poison record goes to quarantine; a transient error is tried again, within a bound; anything else
 stops the runner with everything unacked.
 """
@@ -21,98 +25,28 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
+from operators import effort
 from schemas.codec import pack, unpack_as
 from schemas.errors import MalformedRecord, PoisonError, SealframeError, TransientError, UnknownRecord
-from schemas.state import MAX_STATE_BYTES, CameraState
+from schemas.state import MAX_STATE_BYTES, CameraState, LoadState
+from streams.clock import now_ms as wall_ms
+from streams.stage import Arrival, Body, Item, Output, Port, Stage
 
-Body = TypeVar("Body")
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """A record as it lies in its source."""
-
-    topic: str
-    partition: int
-    offset: int
-    key: bytes
-    value: bytes = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Output:
-    """A record to send."""
-
-    topic: str
-    key: bytes
-    value: bytes = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Item(Generic[Body]):
-    """What a stage made of an arrival: where it stands in its video, and the rest."""
-
-    video_id: str
-    seq: int
-    end: bool
-    body: Body = field(repr=False)
-
-
-class Stage(Protocol[Body]):
-    """One part of the topology. `open`, `step` and `quarantine` run in the pool."""
-
-    def open(self, arrival: Arrival) -> Item[Body]:
-        """Check and decode; raises PoisonError for a record that can't be processed."""
-        ...
-
-    def initial(self, camera_id: str) -> CameraState:
-        """State of a camera that was never seen."""
-        ...
-
-    def step(
-        self, state: CameraState, item: Item[Body], following: Item[Body] | None
-    ) -> tuple[CameraState, Sequence[Output]]:
-        """State at the end of the chunk, and what to send, in order; equal input gives equal outputs."""
-        ...
-
-    def quarantine(self, arrival: Arrival, reason: str) -> Output:
-        """The record sealed away, with the reason."""
-        ...
-
-
-class Port(Protocol):
-    """What the runner needs of the world."""
-
-    async def load(self, camera_id: str) -> bytes | None:
-        """The stored state."""
-        ...
-
-    async def store(self, camera_id: str, state: bytes) -> None:
-        """Store a state; returns once it is durable."""
-        ...
-
-    async def send(self, output: Output) -> None:
-        """Send a record; returns once it is acknowledged."""
-        ...
-
-    def ack(self, partition: int, offset: int) -> None:
-        """All records of the partition up to and with this one are done."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Bounds. `unacked_*` are per partition; a retry waits `backoff_s`, doubled each time.
 
-    `waiting_bytes`: what was taken and is neither worked on nor held; more stays in the source.
+    `waiting_bytes`: what of a partition was taken and is neither worked on nor held; more stays in the source.
     """
 
     unacked_records: int = 256
     unacked_bytes: int = 64 * 2**20
-    waiting_bytes: int = 8 * 2**20
+    waiting_bytes: int = 4 * 2**20
     idle_ms: int = 3_000
     retries: int = 6
     backoff_s: float = 0.25
@@ -120,9 +54,12 @@ class Limits:
 
 @dataclass(slots=True)
 class Counters:
-    """Figures of a runner since its start."""
+    """Figures of a runner since its start; of what was processed, `eased` and `masked_whole` because it was late."""
 
     processed: int = 0
+    eased: int = 0
+    masked_whole: int = 0
+    dropped: int = 0
     flushed: int = 0
     repeated: int = 0
     quarantined: int = 0
@@ -171,19 +108,21 @@ class Runner(Generic[Body]):
         *,
         gate: Callable[[], Awaitable[None]] | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        clock: Callable[[], int] = wall_ms,
     ) -> None:
         self._stage, self._port, self._pool = stage, port, pool
-        self._limits, self._gate, self._sleep = limits or Limits(), gate, sleep
+        self._limits, self._gate, self._sleep, self._clock = limits or Limits(), gate, sleep, clock
         self._partitions: dict[int, _Partition[Body]] = {}
         self._moved = asyncio.Event()
         self.counters = Counters()
+        self.late: dict[str, tuple[float, int]] = {}
         self.error: Exception | None = None
         self.stopped = asyncio.Event()
 
     async def submit(self, arrival: Arrival) -> None:
         """Take the next record of its partition; waits while too much is unacked. Takes none after a failure."""
         partition = self._partitions.setdefault(arrival.partition, _Partition())
-        while self._takes(arrival, partition) and (self._full(partition) or self._behind()):
+        while self._takes(arrival, partition) and (self._full(partition) or self._behind(partition, 2)):
             self._moved.clear()
             if self._full(partition):
                 self._flush_head(partition)
@@ -196,9 +135,19 @@ class Runner(Generic[Body]):
         lane = partition.lanes.setdefault(arrival.key, _Lane(arrival.key.decode(errors="replace")))
         self._queue(partition, lane, slot, flush=False)
 
+    def crowded(self, number: int) -> bool:
+        """So much of this partition waits or is unacked that no more of it should be read now."""
+        partition = self._partitions.get(number)
+        return partition is not None and (self._behind(partition, 1) or self._full(partition))
+
     def tick(self, now_ms: int, behind: Collection[int] = ()) -> None:
-        """Flush what has been held for the idle time, but not in partitions `behind` the end of their source."""
+        """Flush what has been held for the idle time, but not in partitions `behind` the end of their source.
+
+        The head of a full partition is flushed, too: where no more is read of it, nothing else would.
+        """
         for number, partition in self._partitions.items():
+            if self._full(partition):
+                self._flush_head(partition)
             for lane in partition.lanes.values():
                 if lane.held is None or not lane.resting or number in behind:
                     lane.seen_ms = None
@@ -216,7 +165,9 @@ class Runner(Generic[Body]):
     async def revoke(self, partitions: Collection[int] | None = None) -> None:
         """Forget these partitions (all if None) as a crash would: what is unacked will come again."""
         gone = [self._partitions.pop(n) for n in list(self._partitions) if partitions is None or n in partitions]
-        tasks = [lane.task for partition in gone for lane in partition.lanes.values() if lane.task]
+        lanes = [lane for partition in gone for lane in partition.lanes.values()]
+        self.late = {c: how for c, how in self.late.items() if c not in {lane.camera for lane in lanes}}
+        tasks = [lane.task for lane in lanes if lane.task]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -236,9 +187,9 @@ class Runner(Generic[Body]):
         bound = self._limits
         return len(partition.slots) >= bound.unacked_records or partition.size >= bound.unacked_bytes
 
-    def _behind(self) -> bool:
-        waiting = (slot for lane in self._lanes() for slot, flush in lane.waiting if not flush)
-        return sum(len(slot.arrival.value) for slot in waiting) >= self._limits.waiting_bytes
+    def _behind(self, partition: _Partition[Body], times: int) -> bool:
+        waiting = (slot for lane in partition.lanes.values() for slot, flush in lane.waiting if not flush)
+        return sum(len(slot.arrival.value) for slot in waiting) >= times * self._limits.waiting_bytes
 
     def _flush_head(self, partition: _Partition[Body]) -> None:
         head = partition.slots[0]
@@ -315,17 +266,47 @@ class Runner(Generic[Body]):
         if self._gate is not None:
             await self._gate()
         before = await self._load(lane)
-        try:
-            after, outputs = await self._step(before, item, following)
-        except PoisonError as error:
-            await self._quarantine(slot.arrival, error)
-            after, outputs = before, ()
+        if item.due is None and before.load is not None:
+            before = replace(before, load=None)
+        level = before.load.level if before.load else effort.FULL
+        if level == effort.DROPPED and item.due and item.due.skippable:
+            after, outputs = replace(before, tracks=(), cut=True), await self._dropped(slot.arrival, item)
         else:
-            self.counters.processed += 1
+            after, outputs = await self._stepped(slot.arrival, before, item, following)
+            self.counters.eased += effort.FULL < level < effort.WHOLE
+            self.counters.masked_whole += level >= effort.WHOLE
         for output in outputs:
             await self._send(output)
-        await self._store(lane, replace(after, flushed=False, next_offset=slot.arrival.offset + 1))
+        load = self._decided(lane, before, item)
+        await self._store(lane, replace(after, flushed=False, next_offset=slot.arrival.offset + 1, load=load))
         self._done(partition, slot)
+
+    async def _stepped(
+        self, arrival: Arrival, before: CameraState, item: Item[Body], following: Item[Body] | None
+    ) -> tuple[CameraState, Sequence[Output]]:
+        """The step; a poison record leaves the state as it is, and goes to quarantine."""
+        try:
+            done = await self._step(before, item, following)
+        except PoisonError as error:
+            await self._quarantine(arrival, error)
+            return before, ()
+        self.counters.processed += 1
+        return done
+
+    async def _dropped(self, arrival: Arrival, item: Item[Body]) -> Sequence[Output]:
+        self.counters.dropped += 1
+        sealed = await self._work(self._stage.quarantine, arrival, "Overload: dropped from a late camera's video")
+        return sealed, await self._work(self._stage.overload, item)
+
+    def _decided(self, lane: _Lane[Body], before: CameraState, item: Item[Body]) -> LoadState | None:
+        """What the camera's next chunks are worth, from how late this one was done."""
+        if item.due is None:
+            self.late.pop(lane.camera, None)
+            return None
+        late_s = (self._clock() - item.due.sent_ms - item.due.length_ms) / 1000
+        decided = effort.decide(before.load, late_s)
+        self.late[lane.camera] = late_s, decided.level
+        return decided
 
     async def _step(
         self, state: CameraState, item: Item[Body], following: Item[Body] | None

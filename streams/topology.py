@@ -14,7 +14,8 @@ from typing import Protocol
 
 from operators.desensitise.policy import Policy
 from operators.detect import Finder
-from operators.pipeline import EvidenceDraft, Outgoing, Pipeline, seal_draft
+from operators.effort import DROPPED
+from operators.pipeline import EvidenceDraft, Outgoing, Pipeline, overload, seal_draft
 from operators.seal import seal
 from operators.sign import SigningKey, digest
 from schemas.codec import pack, unpack_as
@@ -33,7 +34,7 @@ from schemas.topics import (
     evidence_topic,
 )
 from streams.intake import Intake
-from streams.runner import Arrival, Item, Output
+from streams.stage import Arrival, Item, Output, due
 
 RECORD_ROOM = 4096
 
@@ -98,6 +99,10 @@ class Protection:
         record = Quarantined(reason, *place, seal(plain, [self._custodian], quarantine_aad(*place)))
         return Output(QUARANTINE, arrival.key, pack("quarantined", record))
 
+    def overload(self, chunk: FrameChunk) -> Output:
+        """The alarm that a late camera's chunk is dropped."""
+        return Output(ALARMS, chunk.camera_id.encode(), pack("alarm", overload(chunk, DROPPED)))
+
     def _evidence(self, draft: EvidenceDraft) -> Output:
         quality = self._pipeline.policy.quality
         if draft.authority == CUSTODIAN:
@@ -129,7 +134,7 @@ class WholeStage:
 
     def open(self, arrival: Arrival) -> Item[FrameChunk]:
         """As `Intake.open`."""
-        return _item(self._intake.open(arrival))
+        return item_of(self._intake.open(arrival), arrival)
 
     def initial(self, camera_id: str) -> CameraState:
         """A camera that was never seen."""
@@ -145,6 +150,10 @@ class WholeStage:
     def quarantine(self, arrival: Arrival, reason: str) -> Output:
         """As `Protection.quarantine`."""
         return self._protection.quarantine(arrival, reason)
+
+    def overload(self, item: Item[FrameChunk]) -> Output:
+        """As `Protection.overload`."""
+        return self._protection.overload(item.body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +174,7 @@ class LocateStage:
         """As `Intake.open`."""
         chunk = self._intake.open(arrival)
         place = RawPlace(arrival.topic, arrival.partition, arrival.offset, digest(arrival.value))
-        return Item(chunk.video_id, chunk.chunk_seq, chunk.end, _Placed(chunk, place))
+        return Item(chunk.video_id, chunk.chunk_seq, chunk.end, _Placed(chunk, place), due(chunk, arrival.sent_ms))
 
     def initial(self, camera_id: str) -> CameraState:
         """A camera that was never seen."""
@@ -185,6 +194,10 @@ class LocateStage:
     def quarantine(self, arrival: Arrival, reason: str) -> Output:
         """As `Protection.quarantine`."""
         return self._protection.quarantine(arrival, reason)
+
+    def overload(self, item: Item[_Placed]) -> Output:
+        """As `Protection.overload`."""
+        return self._protection.overload(item.body.chunk)
 
 
 class ProtectStage:
@@ -228,6 +241,11 @@ class ProtectStage:
         """As `Protection.quarantine`."""
         return self._protection.quarantine(arrival, reason)
 
+    def overload(self, item: Item[tuple[FrameChunk, PlacedRegions]]) -> Output:
+        """As `Protection.overload`."""
+        return self._protection.overload(item.body[0])
 
-def _item(chunk: FrameChunk) -> Item[FrameChunk]:
-    return Item(chunk.video_id, chunk.chunk_seq, chunk.end, chunk)
+
+def item_of(chunk: FrameChunk, arrival: Arrival) -> Item[FrameChunk]:
+    """A chunk as the runner takes it."""
+    return Item(chunk.video_id, chunk.chunk_seq, chunk.end, chunk, due(chunk, arrival.sent_ms))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -17,6 +17,7 @@ from infra.kafka import KafkaAccess
 from infra.tls import signer_identity
 from operators.desensitise.policy import Policy
 from operators.detect import Finder
+from operators.effort import LEVELS
 from operators.seal import Identity
 from operators.sign import SigningKey
 from schemas.errors import PoisonError, ServiceUnavailable
@@ -24,10 +25,12 @@ from schemas.records import RawPlace
 from schemas.topics import LOCATE_GROUP, PROTECT_GROUP, RAW, WORKER_GROUP
 from streams.addresses import AddressBook
 from streams.app import AppSetup, WorkerApp, partition_of, run
+from streams.clock import now_ms
 from streams.health import HealthServer
 from streams.intake import Enrolment, Intake
 from streams.readiness import Doorkeeper, wall_ms
-from streams.runner import Arrival, Limits, Stage
+from streams.runner import Limits
+from streams.stage import Arrival, Stage
 from streams.topology import LocateStage, Protection, ProtectStage, WholeStage
 
 Part = Literal["whole", "locate", "protect"]
@@ -56,6 +59,7 @@ class WorkerSetup:
     threads: int = 2
     health_port: int = 0
     part: Part = "whole"
+    clock: Callable[[], int] = now_ms
 
 
 def run_worker(setup: WorkerSetup, detector: Finder, *, loglevel: str = "WARNING") -> None:
@@ -80,7 +84,7 @@ def run_worker(setup: WorkerSetup, detector: Finder, *, loglevel: str = "WARNING
     protection = Protection(
         replace(setup.policy, authorities={}), detector, setup.signer, book, setup.custodian
     )
-    app_setup = AppSetup(setup.kafka, setup.member, setup.folder, setup.limits, GROUPS[setup.part])
+    app_setup = AppSetup(setup.kafka, setup.member, setup.folder, setup.limits, GROUPS[setup.part], setup.clock)
     with ThreadPoolExecutor(setup.threads, thread_name_prefix="step") as pool:
         stage, source = _stage(setup, intake, protection)
         worker = WorkerApp(stage, source, app_setup, pool, keeper.gate)
@@ -134,11 +138,27 @@ class _Figures(Collector):
         return []
 
     def collect(self) -> list[GaugeMetricFamily]:
-        """The runner's counters, what is unacked, and whether the platforms are ready."""
+        """The runner's counters, what is unacked, whether the platforms are ready, and how late live cameras are."""
         figures: dict[str, float] = {name: value for name, value in asdict(self._worker.runner.counters).items()}
         figures |= {"unacked": self._worker.runner.unacked(), "ready": float(self._book.ready())}
         figures |= self._worker.figures()
         return [
-            GaugeMetricFamily(f"sealframe_worker_{name}", f"Worker: {name.replace('_', ' ')}", value=value)
-            for name, value in figures.items()
+            *_lateness(dict(self._worker.runner.late)),
+            *(
+                GaugeMetricFamily(f"sealframe_worker_{name}", f"Worker: {name.replace('_', ' ')}", value=value)
+                for name, value in figures.items()
+            ),
         ]
+
+
+def _lateness(cameras: Mapping[str, tuple[float, int]]) -> tuple[GaugeMetricFamily, GaugeMetricFamily]:
+    late = GaugeMetricFamily(
+        "sealframe_worker_late_seconds", "How late a live camera's last chunk was done", labels=["camera"]
+    )
+    level = GaugeMetricFamily(
+        "sealframe_worker_effort", f"What its next chunk is worth: {', '.join(LEVELS)}, from 0 on", labels=["camera"]
+    )
+    for camera, (seconds, now) in sorted(cameras.items()):
+        late.add_metric([camera], seconds)
+        level.add_metric([camera], now)
+    return late, level

@@ -135,7 +135,10 @@ def _push(stack: Stack, clip: Path, camera: str, halt: threading.Event) -> Pushe
 
 
 def _short(chunks: Iterator[FrameChunk]) -> Iterator[FrameChunk]:
-    """The same frames in chunks of `FRAMES`, so that at most moments one is held and another on its way."""
+    """The same frames in chunks of `FRAMES`, so that at most moments one is held and another on its way.
+
+    Not as live ones: what a late camera loses on purpose isn't what is asked here.
+    """
     video, seq = "", 0
     for chunk in chunks:
         video, seq = chunk.video_id, seq if chunk.video_id == video else 0
@@ -150,7 +153,7 @@ def _short(chunks: Iterator[FrameChunk]) -> Iterator[FrameChunk]:
             yield replace(
                 chunk, chunk_seq=seq, first_frame=chunk.first_frame + first, capture_ms=chunk.capture_ms + after_ms,
                 codec="h264", units=units, end_pts=rest[0].pts if rest else chunk.end_pts, audio=b"",
-                end=chunk.end and not rest, gaps=0 if first else chunk.gaps,
+                end=chunk.end and not rest, gaps=0 if first else chunk.gaps, live=False,
             )
             seq += 1
 

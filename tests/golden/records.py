@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,8 @@ TOPIC_RECORDS: dict[str, Any] = {
 }
 BODIES: dict[str, Any] = {
     "frame_chunk": CHUNK,
+    "frame_chunk_live": replace(CHUNK, live=True),
+    "regions_late": RegionSet("gate-1", CHUNK.video_id, 4, ((REGION,), ()), effort=2),
     "raw_chunk_body": r.RawChunk("gate-1", CHUNK.video_id, 4, ENVELOPE),
     "associated_data": r.AssociatedData("t", "piece", "gate-1", CHUNK.video_id, 4, DIGEST, 1, ("face", "plate"),
                                         (b"i" * 16,), "2026-01-01.1"),
@@ -52,6 +55,9 @@ BODIES: dict[str, Any] = {
     "chunk_bare": r.OperatorBody(chunk=r.OperatorChunk(
         "gate-1", CHUNK.video_id, 4, 100, 1_700_000_004_000, (-3600, 3600), 7200, b"", "", (COUNT,), DIGEST, 4,
         DIGEST, True, 0, (r.BareZone(ZONE, DIGEST, 3),), 5)),
+    "chunk_late": r.OperatorBody(chunk=r.OperatorChunk(
+        "gate-1", CHUNK.video_id, 4, 100, 1_700_000_004_000, (-3600, 3600), 7200, b"masks", "veil", (COUNT,), DIGEST, 4,
+        DIGEST, effort=2)),
     "zone_statement": r.ZoneStatement(("studio-*",), (ZONE,), "a wall of posters", 1_700_000_000_000,
                                       1_710_000_000_000),
     "approved_zones": r.ApprovedZones(b"statement", (r.Approval(DIGEST, b"s" * 64),)),
@@ -60,6 +66,7 @@ BODIES: dict[str, Any] = {
     "sealed_evidence": r.SealedEvidence("city-faces", "gate-1", CHUNK.video_id, 4, DIGEST, 2, "2026-01-01.1", "high",
                                         (r.SealedPart(0, "mapping", ("face",), ENVELOPE),), 5, 6, FORMAT),
     "state_view": s.CameraState(CHUNK.video_id, view=s.ViewState(b"\x03\xff\x00", DIGEST, 1_700_000_000_000)),
+    "state_late": s.CameraState(CHUNK.video_id, effort=2, load=s.LoadState(2, 3, 1, 6, 59)),
     "mapping_keyed": r.TrackMapping(7, "face", (r.MappedRegion(100, REGION.box, 0.75, "detected", (), (1, 2, 5, 7)),),
                                     DIGEST),
     "mapping": r.TrackMapping(7, "face", (r.MappedRegion(100, REGION.box, 0.75, "detected", REGION.landmarks),)),

@@ -18,8 +18,8 @@ from streams.app import partition_of
 from streams.edge import run_edge
 from streams.intake import Enrolment, Intake
 from streams.push import paced, push
-from streams.runner import Arrival
 from streams.setup import detector
+from streams.stage import Arrival
 from streams.topology import Protection
 from streams.verify import verify_video
 from tests.support.scenes import chunk, crossing

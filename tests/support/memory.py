@@ -11,11 +11,13 @@ from dataclasses import dataclass, field, replace
 
 from schemas.errors import MalformedRecord, UndecodableChunk
 from schemas.state import CameraState
-from streams.runner import Arrival, Item, Limits, Output, Runner
+from streams.runner import Limits, Runner
+from streams.stage import Arrival, Due, Item, Output
 
 TOPIC = "source"
 OUT = "out"
 QUARANTINE = "quarantine"
+ALARMS = "alarms"
 
 
 class Cut(Exception):
@@ -72,19 +74,22 @@ class MemoryPort:
 
 
 class DigestStage:
-    """Outputs say what was seen of a chunk, of the next one, and of all before it.
+    """Outputs say what was seen of a chunk, of the next one, and of all before it, and at which levels of effort.
 
     A record whose `poison` is "open" or "step" can't be processed.
     """
 
     def __init__(self) -> None:
         self.stepped: list[tuple[str, int, int | None]] = []
+        self.levels: list[int] = []
 
     def open(self, arrival: Arrival) -> Item[dict[str, object]]:
         body = json.loads(arrival.value)
         if body.get("poison") == "open":
             raise MalformedRecord(f"{arrival.topic}/{arrival.partition} at {arrival.offset}")
-        return Item(body["video"], body["seq"], body.get("end", False), body | {"camera": arrival.key.decode()})
+        end, seq = body.get("end", False), body["seq"]
+        due = Due(body["sent"], 0, skippable=not end) if "sent" in body else None
+        return Item(body["video"], seq, end, body | {"camera": arrival.key.decode()}, due)
 
     def initial(self, camera_id: str) -> CameraState:
         return CameraState()
@@ -95,21 +100,28 @@ class DigestStage:
         if item.body.get("poison") == "step" or (following and following.body.get("poison") == "step"):
             raise UndecodableChunk(f"{item.video_id} chunk {item.seq}")
         self.stepped.append((item.video_id, item.seq, following.seq if following else None))
-        seen = json.dumps([item.body, following.body if following else None], sort_keys=True).encode()
+        self.levels.append(state.load.level if state.load else 0)
+        spent = [state.load.level, state.load.ahead] if state.load else []
+        seen = json.dumps([item.body, following.body if following else None, *spent], sort_keys=True).encode()
         digest = hashlib.sha256(state.last_digest + seen).digest()
         key = str(item.body["camera"]).encode()
         name = f"{item.video_id}/{item.seq}".encode()
         outputs = [Output(OUT, key, part + b" " + name + b" " + digest) for part in (b"evidence", b"operator")]
         return replace(state, video_id=item.video_id, last_seq=item.seq, last_digest=digest, ended=item.end), outputs
 
+    def overload(self, item: Item[dict[str, object]]) -> Output:
+        return Output(ALARMS, str(item.body["camera"]).encode(), f"{item.video_id}/{item.seq}".encode())
+
     def quarantine(self, arrival: Arrival, reason: str) -> Output:
         return Output(QUARANTINE, arrival.key, f"{arrival.partition}/{arrival.offset} {reason}".encode())
 
 
-def chunk(camera: str, video: str, seq: int, *, end: bool = False, poison: str = "") -> tuple[bytes, bytes]:
-    """Key and value of a record for `DigestStage`."""
+def chunk(
+    camera: str, video: str, seq: int, *, end: bool = False, poison: str = "", sent: int | None = None
+) -> tuple[bytes, bytes]:
+    """Key and value of a record for `DigestStage`; `sent`: live, and in its source since then (ms)."""
     body: dict[str, object] = {"video": video, "seq": seq, "end": end} | ({"poison": poison} if poison else {})
-    return camera.encode(), json.dumps(body).encode()
+    return camera.encode(), json.dumps(body | ({} if sent is None else {"sent": sent})).encode()
 
 
 def arrivals(records: Sequence[tuple[bytes, bytes]], partition: int = 0) -> list[Arrival]:

@@ -20,6 +20,7 @@ from faust.transport.consumer import Consumer
 from faust.types import TP
 
 from infra import tls
+from infra.atomic import write_whole
 from infra.camera import open_source
 from infra.kafka import KafkaAccess, Message
 from infra.keys import load_signing_seed
@@ -43,6 +44,7 @@ PIPELINE = Identity(b"\x11" * 32)
 CUSTODIAN = Identity(b"\x12" * 32)
 EPOCHS = {name: Identity(bytes([0x20 + i]) * 32) for i, name in enumerate(AUTHORITIES)}
 START_SECONDS = 60.0
+CLOCK = "clock"
 
 
 def signing_key(tls_folder: Path, principal: str) -> SigningKey:
@@ -103,7 +105,10 @@ class Deployment:
             producer.send(KEYS, authority.encode(), record)
 
     def worker(self, folder: Path, part: str = "whole", *, dropping: bool = False) -> Worker:
-        """A worker, or half of one, that hasn't been started; `dropping`: see `drop_first`."""
+        """A worker, or half of one, that hasn't been started; `dropping`: see `drop_first`.
+
+        What `set_clock` says is the time by which it sees how late cameras are.
+        """
         self.signer("pipeline")
         self.broker.identity("pipeline")
         return Worker(self.broker.bootstrap, self.broker.tls_folder, folder, part, dropping)
@@ -158,6 +163,11 @@ class Worker:
         except subprocess.TimeoutExpired:
             self.kill()
             raise
+
+    def set_clock(self, now_ms: int) -> None:
+        """Stop the clock by which cameras are late."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_whole(self.folder / CLOCK, str(now_ms).encode())
 
     def log(self) -> str:
         """What it said."""
@@ -248,6 +258,7 @@ def main() -> None:
     setup = WorkerSetup(
         access(bootstrap, tls_folder, "pipeline"), signing_key(tls_folder, "pipeline"), PIPELINE, CUSTODIAN.public,
         KINDS, Policy({}, preset="ultrafast"), folder, part=cast(Part, sys.argv[4]),
+        clock=lambda: int((folder / CLOCK).read_text()) if (folder / CLOCK).exists() else wall_ms(),
     )
     run_worker(setup, detector(), loglevel=os.environ.get("SEALFRAME_TEST_LOG", "WARNING"))
 

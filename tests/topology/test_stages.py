@@ -12,18 +12,21 @@ import pytest
 
 from infra import tls
 from operators.desensitise.policy import Policy
+from operators.effort import COARSE, FULL, SPARSE, WHOLE
 from operators.pipeline import Pipeline
 from operators.seal import Identity, evidence_aad, unseal
 from operators.sign import SigningKey
-from schemas.codec import decode, encode, pack, unpack_as
+from schemas.codec import decode, encode, pack, unpack, unpack_as
 from schemas.errors import ChunkTooLarge, MalformedRecord, PoisonError, SignerNotEnrolled
 from schemas.frames import FrameChunk
-from schemas.records import CUSTODIAN, RawPlace, SealedEvidence, UploadAddress
-from schemas.topics import MAX_RECORD_BYTES, OPERATOR_VIDEO, QUARANTINE, RAW, REGIONS, evidence_topic
+from schemas.records import CUSTODIAN, Quarantined, RawPlace, SealedEvidence, UploadAddress
+from schemas.topics import ALARMS, MAX_RECORD_BYTES, OPERATOR_VIDEO, QUARANTINE, RAW, REGIONS, evidence_topic
 from streams.intake import Enrolment, Intake, seal_raw
-from streams.runner import Arrival, Limits, Output, Runner
+from streams.runner import Limits, Runner
 from streams.setup import detector
+from streams.stage import Arrival, Output
 from streams.topology import LocateStage, Protection, ProtectStage, WholeStage, quarantine_aad
+from streams.verify import check_chain, check_record
 from tests.support.memory import MemoryPort, no_wait
 from tests.support.scenes import chunk as scene
 from tests.support.scenes import crossing
@@ -68,10 +71,12 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Parts:
     return Parts(folder, intake, Protection(POLICY, detector(), SIGNER, FixedAddresses(), SAFE.public))
 
 
-async def _run(stage: object, arrivals: Sequence[Arrival]) -> MemoryPort:
+async def _run(stage: object, arrivals: Sequence[Arrival], now_ms: int = 0) -> MemoryPort:
     port = MemoryPort()
     with ThreadPoolExecutor(2) as pool:
-        runner: Runner = Runner(stage, port, pool, Limits(idle_ms=0), sleep=no_wait)  # type: ignore[type-arg, arg-type]
+        runner: Runner = Runner(  # type: ignore[type-arg]
+            stage, port, pool, Limits(idle_ms=0), sleep=no_wait, clock=lambda: now_ms,  # type: ignore[arg-type]
+        )
         for arrival in arrivals:
             await runner.submit(arrival)
         await runner.settle()
@@ -110,6 +115,39 @@ def test_whole_cut_and_in_process_make_equal_video_and_evidence(parts: Parts) ->
     assert [output.value for output in cut.of(OPERATOR_VIDEO)] == direct
     evidence = _opened(whole.of(evidence_topic("faces")))
     assert evidence and evidence == _opened(cut.of(evidence_topic("faces")))
+
+
+def test_late_camera_is_treated_alike_whole_and_cut_and_what_is_dropped_is_a_gap_and_sealed(parts: Parts) -> None:
+    places = crossing()[:4]
+    chunks = [replace(scene(places, seq, end=seq == 7), live=True) for seq in range(8)]
+    sent_ms = chunks[-1].capture_ms
+    raw = [replace(arrival, sent_ms=sent_ms) for arrival in parts.raw(chunks)]
+    whole = asyncio.run(_run(WholeStage(parts.intake, parts.protection), raw, sent_ms + 40_000))
+    located = asyncio.run(_run(LocateStage(parts.intake, parts.protection), raw, sent_ms + 40_000))
+    regions = [Arrival(REGIONS, 0, i, one.key, one.value) for i, one in enumerate(located.of(REGIONS))]
+    cut = asyncio.run(_run(ProtectStage(parts.intake, parts.protection, lambda place: raw[place.offset]), regions))
+
+    video = whole.of(OPERATOR_VIDEO)
+    assert [output.value for output in video] == [output.value for output in cut.of(OPERATOR_VIDEO)]
+    records = [check_record(unpack_as("operator", one.value), lambda _: ("pipeline", SIGNER.public)) for one in video]
+    check_chain(records)
+    shown = [record.body.chunk for record in records if record.body.chunk]
+    assert [(one.chunk_seq, one.effort, one.gaps) for one in shown] == [
+        (0, FULL, 0), (1, FULL, 0), (2, SPARSE, 0), (3, COARSE, 0), (4, WHOLE, 0), (7, WHOLE, 8),
+    ]  # fmt: skip
+    kinds = {unpack_as("alarm", one.value).kind for port in (whole, located) for one in port.of(ALARMS)}
+    assert kinds == {"overload"}
+    for port in (whole, located):
+        dropped = [one for one in map(_quarantined, port.of(QUARANTINE)) if one is not None]
+        assert [(one.offset, one.reason.split(":")[0]) for one in dropped] == [(5, "Overload"), (6, "Overload")]
+        plain = unseal(dropped[0].sealed, [SAFE], quarantine_aad(RAW, 0, 5))
+        assert plain == raw[5].value
+
+
+def _quarantined(output: Output) -> Quarantined | None:
+    """A record that was put aside; None for evidence of the custodian's."""
+    found = unpack(output.value)
+    return found.value if found.kind == "quarantined" else None
 
 
 def test_regions_whose_raw_chunk_changed_are_quarantined(parts: Parts) -> None:

@@ -1,0 +1,92 @@
+"""A late live camera on the real broker: the worker spends less, says so, leaves no face bare, and recovers.
+
+Lateness is the broker's times against a clock that the test stops, so that load doesn't change what is expected.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from operators.codec import decode as decode_pictures
+from operators.effort import COARSE, FULL, SPARSE, WHOLE
+from operators.masks import unpack_masks
+from schemas.codec import unpack_as
+from schemas.frames import BLOCK, FrameChunk
+from schemas.records import Alarm, OperatorChunk
+from schemas.topics import ALARMS, RAW
+from streams.setup import detector
+from streams.verify import check_chain, check_record
+from tests.support.services import Broker, unique
+from tests.support.shared import shared_data
+from tests.support.worker import Deployment, clip, wait_for
+
+CLIP = "intel-iot-devkit+sample-videos/asl_gestures/help.mkv"
+LATE_MS = 20_000
+LATE_CHUNKS = 8
+SURE = 0.5
+
+
+def _live(camera: str) -> list[FrameChunk]:
+    """Twenty short chunks, as a camera would send them."""
+    chunks = [replace(chunk, live=True) for chunk in clip(shared_data() / "clips" / CLIP, camera, frames=3)]
+    assert len(chunks) == 20
+    return chunks
+
+
+def _sent(deployment: Deployment, camera: str) -> list[int]:
+    """When the broker took each chunk, ms."""
+    return [m.timestamp_ms for m in deployment.read(RAW, "pipeline") if m.key == camera.encode()]
+
+
+def _out(deployment: Deployment, camera: str) -> list[OperatorChunk]:
+    return [body.chunk for body in deployment.bodies(camera) if body.chunk]
+
+
+def test_late_camera_gets_less_says_so_leaks_nothing_and_recovers(worker_broker: Broker, tmp_path: Path) -> None:
+    deployment, camera = Deployment(worker_broker), unique("cam")
+    chunks = _live(camera)
+    deployment.push(chunks[:LATE_CHUNKS], camera)
+    worker = deployment.worker(tmp_path / "worker")
+    worker.set_clock(min(_sent(deployment, camera)) + LATE_MS)
+    with deployment.platforms(), worker:
+        wait_for(lambda: len(_out(deployment, camera)) >= LATE_CHUNKS - 1, f"the late chunks\n{worker.metrics()}")
+        figures = worker.metrics()
+        worker.set_clock(min(_sent(deployment, camera)))
+        deployment.push(chunks[LATE_CHUNKS:], camera)
+        wait_for(lambda: any(body.end for body in deployment.bodies(camera)), f"the video's end\n{worker.metrics()}")
+    assert f'sealframe_worker_effort{{camera="{camera}"}} {float(WHOLE)}' in figures
+    assert "sealframe_worker_eased 2.0" in figures
+
+    check_chain([check_record(record, deployment.identify) for record in deployment.operator(camera)])
+    out = _out(deployment, camera)
+    efforts = [chunk.effort for chunk in out]
+    assert [chunk.chunk_seq for chunk in out] == list(range(len(chunks)))
+    assert efforts[:LATE_CHUNKS] == [FULL, FULL, SPARSE, COARSE, WHOLE, WHOLE, WHOLE, WHOLE]
+    recovery = efforts[LATE_CHUNKS:]
+    assert recovery == sorted(recovery, reverse=True) and set(recovery) == {WHOLE, COARSE, SPARSE, FULL}
+    faces = _check_masked(chunks, out)
+    assert faces > 40
+    alarms = [unpack_as("alarm", m.value) for m in deployment.read(ALARMS, "operator") if m.key == camera.encode()]
+    assert _steps(alarms) >= {"fewer frames are searched, masks are larger", "its frames are masked whole"}
+
+
+def _check_masked(chunks: list[FrameChunk], out: list[OperatorChunk]) -> int:
+    """Every face that one sees for sure lies under its frame's mask; returns how many there are."""
+    finder, faces = detector(), 0
+    for chunk, made in zip(chunks, out, strict=True):
+        masks = unpack_masks(made.masks, len(made.pts), chunk.format)
+        for frame, mask in zip(decode_pictures(chunk).frames, masks, strict=True):
+            assert mask.all() or made.effort < WHOLE
+            found = finder.detect_planes(frame.planes, chunk.format)
+            samples = mask.repeat(BLOCK, 0).repeat(BLOCK, 1)
+            for x1, y1, x2, y2 in np.rint(found.boxes[found.scores >= SURE]).astype(int):
+                faces += 1
+                assert samples[y1:y2, x1:x2].mean() >= 0.95, (made.chunk_seq, frame.frame_no)
+    return faces
+
+
+def _steps(alarms: list[Alarm]) -> set[str]:
+    return {alarm.text.split("late, ")[1].split(";")[0] for alarm in alarms if alarm.kind == "overload"}

@@ -1,0 +1,206 @@
+"""What a late camera's chunks are worth; lateness is given, never measured."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from operators import effort
+from operators.desensitise.policy import Policy
+from operators.effort import COARSE, DROPPED, FULL, SPARSE, WHOLE, decide, eased
+from operators.masks import unpack_masks
+from operators.pieces import canvases
+from operators.pipeline import Pipeline
+from operators.sign import SigningKey
+from schemas.codec import decode
+from schemas.frames import FrameChunk, Planes, VideoFormat
+from schemas.records import CUSTODIAN, OperatorBody, OperatorChunk, Piece
+from schemas.regions import Detections, boxes
+from schemas.state import CameraState, LoadState
+from tests.support.scenes import FACE, FORMAT, chunk
+
+KEY = SigningKey(b"p" * 32)
+POLICY = Policy({"faces": frozenset({"face"})})
+PLACES = [[(16 + 4 * i, 32)] for i in range(20)]
+
+
+def levels(lates: list[float], load: LoadState | None = None) -> list[int]:
+    """The level of each chunk, the first two are decided already."""
+    out = []
+    for late in lates:
+        load = decide(load, late)
+        out.append(load.ahead)
+    return out
+
+
+def test_decide_takes_one_level_a_late_chunk_in_the_order_of_harm() -> None:
+    assert levels([1.9, 2.0, 3.9, 4.0, 7.9, 8.0, 29.9, 30.0, 99.0]) == [
+        FULL, SPARSE, SPARSE, COARSE, COARSE, WHOLE, WHOLE, DROPPED, DROPPED,
+    ]  # fmt: skip
+    assert levels([60.0] * 5) == [SPARSE, COARSE, WHOLE, DROPPED, DROPPED]
+
+
+def test_decide_what_was_said_of_the_next_chunk_but_one_holds() -> None:
+    load = LoadState()
+    for late in (5.0, 5.0, 0.0, 9.0, 31.0, 31.0, 0.1):
+        after = decide(load, late)
+        assert after.level == load.ahead
+        load = after
+
+
+def test_decide_steps_down_after_early_chunks_in_a_row_only() -> None:
+    coarse = LoadState(COARSE, COARSE)
+    assert levels([1.0, 1.0, 2.0, 1.0, 1.0, 1.0], coarse) == [COARSE] * 5 + [SPARSE]
+    assert levels([16.0, 14.9], LoadState(DROPPED, DROPPED)) == [DROPPED, WHOLE]
+    assert levels([3.9] * 3, LoadState(WHOLE, WHOLE))[-1] == COARSE
+
+
+def test_decide_a_step_down_that_has_to_be_taken_back_takes_longer_next_time() -> None:
+    late_again = [0.5] * 3 + [2.0]
+    first = levels([2.0, *late_again], None)
+    assert first == [SPARSE, SPARSE, SPARSE, FULL, SPARSE]
+    load = None
+    for late in [2.0, *late_again]:
+        load = decide(load, late)
+    assert levels([0.5] * 6, load) == [SPARSE] * 5 + [FULL]
+    waits = []
+    for _ in range(8):
+        run = next(n for n in range(1, 100) if levels([0.5] * n, load)[-1] == FULL)
+        waits.append(run)
+        for late in [0.5] * run + [2.0]:
+            load = decide(load, late)
+    assert waits == [6, 12, 24, 48, 48, 48, 48, 48]
+    for late in [0.5] * (48 + effort.RECENT):
+        load = decide(load, late)
+    assert load == LoadState()
+
+
+def test_decide_a_machine_that_is_too_slow_settles_and_never_runs_away() -> None:
+    """A chunk a second; a level's chunk takes so long, what is dropped nothing: lateness stays below the last step."""
+    seconds = {FULL: 1.5, SPARSE: 1.2, COARSE: 1.1, WHOLE: 0.4, DROPPED: 0.0}
+    late, load, seen = 0.0, LoadState(), []
+    for _ in range(600):
+        late = max(0.0, late + seconds[load.level] - 1.0)
+        load = decide(load, late)
+        seen.append((late, load.level))
+    assert max(late for late, _ in seen) < 10
+    assert {level for _, level in seen} == {FULL, SPARSE, COARSE, WHOLE}
+    changes = sum(one != two for (_, one), (_, two) in zip(seen, seen[1:], strict=False))
+    assert changes < 60
+
+
+@pytest.mark.parametrize("level", [SPARSE, COARSE])
+def test_eased_policy_masks_more_and_codes_faster_but_seals_and_hides_alike(level: int) -> None:
+    less = eased(POLICY, level)
+    assert less.padding_of("face") == POLICY.padding_of("face") + POLICY.doubt
+    assert replace(less, padding=POLICY.padding, preset=POLICY.preset) == POLICY
+    assert eased(POLICY, FULL) is POLICY
+
+
+@pytest.mark.parametrize(
+    ("usual", "level", "frame_s", "wanted"),
+    [(5, FULL, 0.04, 5), (5, SPARSE, 0.04, 10), (5, COARSE, 0.04, 15), (5, COARSE, 0.1, 6), (20, COARSE, 0.04, 20),
+     (1, COARSE, 0.04, 3)],
+)
+def test_stride_is_longer_but_never_beyond_what_a_track_outlives(
+    usual: int, level: int, frame_s: float, wanted: int
+) -> None:
+    assert effort.stride(usual, level, frame_s) == wanted
+
+
+def test_sides_are_halved_between_looks_a_second_apart() -> None:
+    times = [0.0, 0.6, 1.2, 1.8, 2.4]
+    assert effort.sides(1920, COARSE, 1280, times) == [1920, 640, 1920, 640, 1920]
+    assert effort.sides(1920, SPARSE, 1280, times) == [1920] * 5
+    assert effort.sides(320, COARSE, 1280, times[:2]) == [320, 160]
+
+
+class _Knows:
+    """Finds the square that moves as `PLACES` say, by its frame's brightest place; notes at what sizes it is asked."""
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+
+    def detect_planes(self, planes: Planes, video: VideoFormat, size: int = 640) -> tuple[Detections, ...]:
+        self.sizes.append(size)
+        columns = np.abs(planes.u.astype(int) - 120).sum(0)
+        x = 2 * int(np.flatnonzero(columns > columns.max() / 2)[0])
+        marks = np.full((1, 5, 2), np.nan, np.float32)
+        return (Detections("face", boxes([(x, 32, x + FACE, 32 + FACE)]), np.float32([0.9]), marks),)
+
+
+def _body(record) -> OperatorChunk:
+    found = decode(OperatorBody, record.signed.body).chunk
+    assert found is not None
+    return found
+
+
+def _step(level: int, ahead: int = FULL, following: FrameChunk | None = None):
+    finder = _Knows()
+    state = CameraState(load=LoadState(level, ahead) if level or ahead else None)
+    after, out = Pipeline(POLICY, finder, KEY, looks=1).step(state, chunk(PLACES), following)
+    return finder.sizes, after, out, _body(out.operator[1])
+
+
+def test_step_with_less_effort_searches_less_and_masks_everything_and_more() -> None:
+    masks = {}
+    for level, looks in ((FULL, 5), (SPARSE, 3), (COARSE, 3)):
+        sizes, after, out, body = _step(level)
+        assert (len(sizes), body.effort, after.effort) == (looks, level, level)
+        assert [alarm.kind for alarm in out.alarms] == (["overload"] if level else [])
+        masks[level] = np.stack(unpack_masks(body.masks, len(PLACES), FORMAT))
+    for level in (SPARSE, COARSE):
+        assert masks[level].sum() > masks[FULL].sum()
+        for i, [(x, y)] in enumerate(PLACES):
+            rows, columns = slice(y // 16, -(-(y + FACE) // 16)), slice(x // 16, -(-(x + FACE) // 16))
+            assert masks[level][i][rows, columns].all(), (level, i)
+
+
+def test_step_coarse_looks_are_half_as_large_but_for_the_first() -> None:
+    sizes, *_ = _step(COARSE)
+    assert sizes[0] == POLICY.detection_side
+    assert sizes[1] == FORMAT.width // 2
+
+
+def test_step_whole_looks_at_nothing_and_seals_the_cameras_own_pictures_to_the_custodian() -> None:
+    sizes, after, out, body = _step(WHOLE)
+    assert sizes == [] and body.effort == WHOLE
+    assert np.stack(unpack_masks(body.masks, len(PLACES), FORMAT)).all()
+    assert {draft.authority for draft in out.evidence} == {CUSTODIAN}
+    assert [alarm.kind for alarm in out.alarms] == ["overload"]
+    (piece,) = [decode(Piece, part.plaintext) for part in out.evidence[0].parts if part.type == "piece"]
+    assert piece.true_digest == piece.sealed_digest
+    assert len(canvases(piece)) == len(PLACES)
+    assert after.tracks == () and after.cut
+
+
+def test_step_before_a_chunk_that_nobody_will_look_at_doesnt_count_on_it() -> None:
+    alone = _step(SPARSE)
+    before_whole = _step(SPARSE, WHOLE, chunk(PLACES, 1))
+    assert before_whole[3] == alone[3] and before_whole[0] == alone[0]
+
+
+def test_step_with_equal_effort_gives_equal_bytes() -> None:
+    for level in (SPARSE, COARSE, WHOLE):
+        assert _step(level)[3] == _step(level)[3]
+
+
+def test_steps_look_at_each_chunk_once_though_levels_change() -> None:
+    finder = _Knows()
+    pipeline = Pipeline(POLICY, finder, KEY, looks=1)
+    state, looks = CameraState(), []
+    chunks = [chunk(PLACES, seq) for seq in range(6)]
+    for one, following in zip(chunks, [*chunks[1:], None], strict=True):
+        before = len(finder.sizes)
+        state, _ = pipeline.step(state, one, following)
+        state = replace(state, load=decide(state.load, 9.0))
+        looks.append(len(finder.sizes) - before)
+    # 4 looks a chunk; chunk 3 has the last of 2, and its own last frame, as nobody looks at those after it
+    assert looks == [8, 2, 2, 1, 0, 0]
+
+
+def test_dropped_levels_are_named_for_all() -> None:
+    assert len(effort.LEVELS) == DROPPED + 1 == len(effort.FALL_S) == len(effort.RISE_S) + 1
+    assert list(effort.RISE_S) == sorted(effort.RISE_S)
