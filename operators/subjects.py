@@ -61,8 +61,13 @@ def spans_of(frames: Sequence[int]) -> tuple[tuple[int, int], ...]:
 
 
 def together(a: Sequence[tuple[int, int]], b: Sequence[tuple[int, int]]) -> bool:
-    """Some frame is in both."""
-    return any(first <= other_last and other_first <= last for first, last in a for other_first, other_last in b)
+    """Some frame is in both; each as `merge_spans` gives it: in order, none touching the next."""
+    i = j = 0
+    while i < len(a) and j < len(b):
+        if a[i][0] <= b[j][1] and b[j][0] <= a[i][1]:
+            return True
+        i, j = (i + 1, j) if a[i][1] < b[j][1] else (i, j + 1)
+    return False
 
 
 def merge_tracks(sightings: Sequence[TrackSighting], threshold: float) -> tuple[Subject, ...]:

@@ -35,6 +35,9 @@ LOOKS, VIEWS = 6, 3
 """How many promising frames of a chunk are looked at, and how many of them are averaged."""
 MARGIN = 0.6
 CROP_SIDE, SAME_FACE = 320, 0.4
+NARROW, FLAT, AT_EDGE = 0.6, 1.1, 0.05
+"""At the picture's edge (so near, in shares of the longer side) a box less wide than this, in shares of its height, is
+cut at the side, a wider one than that above or below: half a face is like nobody, not like its owner."""
 MAX_PROBE_SIDE = 4096
 ASIDE = 8.0
 """How little a face counts at the side of a picture: in a corner of it 1/5 of its area."""
@@ -163,12 +166,16 @@ def best_views(
 
     `face_in` looks for a face in a box of a picture: landmarks and score; where it finds none, the worker's are taken.
 
-    From pieces that this track claims, alone or with others: frames in which another face reaches into its box are
-    left out.
+    From pieces that this track claims, alone or with others: frames in which another detected face reaches into its box
+    are left out; a region that is only guessed to be another's isn't seen there.
     """
     own = [(piece, planes) for piece, planes in opened if mapping.track in piece.tracks]
-    others = [region for other in faces if other.track != mapping.track for region in other.regions]
-    free = [r for r in promising(mapping) if not any(reaches_into(other, r) for other in others)]
+    others = [
+        region for other in faces if other.track != mapping.track for region in other.regions
+        if region.source == "detected"
+    ]
+    whole = [r for r in promising(mapping) if video is None or not cut_by_edge(r, video)]
+    free = [r for r in whole if not any(reaches_into(other, r) for other in others)]
     seen = (_view(mapping.track, region, own, video, face_in) for region in free[:LOOKS])
     views = [view for view in seen if view is not None]
     return tuple(sorted(views, key=lambda view: (-view.quality, view.frame_no))[:VIEWS])
@@ -181,6 +188,15 @@ def promising(mapping: TrackMapping) -> list[MappedRegion]:
         if len(r.landmarks) == 10 and len(r.box) == 4 and width_of(r) >= MIN_WIDTH and np.isfinite(r.box).all()
     ]
     return sorted(usable, key=lambda r: (-min(width_of(r), LARGE) * r.score, r.frame_no))
+
+
+def cut_by_edge(region: MappedRegion, video: VideoFormat) -> bool:
+    """The picture's edge takes a good part of a face away."""
+    x1, y1, x2, y2 = region.box
+    width, height = x2 - x1, y2 - y1
+    near = AT_EDGE * max(width, height)
+    beside = min(x1, video.width - x2) < near and width < NARROW * height
+    return beside or (min(y1, video.height - y2) < near and width > FLAT * height)
 
 
 def width_of(region: MappedRegion) -> float:

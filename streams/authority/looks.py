@@ -99,17 +99,26 @@ def looks_of(db: Any, video_id: str, track: int) -> dict[int, Look]:
     return {number: Look(quality, vector(text), weight, chunks) for number, quality, text, weight, chunks in rows}
 
 
+def added(looked: Looked, looks: Mapping[int, Look]) -> tuple[int, Look] | None:
+    """The number of the look that a chunk's views go to, and that look with them; None where they aren't kept."""
+    number = place_of(looked, looks)
+    if number is None:
+        return None
+    known = looks.get(number)
+    if known is None or known.embedding is None or looked.embedding is None:
+        return number, Look(looked.quality, looked.embedding, looked.weight)
+    embedding, weight = pool([known.embedding, looked.embedding], [known.weight, looked.weight])
+    return number, Look(max(known.quality, looked.quality), embedding, weight, known.chunks + 1)
+
+
 def keep(db: Any, evidence: SealedEvidence, looked: Looked, made: Made) -> bool:
     """Keep a chunk's views where they have a place; whether they were kept."""
     looks = looks_of(db, evidence.video_id, looked.track)
-    number = place_of(looked, looks)
-    if number is None:
+    place = added(looked, looks)
+    if place is None:
         return False
+    number, look = place
     known = looks.get(number)
-    embedding, weight, chunks = looked.embedding, looked.weight, 1
-    if known is not None and known.embedding is not None and embedding is not None:
-        embedding, weight = pool([known.embedding, embedding], [known.weight, weight])
-        chunks = known.chunks + 1
     db.execute(
         "INSERT INTO track_features"
         " (video_id, track, state, chunk_seq, frame_no, quality, embedding, look, weight, chunks, width, embedder,"
@@ -117,7 +126,7 @@ def keep(db: Any, evidence: SealedEvidence, looked: Looked, made: Made) -> bool:
         " ON CONFLICT (video_id, track, look) DO UPDATE SET"
         " embedding = excluded.embedding, weight = excluded.weight, chunks = excluded.chunks",
         (evidence.video_id, looked.track, looked.state, evidence.chunk_seq, looked.frame_no, looked.quality,
-         None if embedding is None else vector_text(embedding), number, weight, chunks,
+         None if look.embedding is None else vector_text(look.embedding), number, look.weight, look.chunks,
          looked.width, made.embedder, made.key),
     )
     if known is not None and (known.embedding is None or looked.quality > known.quality):

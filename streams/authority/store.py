@@ -131,10 +131,16 @@ def add_parts(db: Any, evidence: SealedEvidence, parts: Sequence[OpenedPart]) ->
         if isinstance(part.content, TrackMapping) and part.content.regions:
             frames = sorted({region.frame_no for region in part.content.regions})
             db.execute(
-                "INSERT INTO spans VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
+                "INSERT INTO spans VALUES (%s, %s, %s, %s, %s, %s, %s, %s::int8range) ON CONFLICT DO NOTHING",
                 (evidence.video_id, part.content.track, evidence.chunk_seq, part.content.kind, frames[0], frames[-1],
-                 len(frames)),
+                 len(frames), _detected(part.content)),
             )
+
+
+def _detected(mapping: TrackMapping) -> str:
+    """From the first to the last frame in which it was detected, as Postgres reads a range."""
+    frames = [region.frame_no for region in mapping.regions if region.source == "detected"]
+    return f"[{min(frames)},{max(frames)}]" if frames else "empty"
 
 
 def places(db: Any, video_id: str, first: int = 0, last: int = 2**62) -> dict[int, Place]:
@@ -201,14 +207,17 @@ def track_times(db: Any, video_id: str) -> dict[int, tuple[int, int]]:
 
 
 def track_spans(db: Any, video_id: str) -> dict[int, tuple[str, list[tuple[int, int]]]]:
-    """Kind and frame ranges of every track of a video."""
+    """Kind of every track of a video, and the frame ranges in which it was detected, or is, where that isn't known."""
     found: dict[int, tuple[str, list[tuple[int, int]]]] = {}
     rows = db.execute(
-        "SELECT track, kind, first_frame, last_frame FROM spans WHERE video_id = %s ORDER BY track, first_frame",
-        (video_id,),
+        "SELECT track, kind, lower(seen), upper(seen) - 1 FROM (SELECT track, kind, first_frame,"
+        " coalesce(detected, int8range(first_frame, last_frame, '[]')) AS seen FROM spans WHERE video_id = %s) s"
+        " ORDER BY track, first_frame", (video_id,),
     ).fetchall()
     for track, kind, first, last in rows:
-        found.setdefault(track, (kind, []))[1].append((first, last))
+        ranges = found.setdefault(track, (kind, []))[1]
+        if first is not None:
+            ranges.append((first, last))
     return found
 
 

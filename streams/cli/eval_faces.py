@@ -37,21 +37,21 @@ def eval_faces(
 
     fpir and tpir: how often a search names a stranger, and how often it names the right person, each half of the people
     judged by what the other half needed. draws_of_20: what still pictures alone allow for `eval identities`.
-    --calibration measures the error rates that answers quote, at three widths of faces, and takes five times as long.
+    --calibration measures the error rates that answers quote, at three widths of faces, and takes four times as long.
     Exit code 1: a target is missed.
     """
     if embedder not in (FACE_EMBEDDER, FACE_EMBEDDER_INT8):
         raise UsageError(f"--embedder is {FACE_EMBEDDER} or {FACE_EMBEDDER_INT8}")
     network = FaceEmbedder(face_embedder(models, embedder))
-    reader = Faces(detector(), network)
+    read = face_rates.Remembering(Faces(detector(), network).probe)
     most = faces.MOST_MS if embedder == FACE_EMBEDDER else faces.MOST_MS_INT8
     with progress("pictures", quiet=False) as bar:
         def step(done: int, of: int) -> None:
             bar.update(bar.task_ids[0], completed=done, total=of)
 
-        figures = faces.evaluate(data, reader.probe, network.embed, draws, seed, tell, step, most)
+        figures = faces.evaluate(data, read, network.embed, draws, seed, tell, step, most)
         if calibration is not None:
-            _calibrate(data, reader, embedder, seed, calibration, step)
+            _calibrate(data, read, embedder, seed, calibration, step)
     finish("faces", figures, out)
 
 
@@ -74,11 +74,11 @@ def eval_search(
 
 
 def _calibrate(
-    data: Path, reader: Faces, embedder: str, seed: int, out: Path, step: Callable[[int, int], None]
+    data: Path, read: face_rates.Read, embedder: str, seed: int, out: Path, step: Callable[[int, int], None]
 ) -> None:
     pictures = faces.listed(faces.folder_of(data))
     vectors = {
-        width: faces.embedded(pictures.paths, face_rates.sized(reader.probe, width), tell, step)
+        width: faces.embedded(pictures.paths, face_rates.sized(read, width), tell, step)
         for width in face_rates.WIDTHS
     }
     tables = face_rates.measured(vectors, pictures.people, seed, tell)

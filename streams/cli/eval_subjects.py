@@ -31,7 +31,8 @@ def eval_subjects(
 ) -> None:
     """Do the regions of a person, over the videos of a camera, end in one person? B-cubed, on generated video.
 
-    The whole way over broker and authority; in each video everyone shows another photograph. Then, on clips whose
+    The whole way over broker and authority; in each video everyone shows another photograph. Photographs alone are
+    merged at three borders, those of the half of the people of whom no video is made. Then, on clips whose
     detections are taken away at known frames: how often CamShift labels a subject right, and how often as another.
     Where the folder holds clips/clips.tsv too, a person of real clips is searched by a still of another clip.
     """

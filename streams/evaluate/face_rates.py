@@ -8,6 +8,7 @@ searched in pictures, pictures in templates, templates in templates.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -32,6 +33,20 @@ COSINES = tuple(round(0.86 + 0.005 * step, 3) for step in range(25))
 SMALL, SMALL_RATE, SMALL_SEARCHES = (6, 25, 100, 400), 0.01, 12_000
 Read = Callable[[bytes], Probe]
 Tell = Callable[[str], None]
+
+
+class Remembering:
+    """A reader that reads each picture once; one that can't be read is tried again."""
+
+    def __init__(self, read: Read) -> None:
+        self._read, self._known = read, dict[bytes, Probe]()
+
+    def __call__(self, picture: bytes) -> Probe:
+        """As the reader said."""
+        key = hashlib.sha256(picture).digest()
+        if key not in self._known:
+            self._known[key] = self._read(picture)
+        return self._known[key]
 
 
 def sized(read: Read, width: float) -> Read:

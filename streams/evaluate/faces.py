@@ -12,8 +12,10 @@ counted: nothing is compared. Methods: `recognition.py`, `open_set.py`.
 from __future__ import annotations
 
 import csv
+import os
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,20 +93,33 @@ def listed(folder: Path) -> Listed:
 def embedded(paths: Sequence[Path], read: Read, tell: Tell, step: Step) -> Array:
     """Unit vectors (n, 128) of picture files, NaN where no face is read; `step` hears of each: done, all.
 
+    On all cores: `read` is called by several threads at once.
+
     Raises:
         UsageError: a file can't be opened.
 
     """
     vectors = np.full((len(paths), FEATURES), np.nan, np.float32)
-    for at, path in enumerate(paths):
-        try:
-            vectors[at] = read(path.read_bytes()).embedding
-        except OSError as error:
-            raise UsageError(f"{path} can't be opened: {error.strerror}") from error
-        except UsageError as error:
-            tell(f"{path.name}: {error}")
-        step(at + 1, len(paths))
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        for at, seen in enumerate(pool.map(lambda path: _read(path, read), paths)):
+            if isinstance(seen, UsageError):
+                tell(f"{paths[at].name}: {seen}")
+            else:
+                vectors[at] = seen.embedding
+            step(at + 1, len(paths))
     return vectors
+
+
+def _read(path: Path, read: Read) -> Probe | UsageError:
+    """The face of a picture file, or why there is none."""
+    try:
+        picture = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path} can't be opened: {error.strerror}") from error
+    try:
+        return read(picture)
+    except UsageError as error:
+        return error
 
 
 def call_times(embed: Embed, runs: int = TIMED_RUNS) -> list[float]:

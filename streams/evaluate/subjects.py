@@ -28,6 +28,7 @@ from streams.demo.compose import PersonPicture, Truth, compose
 from streams.demo.run import Demo, Filmed, Shot
 from streams.evaluate import real_people
 from streams.evaluate.clusters import b_cubed
+from streams.evaluate.photographs import kept_back
 from streams.evaluate.report import Figure
 from streams.evaluate.tracks import owner
 from streams.setup import detector
@@ -92,12 +93,14 @@ def _generated(
 def casting(data: Path, seed: int, cameras: int, videos: int) -> list[Scene]:
     """Videos of each camera, in turn; five people a camera, each in every video by another photograph.
 
+    Of the people on whose photographs no border was chosen.
+
     Raises:
         UsageError: too few people with enough photographs.
 
     """
     rng = np.random.default_rng(seed)
-    found = [person for person in people_of(data) if len(person.photographs) >= videos]
+    found = [person for person in people_of(data) if len(person.photographs) >= videos and kept_back(person.label)]
     if len(found) < cameras * PEOPLE_A_VIDEO:
         raise UsageError(f"no {cameras * PEOPLE_A_VIDEO} people with {videos} photographs in {data.name}")
     chosen = [found[i] for i in rng.permutation(len(found))[: cameras * PEOPLE_A_VIDEO]]

@@ -82,6 +82,17 @@ def test_persons_are_parted_when_two_are_seen_in_one_frame(db: Any) -> None:
     assert same_person(db, other) == (first, other) and same_person(db, second) == (second,)
 
 
+def test_persons_are_not_parted_where_one_is_only_guessed_to_be(db: Any) -> None:
+    """A track that lost its face coasts on beside the next one of the same person."""
+    first, second = see(db, ONE, 1, 0, (0, 9)), see(db, ONE, 2, 5, (20, 29))
+    db.execute("INSERT INTO spans VALUES (%s, 1, 2, 'face', 20, 30, 11, 'empty')", (ONE,))
+    bring_persons_up_to_date(db, "cam", ONE)
+    assert same_person(db, first) == (first, second)
+    db.execute("UPDATE spans SET detected = '[20,22]' WHERE video_id = %s AND track = 1 AND chunk_seq = 2", (ONE,))
+    bring_persons_up_to_date(db, "cam", ONE)
+    assert same_person(db, first) == (first,)
+
+
 def test_persons_forget_who_is_erased(db: Any) -> None:
     first, second = see(db, ONE, 1, 0), see(db, TWO, 1, 10)
     forget_tracks(db, ONE, (1,), NOW_MS)

@@ -16,7 +16,7 @@ from operators.seal import new_evidence
 from schemas.frames import VideoFormat
 from schemas.records import MappedRegion, TrackMapping
 from streams.authority.blank import blank_frame, open_all
-from streams.authority.faces import Faces, best_views, promising
+from streams.authority.faces import Faces, best_views, cut_by_edge, promising
 from streams.authority.looks import MAX_CHUNKS, Look, Looked, place_of, pool
 from streams.authority.store import captured_ms
 from streams.setup import detector
@@ -82,6 +82,29 @@ def test_best_views_leave_out_frames_where_faces_meet() -> None:
         assert {frame for frame, views in enumerate(seen) if not views} == meet
     together = best_views(tracks[0], tracks, OPENED, FORMAT)
     assert len(together) == 3 and [v.quality for v in together] == sorted((v.quality for v in together), reverse=True)
+
+
+def test_best_views_are_not_spoilt_by_a_region_that_is_only_guessed() -> None:
+    """The other track lies over this one all the time, but nobody was detected there."""
+    boxes = {frame: (x, y, x + FACE, y + FACE) for frame, (x, y) in enumerate(place[0] for place in PLACES)}
+    seen = mapped(1, boxes)
+    for source, views in (("coasting", 3), ("filled", 3), ("detected", 0)):
+        other = replace(seen, track=2, regions=tuple(replace(region, source=source) for region in seen.regions))
+        assert len(best_views(seen, [seen, other], OPENED, FORMAT)) == views
+
+
+@pytest.mark.parametrize(
+    ("box", "cut"),
+    [
+        ((0, 40, 30, 110), True), ((130, 40, 160, 110), True), ((2, 40, 32, 110), True),
+        ((0, 20, 60, 100), False),  # whole, though it touches the edge
+        ((20, 40, 50, 110), False),  # as narrow, from the side, with room beside it
+        ((40, 0, 110, 50), True), ((40, 70, 110, 120), True), ((40, 30, 110, 80), False),
+    ],
+)
+def test_cut_by_edge_needs_an_edge_and_an_odd_shape(box: tuple[float, ...], cut: bool) -> None:
+    region = MappedRegion(0, box, 0.9, "detected")
+    assert cut_by_edge(region, VideoFormat(160, 120, FORMAT.time_base)) is cut
 
 
 def test_promising_leaves_out_small_unaligned_and_endless_regions() -> None:

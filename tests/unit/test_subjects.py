@@ -60,7 +60,7 @@ def test_spans_join_what_touches() -> None:
 
 @pytest.mark.parametrize(("a", "b", "expected"), [
     (((0, 5),), ((5, 9),), True), (((0, 5),), ((6, 9),), False), ((), ((0, 9),), False),
-    (((0, 1), (8, 9)), ((3, 4), (9, 9)), True),
+    (((0, 1), (8, 9)), ((3, 4), (9, 9)), True), (((0, 1), (4, 5), (8, 9)), ((2, 3), (6, 7)), False),
 ])
 def test_together(a: tuple[tuple[int, int], ...], b: tuple[tuple[int, int], ...], expected: bool) -> None:
     assert together(a, b) is expected
