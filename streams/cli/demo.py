@@ -69,7 +69,7 @@ def demo(
         give(content)
     else:
         console.print(table("demo", figures))
-        say(f"{out}/original-desensitised-restored.png, desensitised-*.mp4, restored.mp4, report.json")
+        say(f"{out}/original-desensitised-restored.png, desensitised-*.mp4, restored.mp4 and its manifest, report.json")
         if keep:
             for line in [*welcome(stack), f"it runs on until: sealframe down --home {HOME}"]:
                 say(line)

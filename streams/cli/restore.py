@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import re
-import time
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from schemas.errors import IntegrityError, SealframeError, UsageError
+from schemas.errors import IntegrityError, UsageError
 from streams.cli.output import give, progress, say
 from streams.cli.search import DEFAULT_TLS, As, AsJson, Authority, Case, Purpose, Tls, Url, client_of
 from streams.forensic.client import ForensicClient
 from streams.forensic.manifest import SUFFIX
-from streams.forensic.restorations import UNFINISHED, Wish
+from streams.forensic.restorations import Wish
 from streams.words import plural
 
-POLL_SECONDS = 0.25
 WithGaps = Annotated[bool, typer.Option(help="write the video although frames are missing")]
 
 
@@ -75,18 +73,15 @@ def followed(client: ForensicClient, job: dict[str, Any], quiet: bool) -> dict[s
         SealframeError: it failed, or was cancelled.
 
     """
-    said = ""
+    said = [""]
     with progress(f"restoring, id {job['id']}", quiet) as bar:
-        while job["state"] in UNFINISHED:
-            bar.update(bar.tasks[0].id, total=job["frames"] or None, completed=job["done"])
-            if job["error"] != said and not quiet:
-                say(job["error"])
-            said = job["error"]
-            time.sleep(POLL_SECONDS)
-            job = client.restoration(job["id"])
-    if job["state"] not in ("done", "gaps"):
-        raise SealframeError(f"restoration {job['id']} is {job['state']}. {job['error']}")
-    return job
+        def tell(now: dict[str, Any]) -> None:
+            bar.update(bar.tasks[0].id, total=now["frames"] or None, completed=now["done"])
+            if now["error"] != said[-1] and not quiet:
+                say(now["error"])
+            said.append(now["error"])
+
+        return client.wait(job, tell)
 
 
 def listed(gaps: list[dict[str, Any]]) -> str:

@@ -38,6 +38,7 @@ from streams.demo.picture import triptych
 from streams.demo.pictures import people
 from streams.evaluate.report import Figure
 from streams.forensic.client import ForensicClient
+from streams.forensic.restorations import Wish
 from streams.forensic.terms import KINDS
 from streams.operating.client import OperatorClient
 from streams.push import push
@@ -240,10 +241,11 @@ class Demo:
             shutil.copyfile(data, self.out / f"desensitised-{one.shot.camera_id}.mp4")
         for with_gaps in (False, True):
             for subject in found.get("subjects", ()):
+                wish = Wish(with_gaps=with_gaps, lossless=False)
                 done = self.forensic.restore(
-                    subject, CASE, PURPOSE, self.out / "restored.mp4", with_gaps=with_gaps, lossless=False
+                    subject, CASE, PURPOSE, wish, self.out / "restored.mp4", self.stack.tls / "ca.pem"
                 )
-                if done["written"]:
+                if done["state"] == "done":
                     found["restored"] = subject
                     return
 

@@ -85,7 +85,7 @@ def evaluate(plates: int, queries: int, seed: int, tell: Tell) -> list[Figure]:
 def _service(database: Database) -> Forensics:
     """A service with the case that all ask under."""
     now, rules = now_ms(), Rules(limits={"searches": 1_000_000})
-    service = Forensics(database, AccessLog(database, now_ms), None, None, rules=rules)
+    service = Forensics(database, AccessLog(database, now_ms), None, rules=rules)
     people, cases = service.gate.people, service.gate.cases
     scope = Scope(ALL_CAMERAS, 0, now + DAY_MS, ("plate",))
     with database.connection() as db:

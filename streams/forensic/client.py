@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
@@ -16,9 +17,9 @@ from infra.https import HttpsClient
 from infra.tls import Identity, signer_at
 from schemas.errors import IntegrityError, RateLimited, SealframeError, SeveralFaces, UsageError
 from streams.forensic.manifest import SUFFIX, verify_restoration
-from streams.forensic.restorations import Wish
+from streams.forensic.restorations import UNFINISHED, Wish
 
-SECONDS = 600.0
+SECONDS, POLL_SECONDS = 600.0, 0.25
 Files = Sequence[tuple[str, tuple[str, bytes]]]
 
 
@@ -61,28 +62,6 @@ class ForensicClient:
                                   "from_ms": from_ms, "to_ms": to_ms, "exact": exact}
         return dict(self._post("/search/plate", fields, ()).json())
 
-    def restore(
-        self, subject: str, case: str, purpose: str, out: Path, *, everyone: bool = False, with_gaps: bool = False,
-        lossless: bool = True,
-    ) -> dict[str, Any]:
-        """Write the restored video; what was done. With gaps that weren't allowed nothing is written.
-
-        Raises:
-            IntegrityError: video or evidence don't hold.
-
-        """
-        answer = self._post("/restore", {
-            "subject": subject, "case": case, "purpose": purpose, "everyone": everyone, "with_gaps": with_gaps,
-            "lossless": lossless,
-        }, ())
-        if answer.status_code == 409:
-            return {"written": False, **answer.json()}
-        with AtomicFile(out) as file:
-            if file.file is not None:
-                file.file.write(answer.content)
-        names = ("entry", "frames", "replaced", "gaps")
-        return {"written": True, **{name: int(answer.headers[f"X-Sealframe-{name.title()}"]) for name in names}}
-
     def restored_video(
         self, subject: str, case: str, purpose: str, out: Path, *, everyone: bool = False
     ) -> dict[str, Any]:
@@ -114,6 +93,28 @@ class ForensicClient:
     def restoration(self, restoration_id: str) -> dict[str, Any]:
         """How a restoration stands: `state`, frames `done` of `frames`."""
         return dict(self.get(f"/restorations/{restoration_id}"))
+
+    def wait(self, job: dict[str, Any], tell: Callable[[dict[str, Any]], None] = lambda _: None) -> dict[str, Any]:
+        """Ask until a restoration is over, and tell how it stands; it is `done`, or there are `gaps`.
+
+        Raises:
+            SealframeError: it failed, or was cancelled.
+
+        """
+        while job["state"] in UNFINISHED:
+            tell(job)
+            time.sleep(POLL_SECONDS)
+            job = self.restoration(job["id"])
+        if job["state"] not in ("done", "gaps"):
+            raise SealframeError(f"restoration {job['id']} is {job['state']}. {job['error']}")
+        return job
+
+    def restore(self, subject: str, case: str, purpose: str, wish: Wish, out: Path, ca: Path) -> dict[str, Any]:
+        """Ask for a restoration, wait for it, and write it with its manifest where it is `done`; errors as `fetch`."""
+        job = self.wait(self.begin(subject, case, purpose, wish))
+        if job["state"] == "done":
+            self.fetch(job["id"], out, ca)
+        return job
 
     def cancel(self, restoration_id: str) -> dict[str, Any]:
         """Stop a restoration and have destroyed what it made."""
@@ -178,7 +179,7 @@ class ForensicClient:
         return self._checked(self._client.request("POST", path, content=form.read(), headers=headers))
 
     def _checked(self, answer: httpx.Response) -> httpx.Response:
-        if answer.status_code in (200, 202) or (answer.status_code == 409 and answer.json().get("error") == "Gaps"):
+        if answer.status_code in (200, 202):
             return answer
         said = answer.json()
         if said.get("error") == "SeveralFaces":

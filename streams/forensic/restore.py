@@ -14,13 +14,11 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Literal, Protocol
 
-from infra.atomic import AtomicFile
 from infra.postgres import Database
 from operators.codec import decode_units, encode
-from operators.fragment import fragment, init_segment, parse_fragment
+from operators.fragment import fragment, parse_fragment
 from operators.restore import restore_frames
 from operators.subjects import spans_of
 from operators.watermark import burnt
@@ -68,25 +66,6 @@ class FrameGap:
     first_frame: int
     last_frame: int
     reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Restored:
-    """What a restoration did. `path` is None where nothing was written; `replaced`: frames with samples put back."""
-
-    video_id: str
-    tracks: tuple[int, ...]
-    frames: int
-    replaced: int
-    gaps: tuple[FrameGap, ...]
-    path: Path | None
-    withheld: int = 0
-    live: bool = False
-
-    @property
-    def complete(self) -> bool:
-        """Every frame of the subject was replaced."""
-        return not self.gaps
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,43 +142,18 @@ class Restorer:
         self._authority, self._database, self._reader = authority, database, reader
         self._source, self._identify, self._clock = source, identify, clock
 
-    def restore(
-        self, video_id: str, tracks: Sequence[int], out: Path, *, all_subjects: bool = False, with_gaps: bool = False,
-        lossless: bool = True,
-    ) -> Restored:
-        """Restore these tracks (with `all_subjects` everything that opens) in the chunks in which they are.
+    def plan(
+        self, video_id: str, tracks: Sequence[int], *, all_subjects: bool = False, with_gaps: bool = False
+    ) -> Plan:
+        """What a restoration of these tracks (with `all_subjects` of everything that opens) has to do.
+
+        From the platform's signed records and the authority's index, over the chunks in which the tracks are.
 
         Raises:
             IntegrityError: the video's records or its chain don't hold: nothing of it is used.
             ServiceUnavailable, AccessDenied: the operating platform is out of reach or refuses.
             UsageError: the tracks are nowhere in the video.
 
-        """
-        plan = self.plan(video_id, tracks, all_subjects=all_subjects, with_gaps=with_gaps)
-        gaps, counts = list(plan.gaps), [0, 0, 0]
-        with AtomicFile(out.with_name(out.name + ".unfinished")) as part:
-            if part.file is None or part.path is None:
-                raise UsageError("a restoration needs a file to write")
-            part.file.write(init_segment(plan.opened.format))
-            for made in self.made(plan, plan.chunks, Style(lossless)):
-                part.file.write(made.media)
-                counts = [a + b for a, b in zip(counts, (made.frames, made.replaced, made.withheld), strict=True)]
-                gaps += made.gaps
-        if gaps and not with_gaps:
-            part.path.unlink()
-        else:
-            part.path.replace(out)
-        return Restored(
-            video_id, plan.tracks, counts[0], counts[1], tuple(gaps), None if gaps and not with_gaps else out,
-            counts[2], plan.chain.end is None,
-        )
-
-    def plan(
-        self, video_id: str, tracks: Sequence[int], *, all_subjects: bool = False, with_gaps: bool = False
-    ) -> Plan:
-        """What a restoration has to do, from the platform's signed records and the authority's index.
-
-        Raises: as `restore`.
         """
         with self._database.connection() as db:
             taken_in = store.taken_in(db, video_id)

@@ -99,7 +99,7 @@ class ForensicServer:
         signer = log_signer(setup.name, setup.identity)
         log = AccessLog(self._database, now_ms, signer)
         self.forensics = Forensics(
-            self._database, log, faces, restorer, rules=setup.rules, templates=Templates(self._keys, now_ms)
+            self._database, log, faces, rules=setup.rules, templates=Templates(self._keys, now_ms)
         )
         work = setup.work or setup.folder.with_name(f"{setup.folder.name}.restorations")
         self._jobs = self.forensics.jobs = Restorations(

@@ -9,8 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import asdict, replace
 from typing import Any, Literal
 
 from infra.postgres import Database
@@ -27,26 +26,18 @@ from streams.forensic.jobs import KEPT_MS, Restorations, new_id
 from streams.forensic.log import AccessLog, Entry
 from streams.forensic.probe import Probes
 from streams.forensic.restorations import Restoration, Wish
-from streams.forensic.restore import Restored, Restorer
 from streams.forensic.terms import Kind, Rules, typed
-
-
-@dataclass(frozen=True, slots=True)
-class RestoreAnswer:
-    """A restoration and its entry in the access log."""
-
-    entry: int
-    restored: Restored
 
 
 class Forensics:
     """Searches and restores for one authority, under its open cases; `clock` gives milliseconds since 1970."""
 
     def __init__(
-        self, database: Database, log: AccessLog, faces: Callable[[], Faces] | None, restorer: Restorer | None, *,
-        rules: Rules | None = None, clock: Callable[[], int] = now_ms, templates: Templates | None = None,
+        self, database: Database, log: AccessLog, faces: Callable[[], Faces] | None, *, rules: Rules | None = None,
+        clock: Callable[[], int] = now_ms, templates: Templates | None = None,
     ) -> None:
-        self._database, self.log, self._restorer = database, log, restorer
+        """`jobs` is set by who can restore."""
+        self._database, self.log = database, log
         self._faces = FaceSearch(database, faces, templates)
         self.gate = Gate(database, log, rules, clock)
         self.jobs: Restorations | None = None
@@ -132,38 +123,6 @@ class Forensics:
         entry = self._log("search-plate", ground, {**detail, "matches": found, "searched": covered.subjects})
         words = plate_search.said(matches, mode, more, covered)
         return plate_search.PlateAnswer(entry.seq, asked, mode, tuple(matches), more, covered, words)
-
-    def restore(
-        self, subject_id: str, ground: Ground, out: Path, *, everyone: bool = False, with_gaps: bool = False,
-        lossless: bool = True,
-    ) -> RestoreAnswer:
-        """Write the video in which only this subject (with `everyone` all that opens) is shown as it was.
-
-        Raises:
-            AccessDenied, RateLimited: see `Gate.subject`.
-            UsageError: no such subject, or the service can't restore.
-            IntegrityError, ServiceUnavailable: see `Restorer.restore`.
-
-        """
-        detail: dict[str, Any] = {"subject": subject_id, "all": everyone, "with_gaps": with_gaps}
-        hidden = out.with_name(f".{out.name}.checked")
-        with self._logged("restore", ground, detail):
-            self.gate.subject("restore", ground, subject_id, everyone=everyone)
-            if self._restorer is None:
-                raise UsageError("this service knows no operating platform")
-            video_id, tracks = self._tracks(subject_id)
-            done = self._restorer.restore(
-                video_id, tracks, hidden, all_subjects=everyone, with_gaps=with_gaps, lossless=lossless
-            )
-        gaps = [[gap.first_frame, gap.last_frame, gap.reason] for gap in done.gaps]
-        entry = self._log("restore", ground, {
-            **detail, "video": done.video_id, "tracks": list(done.tracks), "frames": done.frames,
-            "replaced": done.replaced, "gaps": gaps, "written": done.path is not None,
-        })
-        if done.path is None:
-            return RestoreAnswer(entry.seq, done)
-        hidden.replace(out)
-        return RestoreAnswer(entry.seq, replace(done, path=out))
 
     def begin_restoration(
         self, subject_id: str, ground: Ground, wish: Wish, action: Literal["restore", "export"] = "restore"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -39,6 +38,7 @@ from tests.support.authority import (
     recorded,
 )
 from tests.support.cases import GROUND, open_case
+from tests.support.restoring import Killed, finished, work
 from tests.support.scenes import chunk, crossing, regions
 from tests.support.services import Postgres
 
@@ -47,10 +47,6 @@ WISHES = {
     "lossless": Wish(with_gaps=True), "playable": Wish(with_gaps=True, lossless=False),
     "burnt": Wish(with_gaps=True, lossless=False, burnt=True), "everyone": Wish(everyone=True),
 }
-
-
-class Killed(BaseException):
-    """The process dies here."""
 
 
 @dataclass
@@ -86,7 +82,7 @@ class Office:
 
     def service(self) -> Forensics:
         restorer = Restorer(NAME, self.desk.database, self.desk.reader, self.platform, identify_at, lambda: self.now_ms)
-        service = Forensics(self.desk.database, self.desk.log, None, restorer)
+        service = Forensics(self.desk.database, self.desk.log, None)
         service.jobs = Restorations(
             NAME, self.desk.database, self.desk.log, restorer, self.keys, self.folder, log_signer().key,
             lambda: self.now_ms, service.may_restore,
@@ -94,30 +90,13 @@ class Office:
         return service
 
     def live(self, service: Forensics, until: Callable[[], bool]) -> None:
-        """Let the service work, in a thread as in the server, until something holds or it dies."""
-        stop, jobs = threading.Event(), service.jobs
-        assert jobs is not None
-
-        def run() -> None:
-            try:
-                jobs.run(stop)
-            except Killed:
-                stop.set()
-
-        thread = threading.Thread(target=run)
-        thread.start()
-        for _ in range(1200):
-            if stop.wait(0.025) or until():
-                break
-        stop.set()
-        jobs.wake()
-        thread.join()
+        """Let the service work until something holds or it dies."""
+        assert service.jobs is not None
+        work(service.jobs, until)
 
     def done(self, service: Forensics, job: Restoration) -> Restoration:
         """Work until the job is over."""
-        self.live(service, lambda: service.restoration(job.restoration_id, GROUND.actor).state not in
-                  ("waiting", "running"))
-        return service.restoration(job.restoration_id, GROUND.actor)
+        return finished(service, job.restoration_id)
 
 
 @pytest.fixture(scope="module")
@@ -170,13 +149,6 @@ def test_job_s_file_is_verified_offline_and_in_the_log(office: Office, outcomes:
     entry = office.desk.log.get(body["entry"]).content
     assert entry["action"] == "restore" and entry["detail"]["subject"] == body["subject"]
     assert all(chunk["how"] == "restored" and chunk["evidence"] for chunk in body["chunks"])
-
-
-def test_job_in_the_side_car_form_equals_the_direct_call(
-    office: Office, outcomes: dict[str, Path], tmp_path: Path
-) -> None:
-    office.service().restore(f"{VIDEO}/s1", GROUND, tmp_path / "direct.mp4", with_gaps=True)
-    assert (tmp_path / "direct.mp4").read_bytes() == outcomes["lossless"].read_bytes()
 
 
 def test_watermark_is_burnt_in_at_the_foot_and_nowhere_else(outcomes: dict[str, Path]) -> None:

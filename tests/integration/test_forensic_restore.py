@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -26,14 +27,16 @@ from schemas.errors import (
 )
 from schemas.frames import BLOCK
 from schemas.records import OperatorRecord
-from streams.forensic.service import Forensics, Ground
+from streams.forensic.gate import Ground
+from streams.forensic.restorations import Restoration, Wish
 from tests.support.authority import KEY, NOW_MS, VIDEO, Desk, Recording, open_desk, record
-from tests.support.cases import GROUND, open_case
 from tests.support.operator_video import rewritten
+from tests.support.restoring import restored
 from tests.support.scenes import FACE, FORMAT, chunk, crossing, picture, regions
 from tests.support.services import Postgres
 
 PLACES = crossing()
+EVERYONE = Wish(everyone=True)
 CHUNKS = [chunk(PLACES, seq, end=seq == 1, video=VIDEO) for seq in range(2)]
 
 
@@ -60,9 +63,10 @@ def add_subject(database: Database, track: int) -> None:
                    (f"{VIDEO}/s{track}", VIDEO, [track], track, NOW_MS, NOW_MS))
 
 
-def service(desk: Desk, recording: Recording) -> Forensics:
-    open_case(desk.database)
-    return Forensics(desk.database, desk.log, None, desk.restorer(recording))
+def said(job: Restoration) -> Mapping[str, Any]:
+    """What its manifest says."""
+    assert job.manifest, job.error
+    return dict(job.manifest["body"])
 
 
 def luma(path: Path) -> list[np.ndarray]:
@@ -88,9 +92,8 @@ def psnr(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def test_restore_one_subject_shows_it_and_nobody_else(desk: Desk, recording: Recording, tmp_path: Path) -> None:
-    answer = service(desk, recording).restore(f"{VIDEO}/s1", GROUND, tmp_path / "out.mp4", with_gaps=True)
-    done = answer.restored
-    assert (done.frames, done.withheld) == (20, 6)  # per chunk: its mapping, its piece, the shared piece
+    done = restored(desk, recording, f"{VIDEO}/s1", tmp_path / "out.mp4", Wish(with_gaps=True))
+    assert (done.frames, said(done)["withheld"]) == (20, 6)  # per chunk: its mapping, its piece, the shared piece
     shown, hidden = luma(tmp_path / "out.mp4"), public(recording)
     for index in range(20):
         places = PLACES[index % 10]
@@ -103,7 +106,7 @@ def test_restore_one_subject_shows_it_and_nobody_else(desk: Desk, recording: Rec
 
 
 def test_restore_pieces_equal_sealed_samples_exactly(desk: Desk, recording: Recording, tmp_path: Path) -> None:
-    service(desk, recording).restore(f"{VIDEO}/s1", GROUND, tmp_path / "out.mp4", everyone=True)
+    restored(desk, recording, f"{VIDEO}/s1", tmp_path / "out.mp4", EVERYONE)
     shown, compared = luma(tmp_path / "out.mp4"), 0
     for seq in range(2):
         with desk.database.connection() as db:
@@ -120,10 +123,10 @@ def test_restore_pieces_equal_sealed_samples_exactly(desk: Desk, recording: Reco
 
 
 def test_restore_all_leaves_no_gap_and_is_logged_before(desk: Desk, recording: Recording, tmp_path: Path) -> None:
-    answer = service(desk, recording).restore(f"{VIDEO}/s1", GROUND, tmp_path / "out.mp4", everyone=True)
-    assert answer.restored.complete and answer.restored.replaced == 20 and answer.restored.withheld == 0
-    entry = desk.log.get(answer.entry)
-    assert entry.content["actor"] == "inspector" and entry.content["detail"]["all"] is True
+    done = restored(desk, recording, f"{VIDEO}/s1", tmp_path / "out.mp4", EVERYONE)
+    assert not done.gaps and said(done)["replaced"] == 20 and said(done)["withheld"] == 0
+    entry = desk.log.get(done.entry)
+    assert entry.content["actor"] == "inspector" and entry.content["detail"]["everyone"] is True
     assert sorted(path.name for path in tmp_path.iterdir()) == ["desk", "out.mp4"]
     desk.log.verify()
 
@@ -133,8 +136,8 @@ def test_restore_shared_blocks_list_gaps_and_write_nothing(desk: Desk, tmp_path:
     made = record([chunk(over, 0, end=True, video=VIDEO)], [regions(over, 0)], desk.epoch)
     desk.take(made)
     add_subject(desk.database, 1)
-    done = service(desk, made).restore(f"{VIDEO}/s1", GROUND, tmp_path / "out.mp4").restored
-    assert done.path is None and not (tmp_path / "out.mp4").exists()
+    done = restored(desk, made, f"{VIDEO}/s1", tmp_path / "out.mp4")
+    assert done.state == "gaps" and not (tmp_path / "out.mp4").exists()
     assert [(gap.first_frame, gap.last_frame) for gap in done.gaps] == [(0, 9)]
     assert "shared" in done.gaps[0].reason
     assert desk.log.last(1)[0].content["detail"]["written"] is False
@@ -146,21 +149,22 @@ def test_restore_with_missing_evidence_lists_the_chunk(desk: Desk, tmp_path: Pat
     for index in (0, 2):
         desk.sink.take(made.evidence[index], NOW_MS)
     add_subject(desk.database, 1)
-    done = service(desk, made).restore(f"{VIDEO}/s1", GROUND, tmp_path / "out.mp4", everyone=True).restored
+    done = restored(desk, made, f"{VIDEO}/s1", tmp_path / "out.mp4", EVERYONE)
     assert [(gap.first_frame, gap.last_frame) for gap in done.gaps] == [(10, 19)]
-    assert done.gaps[0].reason.startswith("MissingEvidence") and done.path is None
-    again = service(desk, made).restore(f"{VIDEO}/s1", GROUND, tmp_path / "out.mp4", everyone=True, with_gaps=True)
-    assert len(luma(tmp_path / "out.mp4")) == 30 and again.restored.gaps == done.gaps
+    assert done.gaps[0].reason.startswith("MissingEvidence") and done.state == "gaps"
+    again = restored(desk, made, f"{VIDEO}/s1", tmp_path / "out.mp4", replace(EVERYONE, with_gaps=True))
+    assert len(luma(tmp_path / "out.mp4")) == 30 and again.gaps == done.gaps
 
 
 def test_restore_erased_subject_of_a_database_copy_opens_nothing(
     desk: Desk, recording: Recording, tmp_path: Path
 ) -> None:
     desk.keys.destroy_tracks(VIDEO, [1])
-    done = service(desk, recording).restore(f"{VIDEO}/s1", GROUND, tmp_path / "out.mp4").restored
-    assert done.replaced == 0 and len(done.gaps) == 2 and not (tmp_path / "out.mp4").exists()
-    other = service(desk, recording).restore(f"{VIDEO}/s2", GROUND, tmp_path / "two.mp4", with_gaps=True).restored
-    assert other.replaced > 10
+    done = restored(desk, recording, f"{VIDEO}/s1", tmp_path / "out.mp4")
+    assert desk.log.last(1)[0].content["detail"]["replaced"] == 0
+    assert len(done.gaps) == 2 and not (tmp_path / "out.mp4").exists()
+    other = restored(desk, recording, f"{VIDEO}/s2", tmp_path / "two.mp4", Wish(with_gaps=True))
+    assert said(other)["replaced"] > 10
 
 
 def _bare(recording: Recording, key: SigningKey) -> OperatorRecord:
@@ -204,8 +208,8 @@ def test_restore_from_a_tampered_video_is_refused(
     elif case == "other video":
         other = [replace(made, video_id=VIDEO[:-1] + "b") for made in CHUNKS]
         bad = record(other, [replace(regions(PLACES, seq), video_id=VIDEO[:-1] + "b") for seq in range(2)], desk.epoch)
-    with pytest.raises(error):
-        service(desk, bad).restore(f"{VIDEO}/s1", GROUND, tmp_path / "out.mp4", everyone=True)
+    done = restored(desk, bad, f"{VIDEO}/s1", tmp_path / "out.mp4", EVERYONE)
+    assert done.state == "failed" and done.error.startswith(f"{error.__name__}: ")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["desk"]
     assert desk.log.last(1)[0].content["action"] == "restore-failed"
 
@@ -232,5 +236,5 @@ def test_restore_needs_a_ground_and_a_known_subject(desk: Desk, recording: Recor
         with pytest.raises(UsageError):
             Ground(*ground)
     with pytest.raises(UsageError, match="no subject"):
-        service(desk, recording).restore(f"{VIDEO}/s9", GROUND, tmp_path / "out.mp4")
+        restored(desk, recording, f"{VIDEO}/s9", tmp_path / "out.mp4")
     assert desk.log.last(1)[0].content["detail"]["error"] == "UsageError"

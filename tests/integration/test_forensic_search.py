@@ -94,7 +94,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory, database: Database, faces: Fa
 @pytest.fixture
 def service(desk: Desk, faces: Faces) -> Forensics:
     open_case(desk.database)
-    return Forensics(desk.database, desk.log, lambda: faces, None)
+    return Forensics(desk.database, desk.log, lambda: faces)
 
 
 def test_search_by_another_photograph_names_the_right_person(service: Forensics) -> None:
@@ -295,7 +295,7 @@ def test_search_finds_the_same_after_templates_are_reissued(
         desk.sink._indexing = sink
 
     def found(keys: Templates) -> list[tuple[str, float]]:
-        service = Forensics(database, desk.log, lambda: faces, None, templates=keys)
+        service = Forensics(database, desk.log, lambda: faces, templates=keys)
         answers = [service.search_face(paths[1].read_bytes(), GROUND, threshold=ALIKE) for paths in everyone[:3]]
         return [(match.subject_id, round(match.similarity, 4)) for answer in answers for match in answer.matches]
 

@@ -44,6 +44,7 @@ from streams.cli import verify as verify_cli
 from streams.forensic.client import ForensicClient
 from streams.forensic.gate import Ground
 from streams.forensic.proofs import Signed, check_signed, read_signed, signed_json
+from streams.forensic.restorations import Wish
 from streams.forensic.server import ForensicServer, ForensicSetup
 from streams.operating.api import VIEWERS, create_app
 from streams.operating.index import Index
@@ -198,22 +199,23 @@ def _sent(broker: Broker, ca: Path, key: SigningKey) -> tuple[str, Recording]:
     return video_id, made
 
 
-def test_restore_over_the_whole_stack_and_in_the_log(stack: Stack, tmp_path: Path) -> None:
+def test_restore_over_the_whole_stack_and_in_the_log(stack: Stack, tmp_path: Path, ca: Path) -> None:
     subject = add_subject(stack.database, stack.video_id)
     with ForensicClient(stack.url, stack.broker.identity("investigator-anna")) as client:
-        done = client.restore(subject, "case-1", "test", tmp_path / "all.mp4", everyone=True)
-        assert done["written"] and (done["frames"], done["replaced"], done["gaps"]) == (20, 20, 0)
-        alone = client.restore(subject, "case-1", "test", tmp_path / "one.mp4", with_gaps=True)
-        assert alone["written"] and (tmp_path / "one.mp4").read_bytes() != (tmp_path / "all.mp4").read_bytes()
+        done = client.restore(subject, "case-1", "test", Wish(everyone=True), tmp_path / "all.mp4", ca / "ca.pem")
+        assert (done["state"], done["frames"], done["replaced"], done["gaps"]) == ("done", 20, 20, [])
+        wish = Wish(with_gaps=True)
+        alone = client.restore(subject, "case-1", "test", wish, tmp_path / "one.mp4", ca / "ca.pem")
+        assert (tmp_path / "one.mp4").read_bytes() != (tmp_path / "all.mp4").read_bytes()
         newest = logged(stack)
-        assert (newest["actor"], newest["case"], newest["seq"]) == ("investigator-anna", "case-1", alone["entry"])
+        assert (newest["action"], newest["actor"], newest["case"]) == ("fetch", "investigator-anna", "case-1")
+        assert newest["seq"] > alone["entry"] > done["entry"]
         with pytest.raises(UsageError, match="no subject"):
-            client.restore("nobody", "case-1", "test", tmp_path / "no.mp4")
+            client.begin("nobody", "case-1", "test", wish)
         with pytest.raises(UsageError, match="case"):
-            client.restore(subject, " ", "test", tmp_path / "no.mp4")
+            client.begin(subject, " ", "test", wish)
         with pytest.raises(UsageError):
             client.search_face(b"x" * (17 * 2**20), "case-1", "test")
-    assert not (tmp_path / "no.mp4").exists()
 
 
 @pytest.mark.parametrize("principal", ["operator", "camera-1", "pipeline"])
@@ -327,13 +329,14 @@ def test_restore_verb_writes_a_video_whose_custody_holds_offline(stack: Stack, t
                 client.get(f"/restorations/{newest['id']}{path}")
 
 
-def test_operating_platform_learns_neither_why_nor_whom(stack: Stack, tmp_path: Path) -> None:
+def test_operating_platform_learns_neither_why_nor_whom(stack: Stack, tmp_path: Path, ca: Path) -> None:
     """Whole chunks by number, the same for every subject of a stretch; nothing else, in no header and no body."""
     asked = []
     for subject in (add_subject(stack.database, stack.video_id), add_other(stack)):
         stack.spy.seen.clear()
         with ForensicClient(stack.url, stack.broker.identity("investigator-anna")) as client:
-            client.restore(subject, "case-1", "why-it-is-done", tmp_path / "out.mp4", with_gaps=True)
+            wish = Wish(with_gaps=True)
+            client.restore(subject, "case-1", "why-it-is-done", wish, tmp_path / "out.mp4", ca / "ca.pem")
         requests = list(stack.spy.seen)
         assert requests and {one["who"] for one in requests} == {f"authority-{NAME}"}
         told = repr([(one["path"], one["query"], one["headers"], one["body"]) for one in requests])
@@ -408,9 +411,10 @@ def test_subject_is_packed_shown_and_erased_over_the_cli(stack: Stack, tmp_path:
     newest = logged(stack)
     assert (newest["action"], newest["seq"], newest["detail"]["keys"]) == ("erased", erased["entry"], 1)
     with ForensicClient(stack.url, stack.broker.identity("investigator-anna")) as client:
-        for call in (client.restored_video, client.restore):
-            with pytest.raises(UsageError, match="no subject"):
-                call("third", "case-1", "test", tmp_path / "no")
+        with pytest.raises(UsageError, match="no subject"):
+            client.restored_video("third", "case-1", "test", tmp_path / "no")
+        with pytest.raises(UsageError, match="no subject"):
+            client.begin("third", "case-1", "test", Wish())
         with pytest.raises(AccessDenied):
             client.erase(add_subject_once(stack), "case-unknown", "test")
     with ForensicClient(stack.url, stack.broker.identity("auditor-dan")) as client, pytest.raises(AccessDenied):

@@ -18,6 +18,7 @@ from streams.forensic.service import Forensics
 from tests.support.authority import NAME, VIDEO, Desk, Recording, open_desk, record
 from tests.support.cases import GROUND, open_case
 from tests.support.plates import FRAMES, filmed
+from tests.support.restoring import restored
 from tests.support.services import Postgres
 
 POLICY = Policy({NAME: frozenset({"plate"})})
@@ -58,12 +59,13 @@ def test_plates_of_a_chunk_are_read_searched_and_restored(desk: Desk, tmp_path: 
         (f"{VIDEO}/p1", "AB12CDE", [1], 40 * FRAMES), (f"{VIDEO}/p2", "KL44MMN", [2], 40 * FRAMES),
     ]
     open_case(desk.database)
-    service = Forensics(desk.database, desk.log, None, desk.restorer(recording))
+    service = Forensics(desk.database, desk.log, None)
     [match] = service.search_plate("kl 44?MN", GROUND).matches
     assert match.subject_id == f"{VIDEO}/p2" and min(match.characters) > 0.8
     assert match.image_id in {f"{VIDEO}/{frame}" for frame in range(FRAMES)}
-    done = service.restore(match.subject_id, GROUND, tmp_path / "restored.mp4").restored
-    assert done.complete and (done.frames, done.replaced) == (FRAMES, FRAMES)
+    done = restored(desk, recording, match.subject_id, tmp_path / "restored.mp4")
+    assert done.state == "done" and done.manifest and not done.gaps
+    assert (done.frames, done.manifest["body"]["replaced"]) == (FRAMES, FRAMES)
     with desk.database.connection() as db:
         rows = db.execute(
             "SELECT state, vector_norm(embedding), jsonb_array_length(glimpses) FROM track_plates"
@@ -102,7 +104,7 @@ def test_plates_too_small_and_unreadable_are_counted_not_listed(desk: Desk) -> N
     sent(desk, filmed(["AB12CDE"], VIDEO, scale=0.1))
     sent(desk, filmed(["."], VIDEO[:-1] + "b"))
     open_case(desk.database)
-    service = Forensics(desk.database, desk.log, None, None)
+    service = Forensics(desk.database, desk.log, None)
     covered = service.search_plate("AB12CDE", GROUND).coverage
     assert (covered.subjects, covered.too_small, covered.unclear, covered.unindexed) == (0, 1, 1, 0)
     with desk.database.connection() as db:

@@ -45,7 +45,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory, database: Database) -> Iterat
 @pytest.fixture
 def service(desk: Desk) -> Forensics:
     open_case(desk.database)
-    return Forensics(desk.database, desk.log, None, None)
+    return Forensics(desk.database, desk.log, None)
 
 
 def texts(service: Forensics, text: str, **options: object) -> list[str]:
@@ -159,7 +159,7 @@ def test_search_names_a_plate_of_thousands_of_sightings_and_those_like_it(
                 seen(db, video, 0, [(track, saying("AB12CDE")) for track in range(1, 31)])
             seen(db, f"cam-{NOW_MS}-0000000e", 0, [(1, saying("AB12CDF"))])
         open_case(database)
-        service = Forensics(database, desk.log, None, None)
+        service = Forensics(database, desk.log, None)
         answer = service.search_plate("AB12CDE", GROUND)
         assert len(answer.matches) == 100 and answer.more and "more that aren't listed" in answer.said
         near = service.search_plate("AB12CDF", GROUND).matches

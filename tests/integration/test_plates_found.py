@@ -23,6 +23,7 @@ from streams.setup import plate_detector
 from tests.support.authority import KEY, NAME, NOW_MS, VIDEO, open_desk, record
 from tests.support.cases import open_case
 from tests.support.plates import drawn
+from tests.support.restoring import restored
 from tests.support.services import Postgres
 
 POLICY = Policy({NAME: frozenset({"plate"})})
@@ -57,12 +58,12 @@ def test_plates_of_a_road_are_found_read_and_searched(road: Path, postgres_autho
         try:
             recording = record(chunks, found, desk.epoch, policy=POLICY)
             assert all(taken.unopened == 0 for taken in desk.take(recording))
-            service = Forensics(desk.database, desk.log, None, desk.restorer(recording))
+            service = Forensics(desk.database, desk.log, None)
             ground = open_case(desk.database)
             answers = {text: service.search_plate(text, ground).matches for text in TEXTS}
             right = [text for text, matches in answers.items() if matches and matches[0].text == text]
             assert len(right) >= len(TEXTS) - 1, {text: [one.text for one in answers[text]] for text in TEXTS}
-            done = service.restore(answers[right[0]][0].subject_id, ground, tmp_path / "back.mp4").restored
-            assert done.replaced > 0
+            done = restored(desk, recording, answers[right[0]][0].subject_id, tmp_path / "back.mp4")
+            assert done.manifest and done.manifest["body"]["replaced"] > 0
         finally:
             desk.close()
