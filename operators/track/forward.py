@@ -48,11 +48,20 @@ class Place:
     landmarks: tuple[float, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Whom a renamed track was known as, and where that one was last: a frame (-1: before the chunk) and a box."""
+
+    track: int
+    frame: int
+    box: Box
+
+
 @dataclass(slots=True)
 class Pass:
     """What one pass found: per track its places by frame; `crowded` are frames with more objects than tracks.
 
-    `renamed`: tracks that go on from another's last sight, its frame (-1: before the chunk) and box.
+    `renamed`: tracks that go on from where another was.
     """
 
     seconds: float
@@ -60,7 +69,7 @@ class Pass:
     places: dict[int, dict[int, Place]] = field(default_factory=dict)
     kinds: dict[int, TrackState] = field(default_factory=dict)
     crowded: set[int] = field(default_factory=set)
-    renamed: dict[int, tuple[int, Box]] = field(default_factory=dict)
+    renamed: dict[int, Origin] = field(default_factory=dict)
 
 
 def frame_seconds(decoded: DecodedChunk) -> float:
@@ -194,7 +203,7 @@ class _Run:
             self.tracks[k] = replace(track, doubt=doubt)
             return
         seen = [(i, place.box) for i, place in self.out.places.get(track.id, {}).items() if place.detected]
-        self.out.renamed[self.next_track] = seen[-1] if seen else (-1, self.before[track.id])
+        self.out.renamed[self.next_track] = Origin(track.id, *(seen[-1] if seen else (-1, self.before[track.id])))
         self.tracks[k] = replace(track, id=self.next_track, doubt=doubt, histogram=sight.colours, hits=0)
         self.next_track += 1
 

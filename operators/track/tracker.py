@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import cv2
 
 from operators.track.fill import Timeline, fill
-from operators.track.forward import Found, Pass, Place, TrackerState, coast_frames, forward
+from operators.track.forward import Found, Origin, Pass, Place, TrackerState, coast_frames, forward
 from operators.track.geometry import Box
 from operators.track.kalman import Filter
 from operators.track.settings import TrackSettings
@@ -100,12 +100,12 @@ class Tracker:
     ) -> tuple[tuple[Region, ...], ...]:
         places: dict[int, dict[int, Place]] = {track: dict(at) for track, at in here.places.items()}
         kinds = {track: last.kind for track, last in here.kinds.items()}
-        sources = dict(here.renamed)
+        sources = {track: (origin.frame, origin.box) for track, origin in here.renamed.items()}
         if ahead is not None:
             for track, at in ahead.places.items():
                 places.setdefault(track, {}).update((line.count + i, place) for i, place in at.items())
             kinds |= {track: last.kind for track, last in ahead.kinds.items()}
-            sources |= {track: (line.count + i, box) for track, (i, box) in ahead.renamed.items()}
+            sources |= {track: _last_seen(origin, here, line.count) for track, origin in ahead.renamed.items()}
         sources |= {track.id: (-1, Filter(track.mean, track.covariance).box) for track in state.tracks}
         rows: list[list[Region]] = [[] for _ in range(line.count)]
         for track in sorted(places):
@@ -118,6 +118,14 @@ class Tracker:
             for i, region in filled.items():
                 rows[i].append(region)
         return tuple(tuple(row) for row in rows)
+
+
+def _last_seen(origin: Origin, here: Pass, count: int) -> tuple[int, Box]:
+    """Frame, counted on from this chunk's first, and box of the last sight before a track of the next chunk's pass."""
+    if origin.frame >= 0:
+        return count + origin.frame, origin.box
+    seen = {i: place.box for i, place in here.places.get(origin.track, {}).items() if place.detected}
+    return (max(seen), seen[max(seen)]) if seen else (count - 1, origin.box)
 
 
 def failed_frames(

@@ -193,6 +193,20 @@ def test_step_gap_over_the_chunk_border_is_bridged() -> None:
     assert alone.frames[24][0].source == "coasting" and alone_state == state
 
 
+def test_step_track_renamed_after_the_chunk_border_is_filled_from_its_last_sight() -> None:
+    def path(i: int) -> Box:
+        later = max(0, i - 20)
+        return 100 - 6.0 * later, 80.0, 140 - 2.0 * later, 130 + 5.0 * later
+
+    one, found_one = scene([(path, RED)], range(25))
+    two, found_two = scene([(path, RED)], range(25, 30))
+    once = {i: found_one[i] if i == 20 else detections([]) for i in range(0, 25, 5)}
+    state, result = Tracker().step(TrackerState(), one, once, two, {0: found_two[0]})
+    _, after = Tracker().step(state, two, {0: found_two[0]})
+    assert tracks_of(after) == {2}
+    assert min(covered(result.frames[i], path(i)) for i in range(20, 25)) > 0.98
+
+
 def test_step_cut_ends_tracks_and_stops_back_fill() -> None:
     before, after = line(40, 60, 0, 0), line(200, 100, 0, 0)
     pictures = [picture([(before(i), RED)] if i < 12 else [(after(i), BLUE)], i) for i in range(25)]
