@@ -22,6 +22,7 @@ import numpy.typing as npt
 from operators.detect import FaceDetector
 from operators.embed import Crop, align
 from operators.training import dlib_to_onnx
+from operators.training.joined import join_means, take_bytes
 from schemas.errors import ConfigError, UsageError
 
 RANGES = Path(__file__).with_name("embedder_ranges.json")
@@ -124,6 +125,7 @@ def _quantised(prepared: str, ranges: dict[str, list[float]], scratch: Path) -> 
     from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
     quantization, model, out = _quantization(), onnx.load(prepared), scratch / "int8.onnx"
+    join_means(model)
     types = sorted({node.op_type for node in model.graph.node} - set(_KEPT))
     known = {name: (np.float32(low), np.float32(high)) for name, (low, high) in ranges.items()}
     made = QDQQuantizer(
@@ -133,6 +135,7 @@ def _quantised(prepared: str, ranges: dict[str, list[float]], scratch: Path) -> 
         op_types_to_quantize=types, extra_options={},
     )
     made.quantize_model()
+    take_bytes(made.model.model)
     made.model.save_model_to_file(str(out))
     return out.read_bytes()
 
