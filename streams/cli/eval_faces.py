@@ -50,6 +50,8 @@ def eval_faces(
             bar.update(bar.task_ids[0], completed=done, total=of)
 
         figures = faces.evaluate(data, read, network.embed, draws, seed, tell, step, most)
+        if embedder != FACE_EMBEDDER:
+            figures.append(faces.share(network.embed, FaceEmbedder(face_embedder(models)).embed))
         if calibration is not None:
             _calibrate(data, read, embedder, seed, calibration, step)
     finish("faces", figures, out)

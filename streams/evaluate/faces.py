@@ -134,6 +134,18 @@ def call_times(embed: Embed, runs: int = TIMED_RUNS) -> list[float]:
     return sorted(times)
 
 
+def share(embed: Embed, other: Embed, runs: int = TIMED_RUNS) -> Figure:
+    """How much of the other's CPU time `embed` takes for one chip, in turns: so it hardly depends on what else runs."""
+    chip = np.random.default_rng(0).integers(0, 256, (1, CHIP, CHIP, 3), np.uint8)
+    times: tuple[list[float], list[float]] = ([], [])
+    for turn in range(2 * (runs + 1)):
+        began = time.thread_time()
+        (embed, other)[turn % 2](chip)
+        times[turn % 2].append(1000 * (time.thread_time() - began))
+    own, others = (float(np.median(one[1:])) for one in times)
+    return Figure("embed_share", own / others, "", "<=", None, runs, f"medians {own:.2f} of {others:.2f} ms, in turns")
+
+
 def evaluate(
     data: Path, read: Read, embed: Embed, draws: int, seed: int, tell: Tell, step: Step = lambda done, of: None,
     most_ms: float = MOST_MS,
