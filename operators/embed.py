@@ -110,7 +110,7 @@ class FaceEmbedder:
         return np.concatenate([np.empty((0, FEATURES), np.float32), *parts])
 
     def _unit(self, chips: npt.NDArray[np.uint8]) -> Array:
-        both = np.concatenate([chips, chips[:, :, ::-1]])
+        both = np.stack([*chips, *(cv2.flip(chip, 1) for chip in chips)])
         try:
             (features,) = self._session.run(None, {self._input: both})
         except ORT_ERRORS as error:
