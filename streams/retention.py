@@ -112,7 +112,7 @@ def _aged(video: Kept, rules: Sequence[Rule], now_ms: int) -> Due | None:
     """What is too old in a video: some kinds, or all there are."""
     old, kinds = [], video.kinds or {kind for rule in rules for kind in rule.kinds if kind != PUBLIC}
     for kind in kinds:
-        rule = _rule(rules, video.camera_id, kind)
+        rule = rule_at(rules, video.camera_id, kind)
         if rule and rule.days is not None and now_ms - video.end_ms > rule.days * DAY_MS:
             old.append(kind)
     if len(old) == len(kinds) and old:
@@ -139,8 +139,9 @@ def _whole(one: Due | None) -> bool:
 
 
 def _counts(video: Kept, rules: Sequence[Rule], rule: Rule) -> bool:
-    return any(_rule(rules, video.camera_id, kind) is rule for kind in video.kinds)
+    return any(rule_at(rules, video.camera_id, kind) is rule for kind in video.kinds)
 
 
-def _rule(rules: Sequence[Rule], camera_id: str, kind: str) -> Rule | None:
+def rule_at(rules: Sequence[Rule], camera_id: str, kind: str) -> Rule | None:
+    """The rule that counts for a kind at a camera."""
     return next((rule for rule in rules if rule.holds(camera_id, kind)), None)

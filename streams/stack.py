@@ -156,7 +156,7 @@ class Stack:
             found.append(Service(f"forensic-{name}", (
                 "forensic", "--name", name, "--tls", str(self.tls), *mine,
                 "--operator-url", f"https://localhost:{ports['operator']}", "--port", str(forensic),
-                "--rules", self.settings.cases.model_dump_json(),
+                "--rules", self.settings.cases.model_dump_json(), *kept,
                 "--sign-in", self._sign_in().model_dump_json(), "--browser-port", str(ports[f"browsers-{name}"]),
             ), forensic, "investigator-demo"))
             # at the operating platform: a second party that sees when the authority's log is rewritten

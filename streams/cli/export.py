@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -12,9 +13,11 @@ from schemas.errors import IntegrityError, UsageError
 from streams.cli.output import give, say
 from streams.cli.restore import WithGaps, followed, listed
 from streams.cli.search import DEFAULT_TLS, As, AsJson, Authority, Case, Purpose, Tls, Url, client_of
-from streams.forensic.export import Appearance, pack_export
+from streams.forensic.export import Appearance, archive_of
 from streams.forensic.restorations import Wish
 from streams.words import plural
+
+PIECE = 2**20
 
 
 def export(
@@ -48,13 +51,23 @@ def export(
                 missing.append((subject, listed(job["gaps"])))
                 continue
             path = Path(scratch) / f"{number}.mp4"
-            found.append(Appearance(path, client.fetch(job["id"], path, tls_folder / "ca.pem")))
+            manifest = client.fetch(job["id"], path, tls_folder / "ca.pem")
+            found.append(Appearance(file_pieces(path), manifest))
         if not found:
             raise IntegrityError(f"nothing could be restored whole (--with-gaps writes it): {missing[0][1]}")
         part = Path(scratch) / "export.zip"
-        names = pack_export(found, missing, tls_folder / "ca.pem", part)
+        archive = archive_of(found, missing, tls_folder / "ca.pem")
+        with part.open("wb") as file:
+            file.writelines(archive.pieces())
         part.replace(out)
     if as_json:
-        give({"videos": names, "missing": [subject for subject, _ in missing]})
+        give({"videos": archive.videos, "missing": [subject for subject, _ in missing]})
     else:
-        say(f"{out}: {plural(len(names), 'video')}, {len(missing)} missing; begin with index.html")
+        say(f"{out}: {plural(len(archive.videos), 'video')}, {len(missing)} missing; begin with index.html")
+
+
+def file_pieces(path: Path) -> Iterator[bytes]:
+    """A file's bytes, piece by piece."""
+    with path.open("rb") as file:
+        while piece := file.read(PIECE):
+            yield piece

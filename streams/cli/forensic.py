@@ -13,13 +13,14 @@ from pydantic import BaseModel, ValidationError
 from infra import tls
 from infra.models import FACE_EMBEDDER, FOLDER
 from infra.postgres import Database, DatabaseAccess
-from infra.settings import CaseSetting, SignInSetting
+from infra.settings import CaseSetting, SignInSetting, read_retention
 from schemas.errors import UsageError
 from streams.cli.authority import faces
 from streams.cli.output import give, say
 from streams.clock import now_ms
 from streams.forensic.people import People, set_up
 from streams.forensic.server import ForensicServer, ForensicSetup, rules_of, sign_in_of
+from streams.retention import rules_of as retention_of
 
 Setting = TypeVar("Setting", bound=BaseModel)
 
@@ -39,6 +40,7 @@ def forensic(
     rules: Annotated[str, typer.Option(help="policy of cases: JSON with names of [cases] in sealframe.toml")] = "{}",
     sign_in: Annotated[str, typer.Option(help="sign-in by browsers: JSON with names of [sign_in]")] = "{}",
     browser_port: Annotated[int, typer.Option(help="HTTPS port for browsers, where an issuer is named")] = 8447,
+    retention: Annotated[str, typer.Option(help="what the authority platform was given, to be shown: JSON")] = "[]",
     admin: Annotated[str, typer.Option(help="at set-up: the principal that is to be the first admin")] = "",
     password_file: Annotated[Path | None, typer.Option(help="file with the database password")] = None,
     host: Annotated[str, typer.Option(help="address to serve on")] = "127.0.0.1",
@@ -47,7 +49,7 @@ def forensic(
 ) -> None:
     """Answer investigators over HTTPS: search by a face picture, restoration of the subject found, access log.
 
-    A browser gets pages at the same address: cases, search, the log, people.
+    A browser gets pages at the same address: cases, search, export, erasure, holds, the log, people.
 
     Every call needs a person (`sealframe people`), an open case (`sealframe case`) and a purpose, and is logged before
     it is answered. Stop it with Ctrl-C.
@@ -58,6 +60,7 @@ def forensic(
     setup = ForensicSetup(
         name, tls.load(tls_folder, f"authority-{name}"), access, folder, keys, secret, operator_url, host=host,
         port=port, rules=rules_of(_read(CaseSetting, rules, "--rules")),
+        retention=retention_of(read_retention(retention)),
         sign_in=sign_in_of(_read(SignInSetting, sign_in, "--sign-in"), browser_port),
     )
     serve(setup, models, as_json, embedder)

@@ -1,4 +1,4 @@
-"""The desk as an app: pages of cases, search, restorations, the log and people, over one authority's service.
+"""The desk as an app: pages of cases, search, restorations, exports, erasures, holds, the log and people.
 
 A call that is refused is logged and counted as one of the API is: by the same door. What a person may do is decided by
 the gate alone; a page that doesn't show a button only saves a refusal.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -21,13 +22,17 @@ from infra.https import App, Receive, Scope, Send
 from infra.postgres import Database
 from schemas.errors import SealframeError
 from streams.desk.case_pages import add_cases
+from streams.desk.hold_pages import add_holds
 from streams.desk.log_pages import add_log, add_people
 from streams.desk.restore_pages import PublicVideo, add_restorations
 from streams.desk.search_pages import Portrait, add_search
+from streams.desk.subject_pages import add_subjects
 from streams.desk.visit import NAV, Visits, may
 from streams.forensic.door import Door
+from streams.forensic.hold_desk import HoldDesk
 from streams.forensic.service import Forensics
 from streams.forensic.sign_in import SignInDesk, add_sign_in
+from streams.forensic.subjects import SubjectDesk
 from streams.pages.render import HEADERS, Pages, install, wants_page
 
 DESK_ONLY = ("/desk/", "/static/", "/sign-")
@@ -36,8 +41,8 @@ DESK_ONLY = ("/desk/", "/static/", "/sign-")
 
 @dataclass(frozen=True, slots=True)
 class DeskSetup:
-    """What the pages need of an authority: its service and database, who draws a subject, who has the public video, and
-    how people sign in (None: by certificates alone).
+    """What the pages need of an authority: its service and database, who draws a subject, who has the public video, its
+    subjects and holds, its CA's certificate, and how people sign in (None: by certificates alone).
     """
 
     name: str
@@ -45,6 +50,9 @@ class DeskSetup:
     database: Database
     portrait: Portrait
     public: PublicVideo
+    subjects: SubjectDesk
+    holds: HoldDesk
+    ca: Path
     sign_in: SignInDesk | None = None
 
 
@@ -61,6 +69,8 @@ def create_desk(setup: DeskSetup, door: Door) -> FastAPI:
     add_cases(app, pages, visits, cameras)
     add_search(app, pages, visits, setup.service, setup.database, setup.portrait, cameras)
     add_restorations(app, pages, visits, setup.service, setup.public)
+    add_subjects(app, pages, visits, setup.service, setup.subjects, setup.ca)
+    add_holds(app, pages, visits, setup.holds, cameras)
     add_log(app, pages, visits, setup.service.log)
     add_people(app, pages, visits)
     if setup.sign_in:

@@ -162,6 +162,8 @@ def about(cases: Cases, case: Case, person: Person) -> dict[str, Any]:
         "changes": may(person, "case-change") and works and state != "closed",
         "closes": may(person, "case-close") and (works or not may(person, "case-open")) and state != "closed",
         "searches": may(person, "search-face") and works and state == "open",
+        "exports": may(person, "export") and works and state == "open" and terms.shows != "nobody",
+        "erases": may(person, "erase") and works and state == "open" and terms.erases,
     }
 
 

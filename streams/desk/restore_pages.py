@@ -15,6 +15,7 @@ from fastapi.responses import JSONResponse, RedirectResponse, StreamingResponse
 from schemas.errors import AccessDenied, UsageError
 from streams.desk.case_pages import SEE_OTHER, about, readable
 from streams.desk.visit import Visits
+from streams.forensic.permission import may_read
 from streams.forensic.restorations import Restoration, State, Wish
 from streams.forensic.service import Forensics
 from streams.pages.render import Pages
@@ -83,7 +84,11 @@ def add_restorations(app: FastAPI, pages: Pages, visits: Visits, service: Forens
 
     @app.get("/restorations/{job}", include_in_schema=False)
     def one(request: Request, job: Id) -> Response:
-        return pages.show(request, "restoration.html", title="Restoration", job=job_of(request, job), states=STATES)
+        made, person = job_of(request, job), door.person(request, "restore")
+        case = service.gate.cases.get(made.case_id)
+        given = about(service.gate.cases, case, person) if case and may_read(person, case) else {}
+        offers = {name: given.get(name, False) and made.state != "gone" for name in ("exports", "erases")}
+        return pages.show(request, "restoration.html", title="Restoration", job=made, states=STATES, **offers)
 
     @app.post("/restorations/{job}/cancel", include_in_schema=False)
     def cancel(request: Request, job: Id) -> Response:

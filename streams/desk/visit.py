@@ -12,7 +12,7 @@ from streams.forensic.permission import MAY, Action, Person
 
 NAV: tuple[tuple[str, str, Action], ...] = (
     ("/cases", "Cases", "case-read"), ("/restorations", "Restorations", "restore"),
-    ("/approvals", "Approvals", "case-approve"), ("/log", "Access log", "log-read"),
+    ("/approvals", "Approvals", "case-approve"), ("/holds", "Holds", "hold-read"), ("/log", "Access log", "log-read"),
     ("/people", "People", "people-read"),
 )
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from schemas.errors import UsageError
+from streams.forensic.hold_desk import KeptKind
 from streams.forensic.plate_search import PlateAnswer, PlateMatch
 from streams.forensic.search import Match
 from streams.forensic.terms import MAX_MS, Scope, State
+from streams.words import plural
 
 STATES: dict[State, tuple[str, str]] = {
     "waiting": ("waits for approval", "warn"), "open": ("open", "good"), "expired": ("expired", "bad"),
@@ -46,6 +48,13 @@ def plate_words(match: PlateMatch, answer: PlateAnswer) -> str:
         return f"Fits the pattern, {read}."
     signs = "1 sign differs" if match.edits == 1 else f"{match.edits} signs differ" if match.edits else "twins differ"
     return f"{signs}; {match.probability:.0%} likely to be the plate asked for, {read}."
+
+
+def kept_words(one: KeptKind) -> str:
+    """How long a kind is kept at a camera."""
+    said = [plural(round(one.days), "day") if one.days >= 1 else f"{one.days * 24:.0f} h"] if one.days else []
+    said += [f"up to {one.max_bytes / 1e9:g} GB at the cameras of its rule"] if one.max_bytes else []
+    return ", ".join(said) or "until the disk is full"
 
 
 def read_time(text: str, name: str, *, end: bool = False) -> int | None:

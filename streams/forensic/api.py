@@ -13,6 +13,8 @@ from prometheus_client import CollectorRegistry
 from streams.authority.service import health_app
 from streams.forensic.case_api import add_cases, add_people
 from streams.forensic.door import Door
+from streams.forensic.hold_api import add_holds
+from streams.forensic.hold_desk import HoldDesk
 from streams.forensic.job_api import add_restorations
 from streams.forensic.log_api import add_checkpoints, add_log
 from streams.forensic.search_api import add_search
@@ -23,9 +25,9 @@ from streams.forensic.subjects import SubjectDesk
 
 def create_app(
     service: Forensics, registry: CollectorRegistry, door: Door, failing: Callable[[], str] = lambda: "",
-    subjects: SubjectDesk | None = None,
+    subjects: SubjectDesk | None = None, holds: HoldDesk | None = None,
 ) -> FastAPI:
-    """The app: search, restoration, access log, cases, people, and what else is done with a subject."""
+    """The app: search, restoration, access log, cases, people, holds, and what else is done with a subject."""
     app = health_app("Sealframe forensic service", registry, failing)
     door.guard(app)
     add_search(app, service, door)
@@ -34,6 +36,8 @@ def create_app(
     add_cases(app, door)
     add_people(app, door)
     add_checkpoints(app, service.log)
+    if holds:
+        add_holds(app, holds, door)
     if subjects:
         add_subjects(app, subjects, door)
     return app

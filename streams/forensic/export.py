@@ -6,8 +6,10 @@ signed and says so.
 
 from __future__ import annotations
 
+import io
+import json
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from html import escape
@@ -27,28 +29,73 @@ PAGE = "index.html"
 
 @dataclass(frozen=True, slots=True)
 class Appearance:
-    """One restored video: where it lies now, and its manifest as it was checked."""
+    """One restored video: its bytes, piece by piece, and its manifest as it was checked."""
 
-    path: Path
+    content: Iterable[bytes]
     manifest: Mapping[str, Any]
 
 
-def pack_export(found: Sequence[Appearance], missing: Sequence[tuple[str, str]], ca: Path, out: Path) -> list[str]:
-    """Write the archive; the names of the videos in it. `missing`: subjects that couldn't be restored, and why.
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """What an archive holds, in order: names and bytes, piece by piece; and when it was asked for (ms)."""
+
+    members: tuple[tuple[str, Iterable[bytes]], ...]
+    time_ms: int
+
+    @property
+    def videos(self) -> list[str]:
+        """The names of its videos."""
+        return [name for name, _ in self.members if name.endswith(".mp4")]
+
+    def pieces(self) -> Iterator[bytes]:
+        """It as a ZIP, piece by piece, so that no picture lies bare on a disk on the way."""
+        written = _Written()
+        when = datetime.fromtimestamp(self.time_ms / 1000, UTC).timetuple()[:6]
+        with zipfile.ZipFile(written, "w", zipfile.ZIP_STORED) as archive:
+            for name, content in self.members:
+                with archive.open(zipfile.ZipInfo(name, when), "w", force_zip64=True) as file:
+                    for piece in content:
+                        file.write(piece)
+                        yield written.taken()
+        yield written.taken()
+
+
+class _Written(io.RawIOBase):
+    """Takes what is written, and gives it away when asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._parts: list[bytes] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any, /) -> int:
+        self._parts.append(bytes(data))
+        return len(data)
+
+    def taken(self) -> bytes:
+        data = b"".join(self._parts)
+        self._parts.clear()
+        return data
+
+
+def archive_of(found: Sequence[Appearance], missing: Sequence[tuple[str, str]], ca: Path) -> Archive:
+    """The archive of these, one at least. `missing`: subjects that couldn't be restored, and why.
 
     Raises:
         MalformedRecord: a manifest that wasn't checked.
 
     """
     ordered = sorted(found, key=lambda one: times(one.manifest["body"])[0])
-    names = [_name(number, one.manifest["body"]) for number, one in enumerate(ordered, 1)]
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
-        archive.writestr(PAGE, cover(list(zip(names, (one.manifest["body"] for one in ordered), strict=True)), missing))
-        archive.write(ca, "ca.pem")
-        for name, one in zip(names, ordered, strict=True):
-            archive.write(one.path, name)
-            archive.write(one.path.with_name(one.path.name + SUFFIX), name + SUFFIX)
-    return names
+    bodies = [one.manifest["body"] for one in ordered]
+    names = [_name(number, body) for number, body in enumerate(bodies, 1)]
+    members: list[tuple[str, Iterable[bytes]]] = [
+        (PAGE, (cover(list(zip(names, bodies, strict=True)), missing).encode(),)), ("ca.pem", (ca.read_bytes(),)),
+    ]
+    for name, one in zip(names, ordered, strict=True):
+        members += [(name, one.content), (name + SUFFIX, (json.dumps(one.manifest, sort_keys=True).encode(),))]
+    return Archive(tuple(members), bodies[0]["time_ms"])
 
 
 def cover(videos: Sequence[tuple[str, Mapping[str, Any]]], missing: Sequence[tuple[str, str]]) -> str:

@@ -17,7 +17,7 @@ from streams.forensic.terms import Case, Kind, Rules, Scope, State, Terms, liste
 Role = Literal["investigator", "approver", "auditor", "admin", "keeper"]
 Action = Literal[
     "search-face", "search-plate", "restore", "export", "erase", "picture", "case-open", "case-change", "case-approve",
-    "case-close", "case-read", "people-read", "people-change", "log-read", "log-info",
+    "case-close", "case-read", "hold-read", "hold-change", "people-read", "people-change", "log-read", "log-info",
 ]
 
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -37,12 +37,16 @@ MAY: Mapping[Action, frozenset[Role]] = MappingProxyType({
     "case-approve": frozenset({"approver"}),
     "case-close": frozenset({"investigator", "approver", "admin"}),
     "case-read": frozenset({"investigator", "approver", "auditor", "admin"}),
+    "hold-read": frozenset({"investigator", "approver", "auditor", "admin"}),
+    "hold-change": frozenset({"approver"}),
     "people-read": frozenset({"auditor", "admin"}),
     "people-change": frozenset({"admin"}),
     "log-read": frozenset({"auditor"}),
     "log-info": frozenset(ROLES),
 })
-"""Which roles may call what at all; a keeper sees how long the log is and its root, and nothing else."""
+"""Which roles may call what at all; a keeper sees how long the log is and its root, and nothing else. Who erases
+needs an approver both for the case and to lift a hold.
+"""
 
 LIMITED: Mapping[Action, str] = MappingProxyType({
     "search-face": "searches", "search-plate": "searches", "restore": "restorations", "export": "restorations",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -27,6 +27,7 @@ from streams.clock import now_ms
 from streams.desk.app import DeskSetup, PagesOrApi, create_desk
 from streams.forensic.api import create_app
 from streams.forensic.door import Door
+from streams.forensic.hold_desk import HoldDesk
 from streams.forensic.jobs import Restorations, open_keys
 from streams.forensic.log import AccessLog, LogSigner
 from streams.forensic.oidc import ClientSetup, OpenIdClient
@@ -39,6 +40,7 @@ from streams.forensic.sign_in import CALLBACK, ByBrowser, SignInDesk
 from streams.forensic.subjects import SubjectDesk
 from streams.forensic.terms import Rules
 from streams.operating.client import OperatorClient
+from streams.retention import Rule
 
 ANYBODY = ("*",)
 """Every certificate of the CA may knock; whom it lets in says the table of people."""
@@ -60,6 +62,7 @@ class SignInSetup:
 class ForensicSetup:
     """What the service needs of its authority `name`: certificate, database, evidence folder, key store; and the
     operating platform's address. `work`: where restorations lie, sealed, until they are fetched; beside `folder` else.
+    `retention`: the rules that the authority platform runs by, to be shown.
     """
 
     name: str
@@ -72,6 +75,7 @@ class ForensicSetup:
     host: str = "127.0.0.1"
     port: int = 0
     rules: Rules = field(default_factory=Rules)
+    retention: Sequence[Rule] = ()
     work: Path | None = None
     sign_in: SignInSetup | None = None
 
@@ -112,9 +116,12 @@ class ForensicServer:
         ProcessCollector(namespace="sealframe", registry=registry)
         subjects = SubjectDesk(self._database, self.forensics.gate, self._keys, reader, signer.key)
         sign_in, door = self._sign_in(setup), Door(self.forensics.gate)
-        app = create_app(self.forensics, registry, door, self._failing, subjects=subjects)
+        holds = HoldDesk(self._database, log, setup.retention, now_ms)
+        app = create_app(self.forensics, registry, door, self._failing, subjects, holds)
         drawn = partial(draw, self._database, reader)
-        desk = DeskSetup(setup.name, self.forensics, self._database, drawn, self._operator, sign_in)
+        desk = DeskSetup(
+            setup.name, self.forensics, self._database, drawn, self._operator, subjects, holds, ca, sign_in
+        )
         both = PagesOrApi(create_desk(desk, door), app)
         self.server = HttpsServer(
             both, setup.identity, ANYBODY, host=setup.host, port=setup.port, body_bytes=body_bytes

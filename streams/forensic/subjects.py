@@ -14,11 +14,14 @@ from infra.keys import KeyStore
 from infra.postgres import Database
 from operators.seal import key_id
 from operators.sign import SigningKey
-from streams.authority.erase import Erased, erase_subject
+from schemas.errors import AccessDenied
+from streams.authority.erase import Erased, erase_subject, hold_on
 from streams.authority.package import Package, pack_subject
 from streams.authority.reading import EvidenceReader
 from streams.authority.restored_video import RestoredVideo, restored_video
 from streams.forensic.gate import Gate, Ground, noted
+from streams.forensic.log import Entry
+from streams.forensic.permission import Person
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,26 @@ class SubjectDesk:
                 self._database, self._keys, self._gate.log, self._gate.clock, subject_id, actor=ground.actor,
                 case=ground.case, purpose=ground.purpose,
             )
+
+    def hold(self, subject_id: str) -> int | None:
+        """Number of the legal hold that a subject is under; None where there is none, or no such subject."""
+        with self._database.connection() as db:
+            row = db.execute("SELECT video_id FROM subjects WHERE subject_id = %s", (subject_id,)).fetchone()
+            return None if row is None else hold_on(db, row[0])
+
+    def erasure(self, seq: int, person: Person) -> Entry:
+        """The log's entry of an erasure that this person made.
+
+        Raises:
+            AccessDenied: that entry is of something else, or of somebody else; logged.
+            UsageError: there is no such entry; logged.
+
+        """
+        with noted(self._gate.log, "erasure-read", person.person, "", "", {"entry": seq}):
+            entry = self._gate.log.get(seq)
+            if (entry.content["action"], entry.content["actor"]) != ("erased", person.person):
+                raise AccessDenied("you made no such erasure; an auditor can prove every entry (sealframe log prove)")
+        return entry
 
     def _tracks(self, subject_id: str) -> tuple[str, tuple[int, ...]]:
         with self._database.connection() as db:

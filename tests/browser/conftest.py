@@ -11,13 +11,17 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import uvicorn
 from fastapi import FastAPI
 from playwright.sync_api import Browser, Page
 
+from infra import tls
 from tests.support.browser import chromium, opened
+from tests.support.city import City, city
+from tests.support.services import Postgres
 
 
 class _Files(http.server.SimpleHTTPRequestHandler):
@@ -98,3 +102,31 @@ def serve() -> Iterator[Callable[[Path | FastAPI], str]]:
     """Serve a folder or an app until the test's end; gives its address."""
     with ExitStack() as running:
         yield lambda what: running.enter_context(_app(what) if isinstance(what, FastAPI) else _folder(what))
+
+
+@pytest.fixture(scope="package")
+def town(
+    ca: Path, postgres_authority: Postgres, postgres_operator: Postgres, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[City]:
+    """The platforms, started once; whatever takes something away comes in the last tests."""
+    with city(tmp_path_factory.mktemp("city"), ca, postgres_authority, postgres_operator) as running:
+        yield running
+
+
+@pytest.fixture
+def people(town: City, browser: Browser) -> Iterator[Callable[[str], Page]]:
+    """A window for each person, by their certificate; whatever the console says but a refusal fails the test."""
+    with ExitStack() as windows:
+        pages: dict[str, Page] = {}
+
+        def window(principal: str) -> Page:
+            if principal not in pages:
+                held = tls.issue(town.ca, principal)
+                files: dict[str, Any] = {"origin": town.desk, "certPath": str(held.cert), "keyPath": str(held.key)}
+                pages[principal] = windows.enter_context(opened(
+                    browser, quiet=("status of 40", "status of 42"), client_certificates=[files],
+                    ignore_https_errors=True,
+                ))
+            return pages[principal]
+
+        yield window

@@ -6,26 +6,22 @@ Every page is clicked through as the person whose work it is, and looked at by a
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from infra import tls
 from streams.forensic.gate import Ground
-from tests.support.browser import check_looks, opened, run, until
+from tests.support.browser import check_looks, opened, run, until, until_focus
 from tests.support.cases import open_case
-from tests.support.city import CAMERA, City, city
+from tests.support.city import CAMERA, GROUND, City
 from tests.support.desk_service import PASSWORD, desk_service
 from tests.support.services import Postgres
 
 As = Callable[[str], Page]
-GROUND = Ground("investigator-anna", "found-bag", "who left the bag")
 
 DROP = """
 const file = new File([Uint8Array.from(atob(args[0]), (c) => c.charCodeAt(0))], 'pair.png', {type: 'image/png'});
@@ -34,35 +30,6 @@ dataTransfer.items.add(file);
 const event = new DragEvent('drop', {dataTransfer, bubbles: true, cancelable: true});
 document.getElementById('drop').dispatchEvent(event);
 """
-
-
-@pytest.fixture(scope="module")
-def town(
-    ca: Path, postgres_authority: Postgres, postgres_operator: Postgres, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[City]:
-    """The platforms, started once; a case that may show the subject alone."""
-    with city(tmp_path_factory.mktemp("city"), ca, postgres_authority, postgres_operator) as running:
-        open_case(running.database, GROUND, shows="subject")
-        yield running
-
-
-@pytest.fixture
-def people(town: City, browser: Browser) -> Iterator[As]:
-    """A window for each person, by their certificate; whatever the console says but a refusal fails the test."""
-    with ExitStack() as windows:
-        pages: dict[str, Page] = {}
-
-        def window(principal: str) -> Page:
-            if principal not in pages:
-                held = tls.issue(town.ca, principal)
-                files: dict[str, Any] = {"origin": town.desk, "certPath": str(held.cert), "keyPath": str(held.key)}
-                pages[principal] = windows.enter_context(opened(
-                    browser, quiet=("status of 40", "status of 42"), client_certificates=[files],
-                    ignore_https_errors=True,
-                ))
-            return pages[principal]
-
-        yield window
 
 
 def test_case_is_opened_approved_by_another_person_and_closed(town: City, people: As) -> None:
@@ -306,14 +273,3 @@ def test_subject_is_restored_and_played_beside_the_desensitised_video(town: City
     page.locator("#jobs tbody a").first.click()
     page.get_by_role("button", name="Destroy it now").click()
     expect(page.get_by_role("heading", name="Destroyed")).to_be_visible()
-
-
-def until_focus(page: Page, name: str) -> None:
-    """Press Tab until what has the focus is called so."""
-    script = """const a = document.activeElement;
-    return (a.labels?.[0]?.textContent ?? a.textContent).trim();"""
-    for _ in range(60):
-        page.keyboard.press("Tab")
-        if str(run(page, script)).startswith(name):
-            return
-    pytest.fail(f"the keyboard never comes to {name}")

@@ -226,6 +226,32 @@ def test_people_cannot_raise_themselves_and_an_admin_stays(desk: DeskService) ->
         assert "frida" not in {person["person"] for person in admin.get("/people")}
 
 
+def test_holds_are_set_and_lifted_by_approvers_and_logged(desk: DeskService) -> None:
+    asked = {"reason": "claim 12", "camera": "gate-2", "from_ms": AT}
+    for who in ("investigator-anna", "auditor-dan", "admin-eve"):
+        with desk.raw(who) as http:
+            refused(desk, http.post("/holds", json=asked), "hold-change is for approver", "hold-change")
+            refused(desk, http.post("/holds/1/release"), "hold-change is for approver", "hold-change")
+    with desk.client("approver-cora") as cora, desk.client("investigator-anna") as anna:
+        with pytest.raises(UsageError, match="on everything"):
+            cora.send("/holds", {"reason": "claim 12"})
+        assert desk.log()[0]["action"] == "hold-failed"
+        number = cora.send("/holds", asked)["hold"]
+        entry = desk.log()[0]
+        assert (entry["action"], entry["actor"], entry["detail"]["hold"]) == ("hold", "approver-cora", number)
+        found = {(one["camera_id"], one["kind"]): one for one in anna.get("/holds")["kept"]}
+        assert found["gate-2", "face"]["held"] == 1 and found["gate-1", "face"]["held"] == 0
+        with desk.raw("investigator-anna") as http:
+            case = opened(desk, cameras=["gate-2"], erases=True)["case_id"]
+            answer = http.post("/subjects/erase", data={
+                "subject": f"{VIDEO.replace('gate-1', 'gate-2')}/s1", "case": case, "purpose": "test"})
+            assert answer.status_code == 422 and f"legal hold {number}" in answer.json()["text"]
+        assert cora.send(f"/holds/{number}/release", {})["released_by"] == "approver-cora"
+        assert desk.log()[0]["action"] == "hold-released"
+        with pytest.raises(UsageError, match="no hold"):
+            cora.send(f"/holds/{number}/release", {})
+
+
 def test_text_in_every_field_is_only_text(desk: DeskService) -> None:
     """SQL, paths and signs that no field may hold: refused or wrong use, logged, and all tables are as before."""
     with Database(desk.database) as database:
@@ -377,10 +403,10 @@ def test_no_drawn_combination_outside_the_rules_gets_through(lone: Gate, data: s
 
 ALLOWED = {
     "auditor-dan": {"GET /log", "GET /log/info", "GET /log/entries", "GET /log/growth", "GET /log/{seq}/proof",
-                    "GET /cases", "GET /cases/{case_id}", "GET /people", "GET /me"},
+                    "GET /cases", "GET /cases/{case_id}", "GET /holds", "GET /people", "GET /me"},
     "keeper": {"GET /log/info", "GET /log/growth", "GET /me"},
     "pipeline": set(),
-    "investigator-ben": {"GET /log/info", "GET /log/growth", "GET /cases", "GET /me", "POST /cases",
+    "investigator-ben": {"GET /log/info", "GET /log/growth", "GET /cases", "GET /holds", "GET /me", "POST /cases",
                          "GET /restorations"},
 }
 """What these may get an answer to, whatever they send; cases that ben opens wait."""

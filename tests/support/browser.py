@@ -84,3 +84,14 @@ def check_looks(page: Page) -> None:
         page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
         check_access(page)
         check_width(page)
+
+
+def until_focus(page: Page, name: str) -> None:
+    """Press Tab until what has the focus is called so."""
+    script = """const a = document.activeElement;
+    return (a.labels?.[0]?.textContent ?? a.textContent).trim();"""
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if str(run(page, script)).startswith(name):
+            return
+    pytest.fail(f"the keyboard never comes to {name}")

@@ -35,20 +35,24 @@ from streams.clock import now_ms
 from streams.demo.compose import PersonPicture, compose
 from streams.demo.pictures import Person
 from streams.demo.pictures import people as demo_people
+from streams.forensic.gate import Ground
 from streams.forensic.server import ForensicServer, ForensicSetup
 from streams.operating.api import VIEWERS, create_app
 from streams.operating.index import Index
 from streams.operating.overview import Overview
 from streams.operating.store import Store
+from streams.retention import Rule
 from streams.setup import detector
 from streams.verify import check_record
 from tests.support.authority import NAME, POLICY, record
-from tests.support.cases import gate
+from tests.support.cases import gate, open_case
 from tests.support.operating import by_ca, certified_key
 from tests.support.services import Postgres
 
 ROOT = Path(__file__).resolve().parents[2]
 CAMERA, SECONDS = "gate-1", 4.0
+GROUND = Ground("investigator-anna", "found-bag", "who left the bag")
+"""Of the case that may show the subject alone."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +144,11 @@ def city(folder: Path, ca: Path, authority: Postgres, operator: Postgres) -> Ite
         app = create_app(index, CollectorRegistry(), Overview(index, platform, store.folder))
         public = running.enter_context(HttpsServer(app, tls.issue(ca, "operator", store="city"), VIEWERS))
         gate(database)
-        setup = ForensicSetup(NAME, identity, access, folder / "evidence", folder / "keys", secret, public.url)
+        open_case(database, GROUND, shows="subject")
+        setup = ForensicSetup(
+            NAME, identity, access, folder / "evidence", folder / "keys", secret, public.url,
+            retention=[Rule(("*",), ("face",), days=30)],
+        )
         server = running.enter_context(ForensicServer(setup, lambda: known))
         pair = _beside(stranger, probe, folder / "pair.png")
         yield City(server, database, ca, chunks[0].video_id, probe, stranger, pair)
