@@ -91,12 +91,16 @@ class Pipeline:
 
     def __init__(
         self, policy: Policy, detector: Finder, signer: SigningKey, tracking: TrackSettings | None = None,
-        looks: int | None = None,
+        at_once: int | None = None,
     ) -> None:
-        """`looks`: how many chunks are looked at at once, each in memory of its own; None: one a core."""
+        """`at_once`: how many chunks are looked at, and how many coded; None: one a core.
+
+        Each takes memory of its own: a look the pictures of a chunk, x264 about 70 MiB at 720p.
+        """
         cv2.setNumThreads(1)
         self.policy, self._signer, self._tracker = policy, signer, Tracker(tracking)
-        self.examiner = Examiner(policy, detector, looks)
+        self.examiner = Examiner(policy, detector, at_once)
+        self._coding = ThreadPoolExecutor(at_once or os.cpu_count() or 1, "code")
         self._beside = ThreadPoolExecutor(os.cpu_count() or 1, "pieces")
 
     def initial(self, key: str) -> CameraState:
@@ -172,7 +176,8 @@ class Pipeline:
         frames = paint(_released(deque(decoded.frames)), layout, chunk.format, used, policy)
         del decoded
         packed = pack_masks(masks(layout, chunk.format))
-        units, passed = _public_units(chunk, frames, packed, policy, layout)
+        units, passed = self._coding.submit(_public_units, chunk, frames, packed, policy, layout).result()
+        del frames
         parts = route(chunk, regions, coding.result(), policy, _keyed(layout, keys)) if coding else {}
         record, body = self._operator_chunk(state, chunk, units, passed, packed, parts, policy, bare, regions.effort)
         alarms = _alarms(chunk, regions, blind, state.effort)

@@ -24,6 +24,7 @@ from faust.exceptions import ProducerSendError
 from faust.types import TP
 
 from infra.kafka import KafkaAccess
+from infra.memory import return_holes
 from schemas.errors import AccessDenied, SealframeError, ServiceUnavailable
 from schemas.topics import MAX_RECORD_BYTES, TABLE, WORKER_GROUP
 from streams.clock import now_ms
@@ -34,6 +35,7 @@ from streams.stage import Arrival, Output, Stage
 
 COMMIT_S = 1.0
 TICK_S = 0.5
+MEMORY_S = 1.0
 BUFFER_RECORDS = 2
 FETCH_BYTES = 2**20
 """Of a partition in one fetch; a larger record comes alone (KIP-74). What waits for the worker stays at the broker."""
@@ -144,6 +146,7 @@ class WorkerApp:
         self.faust.agent(topic, concurrency=1, name="chunks")(self._take)
         self.faust.timer(TICK_S)(self._tick)
         self.faust.timer(COMMIT_S)(self._commit)
+        self.faust.timer(MEMORY_S)(self._return_holes)
         self.faust.task()(self._watch)
         signals: Any = self.faust
         signals.on_partitions_revoked.connect(self._revoked, weak=False)
@@ -182,6 +185,9 @@ class WorkerApp:
         elif tp in self._paused:
             self._paused.discard(tp)
             self._consumer.resume_partitions({tp})
+
+    async def _return_holes(self) -> None:
+        return_holes()
 
     async def _read_on(self, tp: TP) -> None:
         """Begin at what is committed, and go back to a record that didn't come."""

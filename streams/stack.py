@@ -39,7 +39,7 @@ from schemas.errors import ConfigError, SealframeError, ServiceUnavailable
 from schemas.topics import TopicSpec, topics
 from streams.clock import now_ms
 from streams.forensic.people import oidc_principal, set_up
-from streams.forensic.sign_in import CALLBACK
+from streams.forensic.sessions import CALLBACK
 from streams.issuer.accounts import Accounts
 
 READY_SECONDS = 60.0

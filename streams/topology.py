@@ -59,7 +59,7 @@ class Protection:
     ) -> None:
         """`custodian`: public key (X25519) for whole frames, shared pieces and quarantine."""
         self._detector, self._signer, self._addresses, self._custodian = detector, signer, addresses, custodian
-        self._pipeline = Pipeline(policy, detector, signer, looks=_looks())
+        self._pipeline = Pipeline(policy, detector, signer, at_once=_at_once())
 
     def pipeline(self) -> Pipeline:
         """The pipeline for the routes in force."""
@@ -67,7 +67,7 @@ class Protection:
         current = self._pipeline
         if routes != current.policy.authorities:
             policy = replace(current.policy, authorities=routes)
-            current = self._pipeline = Pipeline(policy, self._detector, self._signer, looks=_looks())
+            current = self._pipeline = Pipeline(policy, self._detector, self._signer, at_once=_at_once())
         return current
 
     def outputs(self, camera_id: str, outgoing: Outgoing) -> tuple[Output, ...]:
@@ -114,8 +114,8 @@ class Protection:
         return Output(topic, draft.chunk.camera_id.encode(), pack("evidence", signed))
 
 
-def _looks() -> int:
-    """A look for every second core: meanwhile other cameras are painted and coded on the other ones."""
+def _at_once() -> int:
+    """One for every second core: while one camera's chunk is looked at, another's is painted and coded."""
     return max(1, (os.cpu_count() or 1) // 2)
 
 

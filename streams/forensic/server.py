@@ -35,8 +35,8 @@ from streams.forensic.proofs import origin_of
 from streams.forensic.restore import Restorer
 from streams.forensic.search_api import body_bytes
 from streams.forensic.service import Forensics
-from streams.forensic.sessions import Sessions
-from streams.forensic.sign_in import CALLBACK, ByBrowser, SignInDesk
+from streams.forensic.sessions import CALLBACK, Sessions
+from streams.forensic.sign_in import ByBrowser, SignInDesk
 from streams.forensic.subjects import SubjectDesk
 from streams.forensic.terms import Rules
 from streams.operating.client import OperatorClient

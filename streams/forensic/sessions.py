@@ -15,6 +15,9 @@ from dataclasses import dataclass
 from infra.postgres import Database
 from schemas.topics import MINUTE_MS
 
+SIGN_IN = "/sign-in"
+CALLBACK = f"{SIGN_IN}/callback"
+"""Where the issuer sends a browser back to."""
 SIGN_IN_MS = 10 * MINUTE_MS
 SEEN_EVERY_MS = MINUTE_MS // 2
 TOKEN_BYTES = 32

@@ -24,10 +24,8 @@ from streams.forensic.gate import noted
 from streams.forensic.oidc import OpenIdClient
 from streams.forensic.people import oidc_principal
 from streams.forensic.permission import role_refusal
-from streams.forensic.sessions import SESSION, SIGN_IN_MS, Sessions
+from streams.forensic.sessions import CALLBACK, SESSION, SIGN_IN, SIGN_IN_MS, Sessions
 
-SIGN_IN = "/sign-in"
-CALLBACK = f"{SIGN_IN}/callback"
 OPEN = (SIGN_IN, CALLBACK, "/health")
 OPEN_FOLDER = "/static/"
 MAX_TARGET, MAX_CODE = 500, 2000
