@@ -8,7 +8,7 @@ Pictures stay in memory from the first look at a chunk until it is taken.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -17,7 +17,7 @@ from operators.codec import decode
 from operators.desensitise.policy import Policy
 from operators.detect import Finder, choose, is_blind, is_cut
 from operators.sign import digest
-from operators.track import frame_seconds, plan
+from operators.track import between, frame_seconds, plan
 from operators.view import Edges, edges
 from schemas.errors import ConfigError
 from schemas.frames import DecodedChunk, FrameChunk, Planes
@@ -64,6 +64,7 @@ class Examiner:
         """What a chunk shows, and the one that follows it; the levels say how much is spent on each.
 
         A chunk's last frame counts on the next chunk's first one; where there is none, it is looked at itself.
+        Where two looks don't agree, the frame in the middle is looked at too, unless the camera is late.
 
         Raises:
             PoisonError: one of them can't be decoded.
@@ -73,6 +74,8 @@ class Examiner:
         here, ahead = self.begin(chunk, level), self.begin(following, ahead_level) if following is not None else None
         if ahead is None:
             return self._with_last(here.result()), None
+        if level == ahead_level == effort.FULL:
+            return self._with_border(here.result(), ahead.result()), ahead.result()
         return here.result(), ahead.result()
 
     def take(self, chunk: FrameChunk, level: int = effort.FULL) -> DecodedChunk:
@@ -99,17 +102,35 @@ class Examiner:
             index: self._look(decoded.frames[index].planes, chunk, policy, side)
             for index, side in zip(looked.examine, sides, strict=True)
         }
+        if level == effort.FULL:
+            found |= self._looks(decoded, between(found))
         count = len(decoded.frames)
         chosen = sorted({0, count // 2}) if policy.fixed and count else []
         return Examined(decoded, found, looked.cuts, tuple(edges(decoded.frames[i].planes) for i in chosen))
 
     def _with_last(self, here: Examined) -> Examined:
-        last, chunk = len(here.decoded.frames) - 1, here.decoded.chunk
+        last = len(here.decoded.frames) - 1
         if last in here.found:
             return here
-        policy = self._policy.at(chunk.camera_id)
-        found = self._look(here.decoded.frames[last].planes, chunk, policy, policy.detection_side)
-        return replace(here, found={**here.found, last: found})
+        return replace(here, found={**here.found, **self._looks(here.decoded, (last,))})
+
+    def _with_border(self, here: Examined, ahead: Examined) -> Examined:
+        """With a look between the last one here and the first one of the next chunk, where these don't agree."""
+        count = len(here.decoded.frames)
+        if not here.found or not ahead.found:
+            return here
+        last, first = max(here.found), min(ahead.found)
+        wanted = between({last: here.found[last], count + first: ahead.found[first]})
+        if not wanted or wanted[0] >= count:
+            return here
+        return replace(here, found={**here.found, **self._looks(here.decoded, wanted)})
+
+    def _looks(self, decoded: DecodedChunk, wanted: Sequence[int]) -> dict[int, tuple[Detections, ...] | None]:
+        """What these frames show at full size."""
+        policy = self._policy.at(decoded.chunk.camera_id)
+        return {
+            i: self._look(decoded.frames[i].planes, decoded.chunk, policy, policy.detection_side) for i in wanted
+        }
 
     def _look(self, planes: Planes, chunk: FrameChunk, policy: Policy, side: int) -> tuple[Detections, ...] | None:
         """What is to be hidden in a frame; None where nobody can say."""

@@ -1,7 +1,8 @@
 """Which detection belongs to which track.
 
 Two thresholds as in Zhang et al., "ByteTrack: Multi-Object Tracking by Associating Every Detection Box" (2022): unsure
-detections only continue tracks, and must fit better than sure ones. A pair must overlap, or lie within what the Kalman
+detections only continue tracks, and must fit better than sure ones; but one beside a sure one is taken for somebody
+half hidden behind it, and starts a track. A pair must overlap, or lie within what the Kalman
 filter holds possible; of the possible pairs the best (overlap, nearness, colours) is taken first.
 """
 
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from operators.track import appearance
-from operators.track.geometry import Box, iou
+from operators.track.geometry import Box, area, iou, shared
 from operators.track.kalman import Filter
 from operators.track.settings import TrackSettings
 from schemas.frames import Planes
@@ -56,7 +57,7 @@ def sights(found: Detections, planes: Planes, settings: TrackSettings) -> list[S
 def associate(
     tracks: Sequence[TrackState], seen: Sequence[Sight], settings: TrackSettings
 ) -> tuple[dict[int, int], list[int]]:
-    """Pairs track index -> sight index, and the sights that start a track."""
+    """Pairs track index -> sight index, and the sights that start a track, sure ones first."""
     ranked = []
     for i, track in enumerate(tracks):
         for j, sight in enumerate(seen):
@@ -69,8 +70,21 @@ def associate(
         if i not in pairs and j not in taken:
             pairs[i] = j
             taken.add(j)
-    starting = [j for j, sight in enumerate(seen) if sight.score >= settings.start(sight.kind, sight.box)]
-    return pairs, [j for j in starting if j not in taken]
+    sure = [j for j, sight in enumerate(seen) if sight.score >= settings.start(sight.kind, sight.box)]
+    known = [seen[j] for j in sorted(taken.union(sure))]
+    hidden = [j for j in range(len(seen)) if j not in taken and j not in sure and half_hidden(seen[j], known, settings)]
+    return pairs, [j for j in sure if j not in taken] + hidden
+
+
+def half_hidden(sight: Sight, known: Sequence[Sight], settings: TrackSettings) -> bool:
+    """An unsure detection that touches one of those known, is about as large, and lies in none of them for the most."""
+    if sight.score < settings.hidden_score:
+        return False
+    mine, most = area(sight.box), settings.resize**2
+    beside = [one for one in known if one.kind == sight.kind and shared(sight.box, one.box) > 0]
+    if any(shared(sight.box, one.box) > settings.hidden_share * mine for one in beside):
+        return False
+    return any(1 / most <= mine / area(one.box) <= most for one in beside)
 
 
 def affinity(track: TrackState, sight: Sight, settings: TrackSettings) -> float | None:

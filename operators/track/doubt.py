@@ -10,6 +10,7 @@ Measured by `sealframe eval tracks`: 1 of 170 tracks of 12 generated videos of f
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 
 from operators.track import appearance
 from operators.track.associate import Sight, affinity
@@ -22,15 +23,18 @@ from schemas.state import TrackState
 def meeting(
     tracks: Sequence[TrackState], seen: Sequence[Sight], pairs: Mapping[int, int], settings: TrackSettings
 ) -> set[int]:
-    """Indices of tracks that touch another one of their kind, or whose detection may as well be another's."""
+    """Indices of tracks that touch another one of their kind, or whose detection may as well be another's.
+
+    One that began with an unsure detection doesn't count until it is confirmed: it may be nobody.
+    """
     boxes = [seen[pairs[k]].box if k in pairs else Filter(t.mean, t.covariance).box for k, t in enumerate(tracks)]
     met: set[int] = set()
-    for a, one in enumerate(tracks):
-        for b, other in enumerate(tracks[:a]):
-            if one.kind == other.kind and (
-                covered(boxes[a], boxes[b]) >= settings.meet or _exchangeable(tracks, seen, pairs, a, b, settings)
-            ):
-                met |= {a, b}
+    real = [k for k, track in enumerate(tracks) if track.hits or k in pairs]
+    for a, b in combinations(real, 2):
+        if tracks[a].kind == tracks[b].kind and (
+            covered(boxes[a], boxes[b]) >= settings.meet or _exchangeable(tracks, seen, pairs, a, b, settings)
+        ):
+            met |= {a, b}
     return met
 
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from operators.track import appearance, kalman
-from operators.track.forward import FOLLOWED_PLACE, FOLLOWED_SIZE, Place, floats
+from operators.track.forward import FOLLOWED_PLACE, FOLLOWED_SIZE, Place, brief_frames, floats
 from operators.track.geometry import Box, between, clip, grow, iou, union
 from operators.track.kalman import Filter
 from operators.track.settings import TrackSettings
@@ -76,7 +76,7 @@ def fill(
             put(i, box, "filled" if guess is None or guess.lost else "tracked", places[b].score)
     if source is None and anchors:
         first = anchors[0]
-        for i, box in _backwards(places, anchors, line, others, settings):
+        for i, box in _backwards(kind, places, anchors, line, others, settings):
             put(i, _grown(box, first - i, settings), "filled", places[first].score)
     return out
 
@@ -86,14 +86,16 @@ def _grown(box: Box, frames: int, settings: TrackSettings) -> Box:
 
 
 def _backwards(
-    places: dict[int, Place], anchors: list[int], line: Timeline, others: Mapping[int, Sequence[Box]],
-    settings: TrackSettings,
+    kind: ObjectKind, places: dict[int, Place], anchors: list[int], line: Timeline,
+    others: Mapping[int, Sequence[Box]], settings: TrackSettings,
 ) -> list[tuple[int, Box]]:  # fmt: skip
     """Boxes before the first detection, latest first.
 
     Until the scene's begin, the picture's edge, other colours, or a stretch on another track's detections.
     """
     first, reach = anchors[0], max(1, round(settings.back_s / line.seconds))
+    if places[first].score < settings.start(kind, places[first].box):
+        reach = min(reach, brief_frames(settings, line.seconds))
     if first - reach >= line.count:
         return []
     colours = appearance.histogram(line.frames[first].planes, places[first].box)

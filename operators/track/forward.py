@@ -87,6 +87,11 @@ def coast_frames(settings: TrackSettings, seconds: float) -> int:
     return max(MIN_COAST, round(settings.coast_s / seconds))
 
 
+def brief_frames(settings: TrackSettings, seconds: float) -> int:
+    """How many frames a track that began with an unsure detection lasts beyond it, unless it is confirmed."""
+    return max(MIN_COAST, round(settings.hidden_s / seconds))
+
+
 def forward(
     state: TrackerState, decoded: DecodedChunk, found: Found, cuts: frozenset[int], settings: TrackSettings
 ) -> Pass:
@@ -119,6 +124,7 @@ class _Run:
         self.before = {track.id: Filter(track.mean, track.covariance).box for track in state.tracks}
         self.seen: dict[int, Sight] = {}
         self.coast = coast_frames(settings, self.seconds)
+        self.brief = brief_frames(settings, self.seconds)
         self.gap = min(decoded.chunk.gaps, round(MAX_GAP_S / self.seconds))
         self.size = decoded.chunk.format.width, decoded.chunk.format.height
 
@@ -131,7 +137,7 @@ class _Run:
                 kalman.at_rest(Filter(track.mean, track.covariance), self.settings.motion), frames, self.seconds
             )
             misses = track.misses + frames
-            if misses <= self.coast and clip(now.box, *self.size) is not None:
+            if misses <= (self.coast if track.hits else self.brief) and clip(now.box, *self.size) is not None:
                 moved.append(_at(track, now, misses=misses))
         self.tracks = moved
 
@@ -211,8 +217,8 @@ class _Run:
         first = kalman.start(sight.box, self.seconds)
         self.tracks.append(
             TrackState(
-                self.next_track, sight.kind, first.mean, first.covariance, sight.colours, sight.score, 1, 0,
-                sight.landmarks,
+                self.next_track, sight.kind, first.mean, first.covariance, sight.colours, sight.score,
+                int(sight.score >= self.settings.start(sight.kind, sight.box)), 0, sight.landmarks,
             )  # fmt: skip
         )
         self.seen[self.next_track] = sight

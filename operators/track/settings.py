@@ -16,7 +16,9 @@ class TrackSettings:
     """Times in seconds, overlaps as IoU, growth as a share of the box's side per frame, similarity 0 to 1.
 
     `start_score`, `small_start_score`, `plate_start_score`: a detection from here on starts a track; lower ones down to
-    `keep_score` only continue one. Small faces score lower, and hide little where they are none. `coast_s`: how long a
+    `keep_score` only continue one. Small faces score lower, and hide little where they are none. `hidden_score`: from
+    here on a track starts beside a sure detection, unless that covers more than `hidden_share` of it; until it is
+    confirmed, such a one lasts `hidden_s` forwards and backwards. `coast_s`: how long a
     track outlives its last detection; `back_s`: how far a track is filled in before its first.
     `shared_iou`, `shared_s`: going backwards, a track that lies this long on what another one was detected at is that
     other one, and ends there. `meet`: share of the smaller of two boxes from which they touch; `margin`: so much better
@@ -29,6 +31,9 @@ class TrackSettings:
     small_start_score: float = 0.45
     plate_start_score: float = 0.42
     keep_score: float = 0.2
+    hidden_score: float = 0.25
+    hidden_share: float = 0.7
+    hidden_s: float = 0.2
     coast_s: float = 1.0
     back_s: float = 1.0
     match_iou: float = 0.2

@@ -20,9 +20,10 @@ from infra.camera import open_source
 from infra.models import PYRAMID_FACE, resolve
 from operators.codec import decode, encode
 from operators.desensitise.policy import Policy
-from operators.detect import FaceDetector, is_cut, picture_of
+from operators.detect import DETECTION_SIDE, FaceDetector, is_cut, picture_of
 from operators.detect.spec import Tensor
 from operators.pixels import blocks_of
+from operators.sign import digest
 from operators.track import plan
 from schemas.errors import UsageError
 from schemas.frames import FrameChunk, Planes, VideoFormat
@@ -68,14 +69,25 @@ class Twin(FaceDetector):
 
 
 class Answers:
-    """A finder that gives answers known beforehand, one examination after the other."""
+    """A finder that says what `answer` says about a picture, and asks only once about each."""
 
-    def __init__(self, answers: Sequence[Detections]) -> None:
-        self._left = iter(answers)
+    def __init__(self, answer: Callable[[Rgb], Detections]) -> None:
+        self._answer, self._known = answer, dict[bytes, Detections]()
 
-    def detect_planes(self, planes: Planes, video: VideoFormat, size: int = 640) -> tuple[Detections, ...]:
-        """The next answer."""
-        return (next(self._left),)
+    def detect(self, picture: Rgb) -> Detections:
+        """The answer about a picture as the network gets it."""
+        key = _key(picture)
+        if key not in self._known:
+            self._known[key] = self._answer(picture)
+        return self._known[key]
+
+    def detect_planes(self, planes: Planes, video: VideoFormat, size: int = DETECTION_SIDE) -> tuple[Detections, ...]:
+        """The answer about a frame."""
+        return (self.detect(picture_of(planes, video)[0]),)
+
+
+def _key(picture: Rgb) -> bytes:
+    return digest(picture.tobytes())
 
 
 def evaluate(data: Path, folder: Path, clips: int, policy: Policy, tell: Tell = lambda _: None) -> list[Figure]:
@@ -107,21 +119,25 @@ def evaluate(data: Path, folder: Path, clips: int, policy: Policy, tell: Tell = 
 def _answers(
     scene: Scene, folder: Path, truth: Truth, chunks: Sequence[FrameChunk], policy: Policy, found: FaceDetector,
     network: Unrolled,
-) -> dict[str, tuple[Sequence[FrameChunk], list[Detections]]]:
-    """By attack: the film, and what the network says about its examined frames."""
+) -> dict[str, tuple[Sequence[FrameChunk], Answers]]:
+    """By attack: the film, and what the network says about its frames.
+
+    Noise in every second examination spares every other planned one; where one more is made, noise waits for it.
+    """
     from operators.training.faces.attack import patch, perturbed
 
     pictures = searched(chunks, policy)
-    clear = [found.detect(picture) for picture in pictures.values()]
-    noisy = [found.detect(perturbed(network, picture, number)) for number, picture in pictures.items()]
-    half = [noisy[i] if i % 2 else clear[i] for i in range(len(clear))]
+    spared = {_key(picture) for picture in list(pictures.values())[::2]}
+    clear = Answers(found.detect)
+    noisy = Answers(lambda seen: found.detect(perturbed(network, seen, int.from_bytes(_key(seen)[:4]))))
+    half = Answers(lambda seen: (clear if _key(seen) in spared else noisy).detect(seen))
     learnt = sorted(pictures)[:: max(1, len(pictures) // LEARN_FROM)]
     faces = [[face.box for face in truth.frames[number] if face.visible >= MIN_VISIBLE] for number in learnt]
     ink = patch(network, [pictures[number] for number in learnt], faces, scene.seed)
     _, printed = _filmed(scene, folder, lambda picture, number: worn(picture, ink, truth, number))
-    shown = [found.detect(picture) for picture in searched(printed, policy).values()]
     return {
-        "nothing": (chunks, clear), "noise": (chunks, noisy), "noise_half": (chunks, half), "patch": (printed, shown),
+        "nothing": (chunks, clear), "noise": (chunks, noisy), "noise_half": (chunks, half),
+        "patch": (printed, Answers(found.detect)),
     }  # fmt: skip
 
 
@@ -143,13 +159,14 @@ def worn(picture: Rgb, ink: Rgb, truth: Truth, number: int) -> Rgb:
 
 
 def tally(
-    out: Tally, truth: Truth, chunks: Sequence[FrameChunk], answers: Sequence[Detections], policy: Policy
+    out: Tally, truth: Truth, chunks: Sequence[FrameChunk], answers: Answers, policy: Policy
 ) -> None:
-    """Count one clip, given what was found in each examined frame."""
-    numbers = list(searched(chunks, policy))
-    tracked = [frame for chunk, regions in found_in(chunks, Answers(answers), policy)
+    """Count one clip in its planned examinations, given what is found in each frame."""
+    pictures = searched(chunks, policy)
+    numbers = list(pictures)
+    tracked = [frame for chunk, regions in found_in(chunks, answers, policy)
                for frame in laid_out(regions, chunk, policy)]
-    alone = [((), padded(answer, chunks[0].format, policy)) for answer in answers]
+    alone = [((), padded(answers.detect(picture), chunks[0].format, policy)) for picture in pictures.values()]
     few = replace(truth, frames=tuple(truth.frames[number] for number in numbers))
     with_it, without = count(few, [tracked[number] for number in numbers]), count(few, alone)
     out.faces += without.faces
@@ -166,7 +183,7 @@ def padded(found: Detections, video: VideoFormat, policy: Policy) -> Flags:
 
 
 def searched(chunks: Sequence[FrameChunk], policy: Policy) -> dict[int, Rgb]:
-    """The frames that a worker examines, in order, as the network gets them."""
+    """The frames that a worker plans to examine, in order, as the network gets them."""
     out = {}
     for chunk in chunks:
         decoded = decode(chunk)

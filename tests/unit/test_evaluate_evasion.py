@@ -11,16 +11,19 @@ import pytest
 from infra.models import PYRAMID_FACE, resolve
 from operators.desensitise.policy import Policy
 from operators.detect.face import frozen
+from operators.detect.picture import Rgb
 from schemas.regions import Detections, boxes
 from streams.demo.compose import Face, Truth
-from streams.evaluate.evasion import Tally, figures, padded, searched, tally, worn
+from streams.evaluate.evasion import Answers, Tally, figures, padded, searched, tally, worn
 from streams.setup import detector
 from tests.support.pictures import astronaut
 from tests.support.scenes import FACE, FORMAT, chunk
 
 HAS_TORCH = importlib.util.find_spec("torch") is not None
 needs_torch = pytest.mark.skipif(not HAS_TORCH, reason="torch isn't installed (extra `train`)")
-PLACES = [[(48, 32)]] * 20
+MARK = (112, 72)
+PLACES = [[(48, 32), *([MARK] if i in (5, 15) else [])] for i in range(20)]
+"""A face, and a square beside it in every second planned examination."""
 CHUNKS = [chunk(PLACES[:10], 0), chunk(PLACES[10:], 1, end=True)]
 BOX = (48.0, 32.0, 48.0 + FACE, 32.0 + FACE)
 SHOWN = np.packbits(np.ones((FACE, FACE), bool)).tobytes()
@@ -30,16 +33,20 @@ MISSED = Detections.none("face")
 POLICY = Policy({})
 
 
+def _misses_marked(picture: Rgb) -> Detections:
+    return MISSED if picture[MARK[1] : MARK[1] + FACE, MARK[0] : MARK[0] + FACE, 1].std() > 25 else SEEN
+
+
 def test_tally_tracking_covers_what_every_second_examination_misses() -> None:
     out, count = Tally(), len(searched(CHUNKS, POLICY))
-    tally(out, TRUTH, CHUNKS, [SEEN if i % 2 == 0 else MISSED for i in range(count)], POLICY)
+    tally(out, TRUTH, CHUNKS, Answers(_misses_marked), POLICY)
     assert (out.faces, out.alone, out.tracked) == (count, count // 2, 0)
     assert out.recovered == 1
 
 
 def test_tally_what_is_never_found_stays_bare_both_ways() -> None:
     out, count = Tally(), len(searched(CHUNKS, POLICY))
-    tally(out, TRUTH, CHUNKS, [MISSED] * count, POLICY)
+    tally(out, TRUTH, CHUNKS, Answers(lambda _: MISSED), POLICY)
     assert (out.alone, out.tracked, out.recovered) == (count, count, 0)
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from operators.track import appearance, kalman, plan
+from operators.track import appearance, between, kalman, plan
 from operators.track.geometry import clip, grow, iou, union
 from schemas.errors import UsageError
-from tests.support.moving import BLUE, RED, picture, scene_chunk
+from tests.support.moving import BLUE, RED, detections, picture, scene_chunk
 
 BOX = (100.0, 80.0, 140.0, 130.0)
 
@@ -113,6 +113,26 @@ def test_plan_with_the_frame_before_sees_a_cut_at_the_start() -> None:
     before = picture([(BOX, RED)])
     changed = plan(chunk, 2, lambda a, b: not np.array_equal(a.u, b.u), before)
     assert changed.cuts == {0}
+
+
+NEAR, FAR, MOVED = (40.0, 40.0, 80.0, 90.0), (160.0, 40.0, 200.0, 90.0), (70.0, 40.0, 110.0, 90.0)
+
+
+@pytest.mark.parametrize(
+    ("looks", "expected"),
+    [
+        ({0: [(NEAR, 0.9)], 5: [(NEAR, 0.9)]}, ()),
+        ({0: [(NEAR, 0.9)], 5: [(NEAR, 0.21)]}, ()),
+        ({0: [(NEAR, 0.9)], 5: [(MOVED, 0.9)]}, (2,)),
+        ({0: [(NEAR, 0.9)], 5: [(NEAR, 0.9), (FAR, 0.9)], 10: []}, (2, 7)),
+        ({0: [(NEAR, 0.3)], 5: []}, ()),
+        ({0: [], 1: [(NEAR, 0.9)]}, ()),
+        ({0: [(NEAR, 0.9)], 5: None, 10: []}, ()),
+    ],
+)
+def test_between_is_in_the_middle_of_looks_that_do_not_agree(looks, expected) -> None:
+    found = {i: None if one is None else (detections(one), detections([], "plate")) for i, one in looks.items()}
+    assert between(found) == expected
 
 
 def test_plan_stride_of_zero_is_refused() -> None:

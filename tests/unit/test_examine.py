@@ -1,0 +1,59 @@
+"""Which frames of a chunk are looked at, and where one look more is worth it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from operators import effort
+from operators.desensitise.policy import Policy
+from operators.examine import Examiner
+from schemas.frames import Planes, VideoFormat
+from schemas.regions import Detections, boxes
+from tests.support.scenes import FACE, chunk
+
+HERE, THERE = (16, 32), (96, 32)
+
+
+class Squares:
+    """Finds a textured square in each of two places, by how much its samples differ."""
+
+    def detect_planes(self, planes: Planes, video: VideoFormat, size: int) -> tuple[Detections, ...]:
+        seen = [(x, y) for x, y in (HERE, THERE) if planes.y[y : y + FACE, x : x + FACE].std() > 25]
+        scores = np.full(len(seen), 0.9, np.float32)
+        marks = np.zeros((len(seen), 0, 2), np.float32)
+        return (Detections("face", boxes([(x, y, x + FACE, y + FACE) for x, y in seen]), scores, marks),)
+
+
+def shown(*runs: tuple[int, int]) -> list[list[tuple[int, int]]]:
+    """Ten frames, in which each place shows a square from the first frame of its run up to the last but one."""
+    return [[place for place, (first, end) in zip((HERE, THERE), runs, strict=True) if first <= i < end]
+            for i in range(10)]
+
+
+ALWAYS, NEVER = (0, 10), (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("here", "following", "looks"),
+    [
+        ((ALWAYS, ALWAYS), None, [0, 5, 9]),
+        ((ALWAYS, (3, 10)), None, [0, 2, 5, 9]),
+        ((ALWAYS, (0, 6)), None, [0, 5, 9]),
+        ((ALWAYS, NEVER), (ALWAYS, NEVER), [0, 5]),
+        ((ALWAYS, NEVER), (ALWAYS, ALWAYS), [0, 5, 7]),
+        ((NEVER, (1, 10)), (ALWAYS, NEVER), [0, 2, 5, 7]),
+    ],
+)
+def test_of_looks_between_what_does_not_agree(here, following, looks) -> None:
+    one = chunk(shown(*here), 0, end=following is None)
+    two = None if following is None else chunk(shown(*following), 1, end=True)
+    examined, ahead = Examiner(Policy({}), Squares()).of(one, two)
+    assert sorted(examined.found) == looks
+    assert ahead is None or sorted(ahead.found) == [0, 5]
+
+
+def test_of_a_late_camera_looks_no_more_than_planned() -> None:
+    one, two = chunk(shown(ALWAYS, (3, 10)), 0), chunk(shown(NEVER, ALWAYS), 1, end=True)
+    examined, _ = Examiner(Policy({}), Squares()).of(one, two, effort.SPARSE, effort.FULL)
+    assert sorted(examined.found) == [0]
