@@ -173,17 +173,24 @@ class WorkerApp:
             return
         for tp in self._assigned():
             self._pause(tp)
-            if tp not in self._paused:
+            if tp in self._paused:
+                self._reading.rest(tp.partition)
+            else:
                 await self._read_on(tp)
         self.runner.tick(wall_ms(), {tp.partition for tp in self._assigned() if self._behind(tp) != 0})
 
     def _pause(self, tp: TP) -> None:
-        """Read no more of a partition with too much in hand, go on once it has less: others are read meanwhile."""
+        """Read no more of a partition with too much in hand, go on once it has less: others are read meanwhile.
+
+        Faust counts it among those with full buffers, too: else it would lose the rest of what has been fetched.
+        """
         if self.runner.crowded(tp.partition):
             self._paused.add(tp)
             self._consumer.pause_partitions({tp})
+            self._consumer.on_buffer_full(tp)
         elif tp in self._paused:
             self._paused.discard(tp)
+            self._consumer.on_buffer_drop(tp)
             self._consumer.resume_partitions({tp})
 
     async def _return_holes(self) -> None:
@@ -252,7 +259,8 @@ class WorkerApp:
         Reading is forgotten first: a record taken after the runner let go would be committed over those before it.
         """
         self._reading.forget()
-        self._consumer.resume_partitions(self._paused)
+        self._consumer._buffered_partitions.difference_update(self._paused)
+        self._consumer._paused_partitions.difference_update(self._paused)
         self._paused.clear()
         await self.runner.revoke()
         await self._commit_positions()

@@ -58,6 +58,11 @@ class Reading:
         self._places[partition] = _Place(offset + 1)
         return True
 
+    def rest(self, partition: int) -> None:
+        """Nothing of the partition is asked for now, so nothing is missing."""
+        if partition in self._places:
+            self._places[partition].since_ms = None
+
     def missing(self, partition: int, end: int, now_ms: int) -> int | None:
         """The offset to read again from: one was skipped, or nothing came for a while although the source has more.
 

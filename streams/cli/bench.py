@@ -8,12 +8,16 @@ from typing import Annotated, get_args
 
 import typer
 
+from infra.models import FOLDER
 from operators.desensitise.policy import DEFAULT, Preset
 from schemas.errors import UsageError
 from streams.cli.output import console, say
+from streams.cli.suite import PICTURES, Models, tell
 from streams.evaluate import bench as runs
 from streams.evaluate import bench_log as log
 from streams.evaluate import bench_operators as operators
+from streams.evaluate import bench_stream as streams
+from streams.evaluate import stage
 from streams.evaluate.report import Figure, report, table, write
 from streams.setup import file_policy, finder
 
@@ -35,10 +39,7 @@ def bench_file(
     The floor decodes and encodes one frame after the other, on one thread, as file mode's codecs do; beside it stands
     the floor on all cores.
     """
-    chosen = tuple(preset or ["veryfast", "ultrafast"])
-    unknown = [one for one in chosen if one not in get_args(Preset)]
-    if unknown:
-        raise UsageError(f"no preset {unknown[0]!r}; there are {', '.join(get_args(Preset))}")
+    chosen = _presets(preset)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         found = runs.evaluate(clip, folder, frames, chosen, deface, lambda line: say(f"  {line}"))
@@ -64,6 +65,33 @@ def bench_operators(
     _finish("bench operators", found, out)
 
 
+@bench_app.command("stream")
+def bench_stream(
+    out: Annotated[Path | None, typer.Option("--json", help="write the report to this file")] = None,
+    cameras: Annotated[int, typer.Option(help="live 720p cameras at 25 frames a second", min=1)] = 2,
+    preset: Annotated[list[str] | None, typer.Option(help="x264 preset; may be repeated")] = None,
+    minutes: Annotated[float, typer.Option(help="how long each preset runs", min=0.2)] = 5.0,
+    models: Models = FOLDER,
+    pictures: Annotated[Path, typer.Option(help="pictures of the demo's people")] = PICTURES,
+) -> None:
+    """Live cameras over the whole stack: latency, what was spent on each chunk, drops, leaks. Exit code 1: a miss.
+
+    A worker that can't keep up searches fewer frames, then smaller ones, then masks whole frames, then drops chunks:
+    the figures say how often. Without --preset, veryfast and then ultrafast, each in a stack of its own.
+    """
+    chosen = _presets(preset)
+    found: list[Figure] = []
+    with tempfile.TemporaryDirectory() as scratch:
+        tell("filming")
+        clips = stage.filmed(pictures, Path(scratch), width=1280, height=720, count=2)
+        filmed = {f"camera-{n + 1}": clips[n % len(clips)] for n in range(cameras)}
+        for one in chosen:
+            with stage.fresh_stack(models, tell, preset=one) as stack:
+                tell(f"{one}: {cameras} cameras for {minutes:g} minutes")
+                found += streams.evaluate(stack, filmed, minutes, one)
+    _finish("bench stream", found, out)
+
+
 @bench_app.command("log")
 def bench_log(
     out: Annotated[Path | None, typer.Option("--json", help="write the report to this file")] = None,
@@ -74,6 +102,15 @@ def bench_log(
     Beside it stands what a log without a stored tree would do: read all leaves for each root.
     """
     _finish("bench log", log.evaluate(count, lambda line: say(f"  {line}")), out)
+
+
+def _presets(named: list[str] | None) -> tuple[str, ...]:
+    """The presets asked for; raises UsageError for one that there isn't."""
+    chosen = tuple(named or ["veryfast", "ultrafast"])
+    unknown = [one for one in chosen if one not in get_args(Preset)]
+    if unknown:
+        raise UsageError(f"no preset {unknown[0]!r}; there are {', '.join(get_args(Preset))}")
+    return chosen
 
 
 def _finish(name: str, found: list[Figure], out: Path | None) -> None:

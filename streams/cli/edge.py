@@ -11,12 +11,14 @@ from typing import Annotated
 import typer
 
 from infra.camera import open_source
+from infra.camera_input import is_live
 from infra.recipients import read_recipient
 from infra.settings import load
 from infra.tls import signer_identity
 from operators.codec import encode
 from schemas.frames import FrameChunk
 from streams.addresses import AddressBook
+from streams.backlog import Backlog
 from streams.cli.output import give, progress, say
 from streams.cli.stack import HOME, Home
 from streams.edge import run_edge
@@ -52,6 +54,7 @@ def edge(
         source, encode=encode, camera_id=camera, chunk_ms=500 if low_latency else settings.chunk_ms, loop=loop,
         realtime=realtime,
     )
+    chunks = iter(Backlog(chunks)) if is_live(source) else chunks
     keeper = Doorkeeper(access, signer, book)
     with keeper, access.producer() as producer, ThreadPoolExecutor(1) as pool, progress("chunks", as_json) as bar:
         totals = asyncio.run(run_edge(

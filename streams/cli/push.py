@@ -9,9 +9,11 @@ from typing import Annotated
 import typer
 
 from infra.camera import open_source
+from infra.camera_input import is_live
 from infra.settings import load
 from operators.codec import encode
 from schemas.frames import FrameChunk
+from streams.backlog import Backlog
 from streams.cli.output import give, progress, say
 from streams.cli.stack import HOME, Home
 from streams.push import PATIENCE_MS, paced
@@ -35,6 +37,7 @@ def push(
     """Cut a source into chunks, seal them to the pipeline, sign them as the camera, send them in order.
 
     Packets are passed on where their GOPs fit, else coded again once; `sealframe camera test SRC` says which.
+    While the broker is slow a file waits; of a camera 32 MiB wait, beyond that its oldest chunks become a signed gap.
     """
     settings = load(home=home)
     stack = Stack(settings)
@@ -43,6 +46,8 @@ def push(
         source, encode=encode, camera_id=camera, chunk_ms=500 if low_latency else settings.chunk_ms,
         start_ms=start_ms, loop=loop, realtime=realtime, audio=audio,
     )
+    backlog = Backlog(chunks) if is_live(source) else None
+    chunks = iter(backlog or chunks)
     if rate:
         chunks = paced(chunks, rate)
     with progress("frames", quiet=as_json) as bar, stack.access(principal).producer(timeout_ms=PATIENCE_MS) as producer:
@@ -50,8 +55,10 @@ def push(
             chunks, camera, producer, stack.pipeline_identity().public, signing_key(stack.tls, principal),
             report=lambda now: bar.update(bar.task_ids[0], completed=now.frames),
         )
+    dropped = backlog.dropped if backlog else 0
     if as_json:
-        give(asdict(totals))
+        give({**asdict(totals), "dropped": dropped})
     else:
         say(f"{camera}: {plural(totals.frames, 'frame')} in {plural(totals.chunks, 'chunk')}, "
-            f"{totals.coded_bytes:,} bytes, {totals.seconds:.1f} s; videos {', '.join(totals.videos)}")
+            f"{totals.coded_bytes:,} bytes, {totals.seconds:.1f} s; videos {', '.join(totals.videos)}"
+            + (f"; {plural(dropped, 'chunk')} dropped, as the broker took too little" if dropped else ""))

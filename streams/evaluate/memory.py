@@ -53,6 +53,7 @@ def figures(
                "median of the last quarter less that of the second"),
         Figure("worker_lag_chunks", median(lags[-quarter:]), "chunks", "<=", 2.0 * cameras, n,
                "sent and not yet seen, median of the last quarter; one a camera is always held"),
-        Figure("worker_chunks_unseen", timed.waiting, "chunks", "==", 0, len(timed.sent), "when all had its time"),
+        Figure("worker_chunks_unseen", timed.waiting + len(timed.lost), "chunks", "==", 0, len(timed.sent),
+               f"when all had its time; {len(timed.lost)} were dropped"),
         Figure("memory_frames", frames, "frames", n=len(timed.sent), note=f"pushed in {seconds:.0f} s"),
     ]

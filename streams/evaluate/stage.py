@@ -7,7 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
@@ -17,7 +17,7 @@ from infra.postgres_server import EmbeddedPostgres
 from infra.settings import load
 from schemas.errors import ConfigError
 from streams.demo.cast import demo_cast
-from streams.demo.compose import compose
+from streams.demo.compose import Truth, compose
 from streams.demo.pictures import people
 from streams.evaluate.report import Figure
 from streams.setup import detector
@@ -43,9 +43,17 @@ def fresh_database(name: str = "authority-eval") -> Iterator[EmbeddedPostgres]:
         shutil.rmtree(home, ignore_errors=True)
 
 
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """A generated clip, and who is where in it."""
+
+    path: Path
+    truth: Truth
+
+
 @contextmanager
-def fresh_stack(models: Path, tell: Tell) -> Iterator[Stack]:
-    """A stack in a home of its own, up with all security on; ended and removed afterwards.
+def fresh_stack(models: Path, tell: Tell, **settings: object) -> Iterator[Stack]:
+    """A stack in a home of its own, up with all security on and these settings; ended and removed afterwards.
 
     Raises:
         ConfigError: the converted models aren't there.
@@ -56,7 +64,7 @@ def fresh_stack(models: Path, tell: Tell) -> Iterator[Stack]:
         raise ConfigError("the converted models are missing: run `sealframe models setup`")
     home = Path(tempfile.mkdtemp(prefix="sealframe-eval-"))
     home.chmod(0o711)
-    stack = Stack(load(home=home / "stack", cases={"searches_per_hour": MANY}))
+    stack = Stack(load(home=home / "stack", cases={"searches_per_hour": MANY}, **settings))
     try:
         stack.home.mkdir(mode=0o711)
         shutil.copytree(models, stack.home / "models")
@@ -68,21 +76,27 @@ def fresh_stack(models: Path, tell: Tell) -> Iterator[Stack]:
 
 
 def cameras(pictures: Path, folder: Path, *, width: int, height: int, count: int, seed: int = 1) -> list[Path]:
+    """Paths of `filmed`."""
+    return [clip.path for clip in filmed(pictures, folder, width=width, height=height, count=count, seed=seed)]
+
+
+def filmed(pictures: Path, folder: Path, *, width: int, height: int, count: int, seed: int = 1) -> list[Clip]:
     """Up to two generated clips of 9 s at 25 frames a second with three to five people each, GOPs of 1 s.
 
     Raises:
         ConfigError: the pictures aren't there.
 
     """
-    scale, find, paths = height / 360, detector().detect, []
+    scale, find, clips = height / 360, detector().detect, []
     for scene in demo_cast(people(pictures), seed).scenes[:count]:
         scene = replace(scene, face_width=(scene.face_width[0] * scale, scene.face_width[1] * scale))
-        paths.append(folder / f"{scene.camera_id}.mp4")
-        compose(
-            scene.people, paths[-1], detect=find, seed=scene.seed, seconds=scene.seconds, width=width, height=height,
+        path = folder / f"{scene.camera_id}.mp4"
+        truth = compose(
+            scene.people, path, detect=find, seed=scene.seed, seconds=scene.seconds, width=width, height=height,
             face_width=scene.face_width,
         )
-    return paths
+        clips.append(Clip(path, truth))
+    return clips
 
 
 class Meter:
@@ -92,13 +106,14 @@ class Meter:
         self._worker = psutil.Process(stack.status()["worker"])
         self._began = self._read()
 
-    def figures(self) -> list[Figure]:
+    def figures(self, prefix: str = "") -> list[Figure]:
         """Cores that the worker used, and all processes together: others' load shows in what was timed."""
         seconds, worker, machine = (now - then for now, then in zip(self._read(), self._began, strict=True))
         cores = psutil.cpu_count() or 1
         return [
-            Figure("worker_cores", worker / seconds, "cores", "<=", None, round(seconds), "CPU time of the worker"),
-            Figure("machine_cores", machine / seconds, "cores", "<=", None, round(seconds),
+            Figure(f"{prefix}worker_cores", worker / seconds, "cores", "<=", None, round(seconds),
+                   "CPU time of the worker"),
+            Figure(f"{prefix}machine_cores", machine / seconds, "cores", "<=", None, round(seconds),
                    f"of {cores}, with all that ran beside"),
         ]
 

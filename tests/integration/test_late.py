@@ -27,6 +27,8 @@ CLIP = "intel-iot-devkit+sample-videos/asl_gestures/help.mkv"
 LATE_MS = 20_000
 LATE_CHUNKS = 8
 SURE = 0.5
+FEW_BYTES = 40_000
+"""So few may wait that the partition is paused again and again."""
 
 
 def _live(camera: str) -> list[FrameChunk]:
@@ -49,7 +51,7 @@ def test_late_camera_gets_less_says_so_leaks_nothing_and_recovers(worker_broker:
     deployment, camera = Deployment(worker_broker), unique("cam")
     chunks = _live(camera)
     deployment.push(chunks[:LATE_CHUNKS], camera)
-    worker = deployment.worker(tmp_path / "worker")
+    worker = deployment.worker(tmp_path / "worker", waiting_bytes=FEW_BYTES)
     worker.set_clock(min(_sent(deployment, camera)) + LATE_MS)
     with deployment.platforms(), worker:
         wait_for(lambda: len(_out(deployment, camera)) >= LATE_CHUNKS - 1, f"the late chunks\n{worker.metrics()}")

@@ -35,6 +35,7 @@ from schemas.records import OperatorBody, OperatorRecord, UploadAddress
 from schemas.topics import DAY_MS, KEYS, OPERATOR_VIDEO, RAW, evidence_topic
 from streams.push import Pushed, push
 from streams.readiness import Responder, wall_ms
+from streams.runner import Limits
 from streams.setup import detector
 from streams.worker import Part, WorkerSetup, run_worker
 from tests.support.services import AUTHORITIES, Broker
@@ -45,6 +46,7 @@ CUSTODIAN = Identity(b"\x12" * 32)
 EPOCHS = {name: Identity(bytes([0x20 + i]) * 32) for i, name in enumerate(AUTHORITIES)}
 START_SECONDS = 60.0
 CLOCK = "clock"
+WAITING_BYTES = Limits().waiting_bytes
 
 
 def signing_key(tls_folder: Path, principal: str) -> SigningKey:
@@ -104,14 +106,16 @@ class Deployment:
             record = pack("upload_address", sign(encode(address), "upload_address", self.signer(principal)))
             producer.send(KEYS, authority.encode(), record)
 
-    def worker(self, folder: Path, part: str = "whole", *, dropping: bool = False) -> Worker:
+    def worker(
+        self, folder: Path, part: str = "whole", *, dropping: bool = False, waiting_bytes: int = WAITING_BYTES
+    ) -> Worker:
         """A worker, or half of one, that hasn't been started; `dropping`: see `drop_first`.
 
         What `set_clock` says is the time by which it sees how late cameras are.
         """
         self.signer("pipeline")
         self.broker.identity("pipeline")
-        return Worker(self.broker.bootstrap, self.broker.tls_folder, folder, part, dropping)
+        return Worker(self.broker.bootstrap, self.broker.tls_folder, folder, part, dropping, waiting_bytes)
 
     def read(self, topic: str, principal: str) -> list[Message]:
         """All that lies in a topic."""
@@ -137,11 +141,13 @@ class Worker:
     folder: Path
     part: str = "whole"
     dropping: bool = False
+    waiting_bytes: int = WAITING_BYTES
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it, and return at once."""
-        arguments = [self.bootstrap, str(self.tls_folder), str(self.folder), self.part, str(int(self.dropping))]
+        options = [self.part, str(int(self.dropping)), str(self.waiting_bytes)]
+        arguments = [self.bootstrap, str(self.tls_folder), str(self.folder), *options]
         command = [sys.executable, "-m", "tests.support.worker", *arguments]
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / "log").open("ab") as log:
@@ -258,6 +264,7 @@ def main() -> None:
     setup = WorkerSetup(
         access(bootstrap, tls_folder, "pipeline"), signing_key(tls_folder, "pipeline"), PIPELINE, CUSTODIAN.public,
         KINDS, Policy({}, preset="ultrafast"), folder, part=cast(Part, sys.argv[4]),
+        limits=Limits(waiting_bytes=int(sys.argv[6])),
         clock=lambda: int((folder / CLOCK).read_text()) if (folder / CLOCK).exists() else wall_ms(),
     )
     run_worker(setup, detector(), loglevel=os.environ.get("SEALFRAME_TEST_LOG", "WARNING"))

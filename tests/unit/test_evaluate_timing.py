@@ -2,9 +2,13 @@
 
 import math
 
+import numpy as np
 import pytest
 
-from streams.evaluate import latency, memory
+from operators.masks import pack_masks
+from schemas.records import OperatorChunk
+from streams.demo.compose import Face, Truth
+from streams.evaluate import bench_stream, latency, memory
 from streams.evaluate.latency import Timed
 from streams.evaluate.report import Figure
 
@@ -48,3 +52,38 @@ def test_figures_memory_growth_is_last_quarter_less_second(samples: list[float],
     assert found["worker_rss_growth_mib"].value == growth
     assert found["worker_rss_max_mib"].value == max(samples)
     assert found["worker_lag_chunks"].holds
+
+
+FACES = (Face("one", (32, 32, 64, 64), 1.0, b"\xff" * 128), Face("far", (0, 0, 8, 8), 1.0, b"\xff" * 8))
+TRUTH = Truth(96, 96, 25, ("one", "far"), (FACES, FACES, FACES[:1] * 3, FACES[:1] * 3))
+
+
+def arrived(seq: int, columns: int, *, gaps: int = 0, effort: int = 0) -> OperatorChunk:
+    """Two frames whose masks hide so many of the face's two columns of blocks."""
+    mask = np.zeros((6, 6), bool)
+    mask[2:4, 2 : 2 + columns] = True
+    packed = pack_masks([mask, mask])
+    return OperatorChunk("c", "v", seq, 2 * seq, 0, (0, 1), 2, packed, "", (), b"", 0, b"", gaps=gaps, effort=effort)
+
+
+def test_chunk_that_a_later_one_passes_is_lost_and_waited_for_no_longer() -> None:
+    found = Timed({("v", seq): float(seq) for seq in range(4)})
+    found.see(arrived(0, 2), 1.5)
+    assert (found.waiting, found.lost) == (3, set())
+    found.see(arrived(2, 2, gaps=2), 4.0)
+    assert (found.waiting, found.lost) == (1, {("v", 1)})
+    assert found.seconds == [1.5, 2.0]
+
+
+def test_figures_stream_say_what_was_spent_lost_and_left_open() -> None:
+    run = Timed({("v", seq): float(seq) for seq in range(3)})
+    run.see(arrived(0, 2), 1.0)
+    run.see(arrived(1, 1, effort=1), 2.5)
+    found = by_id(bench_stream.figures(run, {"c": TRUTH}, 4.0, 1.0, "veryfast"))
+    values = {name.removeprefix("stream_veryfast_"): figure.value for name, figure in found.items()}
+    # of 2 + 6 faces large enough the six in the second chunk are half bare
+    assert values == {
+        "latency_p50_s": 1.5, "latency_p95_s": math.inf, "chunks_dropped": 0, "chunks_unseen": 1, "sparse": 0.5,
+        "coarse": 0.0, "whole": 0.0, "frames_per_second": 1.0, "leak_rate": 0.75, "crowded_share": 0.5,
+    }  # fmt: skip
+    assert found["stream_veryfast_leak_rate"].n == 8
