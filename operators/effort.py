@@ -7,7 +7,7 @@ ones get, and the pictures are coded with x264's quickest preset, which saves mo
 How late a chunk was decides about the one after the next: that one is looked ahead to before its own turn comes, and a
 chunk must be searched once, in one way. What was decided is part of the camera's state, so a chunk that comes again is
 treated as it was. A step up takes one late chunk, a step down several early ones in a row, and more of them each time
-it had to be taken back. Lateness is in seconds beyond the length of a chunk, for which each is held in any case.
+it had to be taken back. Lateness is in seconds since the next chunk came, for which each is held in any case.
 """
 
 from __future__ import annotations

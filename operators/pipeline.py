@@ -339,7 +339,7 @@ def _alarms(chunk: FrameChunk, regions: RegionSet, blind: bool, before: int) -> 
 
 def overload(chunk: FrameChunk, level: int) -> Alarm:
     """That a camera is late, from a new level on and with every chunk that is masked whole or dropped."""
-    text = f"{chunk.video_id} from chunk {chunk.chunk_seq}: the camera is late, {LATE[level]}; give it more cores"
+    text = f"{chunk.video_id}: the camera is late, {LATE[level]}; give it more cores"
     return Alarm("overload", PIPELINE, chunk.camera_id, chunk.capture_ms, text)
 
 

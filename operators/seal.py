@@ -167,10 +167,9 @@ def new_evidence(
     authority: str, chunk: FrameChunk, operator_digest: bytes, previous: int, epoch: str, quality: Quality
 ) -> SealedEvidence:
     """Evidence of a chunk without parts, for `seal_evidence`."""
-    length_ms = round((chunk.end_pts - chunk.pts[0]) * chunk.format.time_base * 1000)
     return SealedEvidence(
         authority, chunk.camera_id, chunk.video_id, chunk.chunk_seq, operator_digest, previous, epoch, quality, (),
-        chunk.capture_ms, chunk.capture_ms + length_ms, chunk.format,
+        chunk.capture_ms, chunk.capture_ms + chunk.length_ms, chunk.format,
     )
 
 

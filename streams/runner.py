@@ -32,7 +32,7 @@ from schemas.codec import pack, unpack_as
 from schemas.errors import MalformedRecord, PoisonError, SealframeError, TransientError, UnknownRecord
 from schemas.state import MAX_STATE_BYTES, CameraState, LoadState
 from streams.clock import now_ms as wall_ms
-from streams.stage import Arrival, Body, Item, Output, Port, Stage
+from streams.stage import Arrival, Body, Due, Item, Output, Port, Stage
 
 Result = TypeVar("Result")
 
@@ -234,10 +234,10 @@ class Runner(Generic[Body]):
         if lane.held is not None:
             (before, held), lane.held = lane.held, None
             follows = held.video_id == item.video_id and held.seq + 1 == item.seq
-            await self._process(partition, lane, before, held, item if follows else None)
+            await self._process(partition, lane, before, held, item if follows else None, item.due)
             state = await self._load(lane)
         if item.end or state.flushed:
-            await self._process(partition, lane, slot, item, None)
+            await self._process(partition, lane, slot, item, None, item.due)
         else:
             lane.held = (slot, item)
 
@@ -257,12 +257,13 @@ class Runner(Generic[Body]):
         (_, item), lane.held = lane.held, None
         await self._store(lane, replace(await self._load(lane), flushed=True))
         self.counters.flushed += 1
-        await self._process(partition, lane, slot, item, None)
+        await self._process(partition, lane, slot, item, None, None)
 
     async def _process(
         self, partition: _Partition[Body], lane: _Lane[Body], slot: _Slot, item: Item[Body],
-        following: Item[Body] | None,
+        following: Item[Body] | None, ready: Due | None,
     ) -> None:
+        """`ready`: the chunk that this one had to wait for; None where none came."""
         if self._gate is not None:
             await self._gate()
         before = await self._load(lane)
@@ -277,7 +278,7 @@ class Runner(Generic[Body]):
             self.counters.masked_whole += level >= effort.WHOLE
         for output in outputs:
             await self._send(output)
-        load = self._decided(lane, before, item)
+        load = self._decided(lane, before, item, ready)
         await self._store(lane, replace(after, flushed=False, next_offset=slot.arrival.offset + 1, load=load))
         self._done(partition, slot)
 
@@ -298,12 +299,14 @@ class Runner(Generic[Body]):
         sealed = await self._work(self._stage.quarantine, arrival, "Overload: dropped from a late camera's video")
         return sealed, await self._work(self._stage.overload, item)
 
-    def _decided(self, lane: _Lane[Body], before: CameraState, item: Item[Body]) -> LoadState | None:
-        """What the camera's next chunks are worth, from how late this one was done."""
+    def _decided(
+        self, lane: _Lane[Body], before: CameraState, item: Item[Body], ready: Due | None
+    ) -> LoadState | None:
+        """What the camera's next chunks are worth, from how late this one was done; its own silence doesn't count."""
         if item.due is None:
             self.late.pop(lane.camera, None)
             return None
-        late_s = (self._clock() - item.due.sent_ms - item.due.length_ms) / 1000
+        late_s = (self._clock() - ready.sent_ms) / 1000 if ready else 0.0
         decided = effort.decide(before.load, late_s)
         self.late[lane.camera] = late_s, decided.level
         return decided

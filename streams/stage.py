@@ -37,10 +37,9 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """When a live chunk came, and how long it is, in milliseconds; `skippable`: its video can go on without it."""
+    """When a live chunk came (ms); `skippable`: its video can go on without it."""
 
     sent_ms: int
-    length_ms: int
     skippable: bool
 
 
@@ -105,4 +104,4 @@ def due(chunk: FrameChunk, sent_ms: int) -> Due | None:
     """When a live chunk that came at this time was to be seen; None for one that nobody waits for."""
     if not chunk.live or abs(sent_ms - chunk.capture_ms - chunk.length_ms) > FRESH_MS:
         return None
-    return Due(sent_ms, chunk.length_ms, skippable=not chunk.end and not chunk.gaps)
+    return Due(sent_ms, skippable=not chunk.end and not chunk.gaps)

@@ -29,7 +29,7 @@ def eval_leak(
     out: Out = None,
     seeds: Annotated[int, typer.Option(help="casts of 20 people, four clips of 11 s each", min=1)] = 20,
     variants: Annotated[int, typer.Option(help="casts filmed in changed light, colour and noise", min=0)] = 1,
-    parts: Annotated[int, typer.Option(help="casts followed without CamShift, Kalman, look-ahead", min=0)] = 1,
+    parts: Annotated[int, typer.Option(help="casts followed without its parts, and as of late cameras", min=0)] = 1,
     padding: Annotated[float, typer.Option(help="share of a box masked beyond it", min=0, max=1)] = DEFAULT.padding,
     doubt: Annotated[float, typer.Option(help="so much more where a face is in doubt", min=0, max=1)] = DEFAULT.doubt,
     hold: Annotated[float, typer.Option(help="price of moving a mask, in frames of its area", min=0)] = DEFAULT.hold,

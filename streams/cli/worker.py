@@ -30,6 +30,10 @@ def worker(
 
     Nothing leaves before the operating platform and every authority have answered for the epoch: raw chunks wait
     sealed in their topic meanwhile. Ends on SIGTERM; what wasn't acknowledged comes again.
+
+    A live camera that is late gets fewer looks and larger masks, then whole frames masked; at last its chunks are
+    dropped: a signed gap, an alarm each, and the chunk in quarantine. See `sealframe_worker_late_seconds` and
+    `sealframe_worker_effort` at /metrics; `sealframe bench stream` says how many cameras this machine takes.
     """
     if part not in PARTS:
         raise UsageError(f"--part is one of {', '.join(PARTS)}")

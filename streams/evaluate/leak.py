@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from infra.camera import open_source
+from operators import effort
 from operators.codec import decode, encode
 from operators.cohere import Claim, lay_out
 from operators.desensitise.paint import masks
@@ -29,6 +30,7 @@ from operators.track import TrackSettings
 from operators.track.geometry import area, shared
 from schemas.frames import BLOCK, FrameChunk, Planes, VideoFormat
 from schemas.regions import Detections, RegionSet
+from schemas.state import LoadState
 from streams.demo.cast import Scene, identities_cast
 from streams.demo.compose import Face, Truth, compose
 from streams.evaluate.report import Figure
@@ -47,10 +49,11 @@ _KEY = SigningKey(bytes(32))
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How faces are followed: the tracker's settings, and whether the next chunk is looked at."""
+    """How faces are followed: the tracker's settings, whether the next chunk is looked at, and how little is spent."""
 
     tracking: TrackSettings | None = None
     ahead: bool = True
+    level: int = effort.FULL
 
 
 AS_SHIPPED = Way()
@@ -60,6 +63,8 @@ WITHOUT = MappingProxyType({
     "look_ahead": Way(ahead=False),
 })  # fmt: skip
 """What following is worth: each part left out; no likeness is above 1, so CamShift is never believed."""
+LATE = MappingProxyType({f"late_{effort.LEVELS[level]}": Way(level=level) for level in (effort.SPARSE, effort.COARSE)})
+"""What a live camera gets that is late: fewer looks, larger masks."""
 Tell = Callable[[str], None]
 Flags = npt.NDArray[np.bool_]
 
@@ -120,7 +125,7 @@ def evaluate(
         others["crf35"] = measure(scenes(data, range(variants)), folder, found, policy, crf=35)
     left_out = ablations(data, folder, parts, found, policy, tell) if parts else {}
     return figures(clean, others) + [
-        Figure(f"leak_rate_without_{name}", one.rate, "", "<=", None, one.faces, f"{one.leaking} face-frames")
+        Figure(f"leak_rate_{_way(name)}", one.rate, "", "<=", None, one.faces, f"{one.leaking} face-frames")
         for name, one in left_out.items()
     ]
 
@@ -178,7 +183,7 @@ def found_in(
 ) -> Iterator[tuple[FrameChunk, RegionSet]]:
     """These chunks of one camera with what is found in them, as the worker would find it."""
     pipeline = Pipeline(policy, finder, _KEY, way.tracking)
-    state = pipeline.initial("leak")
+    state = replace(pipeline.initial("leak"), load=LoadState(way.level, way.level))
     for chunk, following in zip(chunks, [*chunks[1:], None], strict=True):
         state, regions = pipeline.locate(state, chunk, following if way.ahead else None)
         state = replace(state, video_id=chunk.video_id)
@@ -186,16 +191,16 @@ def found_in(
 
 
 class Remembering:
-    """A finder that is asked only once about each picture."""
+    """A finder that is asked only once about each picture at each size."""
 
     def __init__(self, finder: Finder) -> None:
-        self._finder, self._known = finder, dict[bytes, Detections | tuple[Detections, ...]]()
+        self._finder, self._known = finder, dict[tuple[bytes, int], Detections | tuple[Detections, ...]]()
 
     def detect_planes(
         self, planes: Planes, video: VideoFormat, size: int = DETECTION_SIDE
     ) -> Detections | tuple[Detections, ...]:
         """As the finder said."""
-        key = digest(planes.y.tobytes())
+        key = digest(planes.y.tobytes()), size
         if key not in self._known:
             self._known[key] = self._finder.detect_planes(planes, video, size)
         return self._known[key]
@@ -204,20 +209,25 @@ class Remembering:
 def ablations(
     data: Path, folder: Path, seeds: int, found: Finder, policy: Policy, tell: Tell = lambda _: None
 ) -> dict[str, Leaks]:
-    """The same clips and detections with one part of following left out after the other, and as shipped."""
-    find, totals = detector().detect, {name: Leaks() for name in ("nothing", *WITHOUT)}
+    """The same clips with one part of following left out after the other, as shipped, and as of late cameras."""
+    ways = {"nothing": AS_SHIPPED, **WITHOUT, **LATE}
+    find, totals = detector().detect, {name: Leaks() for name in ways}
     for scene in scenes(data, range(seeds)):
         path = folder / f"{scene.camera_id}.mp4"
         truth = compose(scene.people, path, detect=find, seed=scene.seed, seconds=scene.seconds,
                         face_width=scene.face_width)
         chunks, finder = [*open_source(str(path), encode=encode, camera_id="leak")], Remembering(found)
         for name, total in totals.items():
-            shown = [frame for chunk, regions in found_in(chunks, finder, policy, WITHOUT.get(name, AS_SHIPPED))
+            shown = [frame for chunk, regions in found_in(chunks, finder, policy, ways[name])
                      for frame in laid_out(regions, chunk, policy)]
             total.add(count(truth, shown))
         path.unlink()
-        tell(f"{scene.camera_id}: " + ", ".join(f"without {name} {one.leaking}" for name, one in totals.items()))
+        tell(f"{scene.camera_id}: " + ", ".join(f"{_way(name)} {one.leaking}" for name, one in totals.items()))
     return totals
+
+
+def _way(name: str) -> str:
+    return name if name in LATE else f"without_{name}"
 
 
 def masked(path: Path, finder: Finder, policy: Policy) -> list[tuple[tuple[Claim, ...], Flags]]:
@@ -227,7 +237,7 @@ def masked(path: Path, finder: Finder, policy: Policy) -> list[tuple[tuple[Claim
 
 def laid_out(regions: RegionSet, chunk: FrameChunk, policy: Policy) -> list[tuple[tuple[Claim, ...], Flags]]:
     """Claims and masked blocks of each frame of a chunk."""
-    layout = lay_out(regions, chunk.format, policy)
+    layout = lay_out(regions, chunk.format, effort.eased(policy, regions.effort))
     return list(zip(layout, masks(layout, chunk.format), strict=True))
 
 

@@ -64,6 +64,26 @@ def test_camera_in_time_and_one_that_nobody_waits_for_get_everything(pool: Threa
     assert unpack_as("state", port.table["b"]).load is None
 
 
+def test_camera_that_falls_silent_is_not_late(pool: ThreadPoolExecutor) -> None:
+    stage, port = DigestStage(), MemoryPort()
+    records = [chunk("a", "v", seq, sent=SENT + 9000 * seq) for seq in range(6)]
+
+    async def work() -> None:
+        for seq, arrival in enumerate(arrivals(records)):
+            worker = at(9.0 * seq, stage, port, pool)
+            await worker.submit(arrivals(records)[seq - 1]) if seq else None
+            await worker.submit(arrival)
+            await worker.settle()
+        for now_ms in (0, 100):
+            worker.tick(now_ms)
+            await worker.settle()
+
+    asyncio.run(work())
+    assert stage.levels == [FULL] * 6
+    load = unpack_as("state", port.table["a"]).load
+    assert load is not None and (load.level, load.ahead) == (FULL, FULL)
+
+
 def test_file_of_a_camera_that_was_late_gets_everything(pool: ThreadPoolExecutor) -> None:
     stage, port = DigestStage(), MemoryPort()
     records = [*LIVE[:6], *(chunk("a", "w", seq, end=seq == 2) for seq in range(3))]
