@@ -113,6 +113,16 @@ class Stack:
         command = [sys.executable, "-m", "streams.cli", *service.arguments]
         process.spawn(command, self.log(service.name), self._pid(service.name))
 
+    def change(self, settings: Settings) -> None:
+        """Run by other settings: services that they change are started anew and waited for; errors as `up`."""
+        before = self.services()
+        self.settings = settings
+        for service in self.services():
+            if service not in before:
+                process.stop(self._pid(service.name))
+                self.start(service)
+                self._wait(service)
+
     def down(self) -> None:
         """End all services, the broker last."""
         for service in reversed(self._known_services()):

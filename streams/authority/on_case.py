@@ -2,7 +2,8 @@
 
 Evidence comes in unindexed. `keep` reads the stored chunks of the cameras and times of open cases, in memory, by their
 track keys, and drops the vectors of every video that holds a chunk which no open case covers any more; what of it is
-still covered is read again. So after a case is closed or has run out no vector of its cameras and hours is left.
+still covered is read again. So after a case is closed or has run out no vector of its cameras and hours is left, nor
+any that was made without a case before this was the setting.
 """
 
 from __future__ import annotations
@@ -85,22 +86,28 @@ class OnCase:
 
     def run(self, stop: threading.Event) -> None:
         """Keep it so until told to stop; what fails is tried again with the next round."""
-        while not stop.wait(SECONDS):
+        while not stop.is_set():
             try:
                 self.keep()
             except SealframeError as error:
                 log.error("faces can't be indexed for open cases, trying again: %s", error)
+            stop.wait(SECONDS)
 
     def _drop(self, scopes: Sequence[Covering]) -> int:
-        """Drop what no case covers any more, by whole videos."""
+        """Drop, by whole videos, what no case covers any more, and what was indexed under another setting."""
         with self._database.connection() as db:
             rows = db.execute(
                 "SELECT v.video_id, v.camera_id, coalesce(e.capture_ms, v.start_ms), coalesce(e.end_ms, v.end_ms,"
                 " v.start_ms) FROM case_indexed c JOIN evidence e USING (video_id, chunk_seq) JOIN videos v"
                 " USING (video_id)"
             ).fetchall()
-        gone = sorted({video for video, camera, first, last in rows if not _covered(scopes, camera, first, last)})
-        for video_id in gone:
+            others = db.execute(
+                "SELECT DISTINCT video_id FROM track_features f"
+                " WHERE NOT EXISTS (SELECT 1 FROM case_indexed c WHERE c.video_id = f.video_id)"
+            ).fetchall()
+        gone = {video for video, camera, first, last in rows if not _covered(scopes, camera, first, last)}
+        gone |= {video for (video,) in others}
+        for video_id in sorted(gone):
             with self._database.connection() as db:
                 camera_id = _hold(db, video_id)
                 db.execute("DELETE FROM track_features WHERE video_id = %s", (video_id,))

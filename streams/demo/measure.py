@@ -147,6 +147,13 @@ def figures(totals: Totals, found: Mapping[str, Any], seconds: float) -> list[Fi
                    "searched by other photographs or moments, right subject first"),
             Figure("strangers_matched", found["strangers_matched"], "persons", "==", 0, found["strangers"]),
         ]
+    if "rank1_on_case" in found:
+        result += [
+            Figure("vectors_on_case", found["vectors_left"], "vectors", "==", 0, found["vectors"],
+                   "left to search by with index_faces = on_case and no open case; n: with always"),
+            Figure("rank1_on_case", found["rank1_on_case"], "persons", "==", found["rank1"], searched,
+                   "found by the same photographs once a case was open again"),
+        ]
     if faces:
         low, high = _interval(totals.faces_bare, faces)
         result.append(Figure("leak_rate", totals.faces_bare / faces, "", "<=", None, faces,

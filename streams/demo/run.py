@@ -1,7 +1,8 @@
 """`sealframe demo`: the main job from end to end on the embedded stack, with all security on.
 
 Two cameras push generated video whose truth is known; the platforms take it in; every person is searched by another
-photograph, strangers too; one subject is restored. What comes out is measured against truth and originals.
+photograph, strangers too; one subject is restored. Then faces are indexed on a case only. What comes out is measured
+against truth and originals.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from schemas.records import OperatorRecord
 from schemas.topics import DAY_MS
 from streams.clock import now_ms
 from streams.demo import measure
+from streams.demo.case_only import CaseOnly
 from streams.demo.cast import Cast, demo_cast
 from streams.demo.compose import Truth, compose
 from streams.demo.picture import triptych
@@ -46,7 +48,7 @@ from streams.setup import detector
 from streams.stack import Stack, signing_key
 from streams.verify import Checked, check_record, expected_evidence
 
-CASE, PURPOSE = "demo-1", "demonstration"
+CASE, SECOND_CASE, PURPOSE = "demo-1", "demo-2", "demonstration"
 SAME_MOMENT_DB = 30.0
 ARRIVAL_SECONDS = 120.0
 MIN_OVERLAP = 0.3
@@ -99,10 +101,12 @@ class Demo:
         )
         self.operator = OperatorClient(stack.url("operator"), tls.load(stack.tls, f"authority-{self.authority}"))
         self.database = Database(stack.databases[f"authority-{self.authority}"].app())
+        self.case = CASE
 
     def run(self, shots: Sequence[Shot], cast: Cast | None, began: float) -> list[Figure]:
-        """Open a case, push, wait, search, restore, measure."""
-        self.open_case([shot.camera_id for shot in shots])
+        """Open a case, push, wait, search, restore, index on a case only, measure."""
+        cameras = [shot.camera_id for shot in shots]
+        self.open_case(cameras)
         self.tell("pushing")
         with ThreadPoolExecutor(len(shots)) as pool:
             filmed = list(pool.map(self.push, shots))
@@ -113,20 +117,31 @@ class Demo:
             self.tell("searching")
             found = self._search(cast, filmed)
         self._outputs(filmed, found)
+        shown = None
+        if cast is not None and self.settings.index_faces == "always":
+            self.tell("indexing on a case only")
+            shown = CaseOnly(self.stack, self.forensic, self.database)
+            found["vectors"], found["vectors_left"] = shown.begin(CASE)
+            self.case = SECOND_CASE
+            self.open_case(cameras)
         self.tell("measuring")
         totals = self._measure(filmed, records, found)
+        if cast is not None and shown is not None:
+            self.tell("searching under another case")
+            shown.indexed()
+            found["rank1_on_case"] = len(self._found(cast, filmed))
         return measure.figures(totals, found, time.monotonic() - began)
 
     def open_case(self, cameras: Sequence[str]) -> None:
-        """Open the demo's case for these cameras as the investigator, and approve what it says as the approver."""
+        """Open a case for these cameras as the investigator, and approve what it says as the approver."""
         now, kinds = now_ms(), set(self.settings.authorities[self.authority]) & set(KINDS)
         opened = self.forensic.send("/cases", {
-            "case_id": CASE, "title": PURPOSE, "basis": "consent of all who are shown", "cameras": list(cameras),
+            "case_id": self.case, "title": PURPOSE, "basis": "consent of all who are shown", "cameras": list(cameras),
             "from_ms": 0, "to_ms": now + DAY_MS, "kinds": sorted(kinds), "expires_ms": now + DAY_MS,
         })
         approver = tls.load(self.stack.tls, "approver-demo")
         with ForensicClient(self.stack.url(f"forensic-{self.authority}"), approver) as client:
-            client.approve(CASE, opened["digest"])
+            client.approve(self.case, opened["digest"])
 
     def close(self) -> None:
         """Close all connections."""
@@ -191,13 +206,13 @@ class Demo:
     def _asked(self, picture: bytes, threshold: float | None) -> dict[str, Any]:
         """Search with the face of a photograph; of several the one nearest to the middle."""
         try:
-            return self.forensic.search_face(picture, CASE, PURPOSE, threshold=threshold)
+            return self.forensic.search_face(picture, self.case, PURPOSE, threshold=threshold)
         except SeveralFaces as several:
             read = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR)
             middle = (0.0, 0.0) if read is None else (read.shape[1] / 2, read.shape[0] / 2)
             off = [abs((x1 + x2) / 2 - middle[0]) + abs((y1 + y2) / 2 - middle[1]) for x1, y1, x2, y2 in several.boxes]
             face = off.index(min(off)) + 1
-            return self.forensic.search_face(picture, CASE, PURPOSE, threshold=threshold, face=face)
+            return self.forensic.search_face(picture, self.case, PURPOSE, threshold=threshold, face=face)
 
     def shows(self, match: dict[str, Any], label: str, filmed: Sequence[Filmed]) -> bool:
         """In the frame of the match's best region a track of the subject lies over the true face of this person."""
@@ -217,17 +232,22 @@ class Demo:
         return any(iou(box, truth) > MIN_OVERLAP for box in boxes)
 
     def _search(self, cast: Cast, filmed: Sequence[Filmed]) -> dict[str, Any]:
-        subjects: list[str] = []
-        for person in cast.probes:
-            match, _ = self.best([_png(photograph.read()) for photograph in person.photographs])
-            if match and self.shows(match, person.label, filmed):
-                subjects.append(str(match["subject_id"]))
+        subjects = self._found(cast, filmed)
         strangers = [self.best([_png(photograph.read()) for photograph in person.photographs])[0]
                      for person in cast.strangers]
         persons = {who.label for scene in cast.scenes for who in scene.people}
         return {"persons": len(persons), "persons_searched": len(cast.probes), "rank1": len(subjects),
                 "strangers": len(strangers), "strangers_matched": sum(match is not None for match in strangers),
                 "subjects": subjects}
+
+    def _found(self, cast: Cast, filmed: Sequence[Filmed]) -> list[str]:
+        """The subjects of those who are found by another photograph, right subject first."""
+        subjects: list[str] = []
+        for person in cast.probes:
+            match, _ = self.best([_png(photograph.read()) for photograph in person.photographs])
+            if match and self.shows(match, person.label, filmed):
+                subjects.append(str(match["subject_id"]))
+        return subjects
 
     def reader(self) -> tuple[Any, Any]:
         """The authority's way to its evidence, and the key store to close afterwards."""

@@ -25,6 +25,7 @@ from tests.support.cases import EVER, gate, open_case
 from tests.support.faces import ByColour, NoDetector
 from tests.support.services import Postgres
 
+THIRD = VIDEO[:-1] + "c"
 SECOND = Scope(("cam",), NOW_MS + 10**9, NOW_MS + 2 * 10**9, ("face",))
 
 
@@ -101,6 +102,19 @@ def test_nothing_is_indexed_of_who_is_erased_while_being_looked_at(desk: Desk) -
     with desk.database.connection() as db:
         assert db.execute("SELECT DISTINCT video_id, track FROM track_features ORDER BY 1, 2").fetchall() == [
             (VIDEO, 2), (OTHER, 1), (OTHER, 2)]
+
+
+def test_what_was_indexed_without_a_case_before_goes_and_comes_back_with_one(desk: Desk) -> None:
+    faces = Faces(NoDetector(), ByColour(0), "made")  # type: ignore[arg-type]
+    desk.sink._indexing = FaceIndex(faces, templates=Templates(desk.keys))
+    desk.take(filmed(desk, THIRD))
+    assert indexed(desk.database) == [(THIRD, 2)]
+    scopes: list[Scope] = []
+    work = OnCase(desk.database, desk.reader, on_case(desk), lambda: scopes)
+    assert work.keep() == Kept(0, 1) and indexed(desk.database) == []
+    scopes.append(replace(EVER, kinds=("face",)))
+    assert work.keep() == Kept(6, 0) and work.keep() == Kept(0, 0)
+    assert indexed(desk.database) == [(VIDEO, 2), (OTHER, 2), (THIRD, 2)]
 
 
 def test_on_case_keeps_to_cameras_and_times(desk: Desk) -> None:
