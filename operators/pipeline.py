@@ -177,7 +177,6 @@ class Pipeline:
         del decoded
         packed = pack_masks(masks(layout, chunk.format))
         units, passed = self._coding.submit(_public_units, chunk, frames, packed, policy, layout).result()
-        del frames
         parts = route(chunk, regions, coding.result(), policy, _keyed(layout, keys)) if coding else {}
         record, body = self._operator_chunk(state, chunk, units, passed, packed, parts, policy, bare, regions.effort)
         alarms = _alarms(chunk, regions, blind, state.effort)
