@@ -93,15 +93,15 @@ class Pipeline:
         self, policy: Policy, detector: Finder, signer: SigningKey, tracking: TrackSettings | None = None,
         at_once: int | None = None,
     ) -> None:
-        """`at_once`: how many chunks are looked at, and how many coded; None: one a core.
+        """`at_once`: how many chunks are looked at, how many coded, and of how many the pieces; None: one a core.
 
         Each takes memory of its own: a look the pictures of a chunk, x264 about 70 MiB at 720p.
         """
         cv2.setNumThreads(1)
         self.policy, self._signer, self._tracker = policy, signer, Tracker(tracking)
+        at_once = at_once or os.cpu_count() or 1
         self.examiner = Examiner(policy, detector, at_once)
-        self._coding = ThreadPoolExecutor(at_once or os.cpu_count() or 1, "code")
-        self._beside = ThreadPoolExecutor(os.cpu_count() or 1, "pieces")
+        self._coding, self._beside = ThreadPoolExecutor(at_once, "code"), ThreadPoolExecutor(at_once, "pieces")
 
     def initial(self, key: str) -> CameraState:
         """A camera that was never seen."""
