@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import time
@@ -100,23 +101,41 @@ def filmed(pictures: Path, folder: Path, *, width: int, height: int, count: int,
 
 
 class Meter:
-    """CPU time of the worker and of the whole machine since it was made; one core is 1."""
+    """CPU time of each service, of this program and of the whole machine since it was made; one core is 1."""
 
     def __init__(self, stack: Stack) -> None:
-        self._worker = psutil.Process(stack.status()["worker"])
+        services = {name.replace(" ", "_").replace("-", "_"): pid for name, pid in stack.status().items() if pid}
+        self._processes = {name: psutil.Process(pid) for name, pid in services.items()}
+        self._processes["pushing"] = psutil.Process()
         self._began = self._read()
 
     def figures(self, prefix: str = "") -> list[Figure]:
-        """Cores that the worker used, and all processes together: others' load shows in what was timed."""
-        seconds, worker, machine = (now - then for now, then in zip(self._read(), self._began, strict=True))
-        cores = psutil.cpu_count() or 1
+        """Cores that each one used; `pushing`: this program, which films, seals and watches as cameras do elsewhere.
+
+        The machine's are of all processes together: others' load shows in what was timed.
+        """
+        now = self._read()
+        seconds = now["seconds"] - self._began["seconds"]
+        used = {name: (value - self._began[name]) / seconds for name, value in now.items() if name != "seconds"}
+        notes = {"machine": f"of {psutil.cpu_count() or 1}, with all that ran beside", "pushing": "cameras, measuring"}
         return [
-            Figure(f"{prefix}worker_cores", worker / seconds, "cores", "<=", None, round(seconds),
-                   "CPU time of the worker"),
-            Figure(f"{prefix}machine_cores", machine / seconds, "cores", "<=", None, round(seconds),
-                   f"of {cores}, with all that ran beside"),
+            Figure(f"{prefix}{name}_cores", cores, "cores", "<=", None, round(seconds), notes.get(name, "CPU time"))
+            for name, cores in used.items()
         ]
 
-    def _read(self) -> tuple[float, float, float]:
-        worker, machine = self._worker.cpu_times(), psutil.cpu_times()
-        return time.monotonic(), worker.user + worker.system, sum(machine) - machine.idle - machine.iowait
+    def _read(self) -> dict[str, float]:
+        machine = psutil.cpu_times()
+        return {
+            "seconds": time.monotonic(), **{name: _cpu_seconds(one) for name, one in self._processes.items()},
+            "machine": sum(machine) - machine.idle - machine.iowait,
+        }
+
+
+def _cpu_seconds(process: psutil.Process) -> float:
+    """A process with its children, those of a database; what has ended counts no more."""
+    try:
+        alive = [process] if process.pid == os.getpid() else [process, *process.children(recursive=True)]
+        times = [one.cpu_times() for one in alive]
+    except psutil.NoSuchProcess:
+        return 0.0
+    return sum(one.user + one.system for one in times)
