@@ -61,6 +61,10 @@ def test_person_gets_their_own_recordings(town: City, people: As, tmp_path: Path
     other = people("investigator-anna")
     other.goto(page.url)
     expect(other.get_by_text("there is no such restoration of yours")).to_be_visible()
+    page.get_by_role("rowheader").get_by_role("link").click()
+    expect(page.get_by_role("link", name="Its archive")).to_be_visible()
+    page.get_by_role("link", name="Export for this person").click()
+    expect(page.get_by_role("button", name="Make the archive")).to_be_visible()
 
 
 def test_hold_is_set_and_lifted_by_an_approver_alone(town: City, people: As) -> None:

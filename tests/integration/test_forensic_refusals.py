@@ -252,6 +252,30 @@ def test_holds_are_set_and_lifted_by_approvers_and_logged(desk: DeskService) -> 
             cora.send(f"/holds/{number}/release", {})
 
 
+def test_erasure_by_a_form_needs_its_tick_and_shows_what_was_done_before_it_stopped(desk: DeskService) -> None:
+    """Forms without a script, sent as a browser sends them; the second subject isn't there."""
+    case, extra = opened(desk, erases=True)["case_id"], f"{VIDEO}/s9"
+    with Database(desk.database) as database, database.connection() as db:
+        db.execute("INSERT INTO subjects VALUES (%s, %s, 'gate-1', 'face', '{9}', 9, %s, %s)", (extra, VIDEO, AT, END))
+    asked = {"subject": [extra, f"{VIDEO}/s8"], "purpose": "request 4"}
+    page = {"Accept": "text/html"}
+    with desk.raw("investigator-anna") as http:
+        answer = http.post(f"/cases/{case}/erase", data=asked, headers=page)
+        assert answer.status_code == 422 and "say that you know" in answer.text
+        assert desk.log()[0]["action"] == "case-approve"  # nothing was even tried
+        answer = http.post(f"/cases/{case}/erase", data={**asked, "understood": "yes"}, headers=page)
+        assert answer.status_code == 422 and f"there is no subject {VIDEO}/s8" in answer.text
+        failed, erased = desk.log(2)
+        assert (failed["action"], erased["action"], erased["purpose"]) == ("erase-failed", "erased", "request 4")
+        assert f'href="/erasures?entry={erased["seq"]}"' in answer.text and f'value="{extra}"' not in answer.text
+        assert http.get(f"/erasures?entry={erased['seq']}", headers=page).status_code == 200
+        answer = http.get(f"/desk/proof?entry={failed['seq']}")
+        assert answer.status_code == 403 and desk.log()[0]["action"] == "erasure-read-refused"
+    with desk.raw("auditor-dan") as http:
+        assert http.post(f"/cases/{case}/erase", data=asked, headers=page).status_code == 403
+        assert desk.log()[0]["action"] == "erase-refused"
+
+
 def test_text_in_every_field_is_only_text(desk: DeskService) -> None:
     """SQL, paths and signs that no field may hold: refused or wrong use, logged, and all tables are as before."""
     with Database(desk.database) as database:
