@@ -107,10 +107,10 @@ def cropped(
     return Cropped(rgb, left, top, covered, picture, video)
 
 
-def reaches_into(other: MappedRegion, region: MappedRegion) -> bool:
-    """More than a tenth of a region's box is covered by another's, in one frame."""
+def reaches_into(other: MappedRegion, region: MappedRegion, most: float = MAX_SHARED) -> bool:
+    """More than this share of a region's box is covered by another's, in one frame."""
     if other.frame_no != region.frame_no or len(other.box) != 4:
         return False
     (a1, b1, a2, b2), (x1, y1, x2, y2) = other.box, region.box
     width, height = min(a2, x2) - max(a1, x1), min(b2, y2) - max(b1, y1)
-    return width > 0 and height > 0 and width * height > MAX_SHARED * (x2 - x1) * (y2 - y1)
+    return width > 0 and height > 0 and width * height > most * (x2 - x1) * (y2 - y1)

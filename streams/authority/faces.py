@@ -25,7 +25,7 @@ from schemas.errors import MalformedRecord, UsageError
 from schemas.frames import Plane, Planes, VideoFormat
 from schemas.records import MappedRegion, TrackMapping
 from schemas.regions import Array
-from streams.authority.blank import OpenPiece, cropped, reaches_into
+from streams.authority.blank import MAX_SHARED, OpenPiece, cropped, reaches_into
 
 MIN_WIDTH = 30.0
 """Box width in pixels from which a face is indexed: below, less than about 85 % are found at rank 1 (LFW)."""
@@ -34,6 +34,9 @@ LARGE = 200.0
 LOOKS, VIEWS = 6, 3
 """How many promising frames of a chunk are looked at, and how many of them are averaged."""
 MARGIN = 0.6
+CROWDED = 0.3
+"""How much of a face's box another detected face may cover where a chunk shows it no better: eyes, nose and mouth lie
+further in."""
 CROP_SIDE, SAME_FACE = 320, 0.4
 NARROW, FLAT, AT_EDGE = 0.6, 1.1, 0.05
 """At the picture's edge (so near, in shares of the longer side) a box less wide than this, in shares of its height, is
@@ -167,7 +170,8 @@ def best_views(
     `face_in` looks for a face in a box of a picture: landmarks and score; where it finds none, the worker's are taken.
 
     From pieces that this track claims, alone or with others: frames in which another detected face reaches into its box
-    are left out; a region that is only guessed to be another's isn't seen there.
+    are left out, or, if that leaves none, those in which it reaches far; a region that is only guessed to be another's
+    shows nobody.
     """
     own = [(piece, planes) for piece, planes in opened if mapping.track in piece.tracks]
     others = [
@@ -175,10 +179,15 @@ def best_views(
         if region.source == "detected"
     ]
     whole = [r for r in promising(mapping) if video is None or not cut_by_edge(r, video)]
-    free = [r for r in whole if not any(reaches_into(other, r) for other in others)]
+    free = _free(whole, others, MAX_SHARED) or _free(whole, others, CROWDED)
     seen = (_view(mapping.track, region, own, video, face_in) for region in free[:LOOKS])
     views = [view for view in seen if view is not None]
     return tuple(sorted(views, key=lambda view: (-view.quality, view.frame_no))[:VIEWS])
+
+
+def _free(regions: Sequence[MappedRegion], others: Sequence[MappedRegion], most: float) -> list[MappedRegion]:
+    """Those into which no other one reaches further than that."""
+    return [region for region in regions if not any(reaches_into(other, region, most) for other in others)]
 
 
 def promising(mapping: TrackMapping) -> list[MappedRegion]:

@@ -8,6 +8,7 @@ tracks into subjects and subjects into persons. Items are the regions that the w
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -44,11 +45,17 @@ Tell = Callable[[str], None]
 
 @dataclass(slots=True)
 class Items:
-    """Regions as (cluster, person), by video subjects and by persons of the camera; how many had no owner."""
+    """Regions as (cluster, person), by video subjects and by persons of the camera; how many had no owner.
+
+    Where recall is lost before anything is compared: `lookless` are in tracks without a clear view, `mixed` in tracks
+    of several looks, which go with no other.
+    """
 
     subjects: list[tuple[str, str]] = field(default_factory=list)
     persons: list[tuple[str, str]] = field(default_factory=list)
     unowned: int = 0
+    lookless: int = 0
+    mixed: int = 0
 
 
 def evaluate(
@@ -126,6 +133,8 @@ def figures(items: Items, seed: int, videos: int) -> list[Figure]:
         Figure("persons_recall", recall, "", ">=", 0.9, n, f"{note}B-cubed over regions from {LEAST_WIDTH:g} px on"),
         Figure("subjects_precision", alone[0], "", ">=", 0.98, n, f"{note}within each video"),
         Figure("subjects_recall", alone[1], "", ">=", 0.9, n, f"{note}within each video"),
+        Figure("regions_lookless", items.lookless, "regions", "<=", None, n, "in tracks without a clear view, alone"),
+        Figure("regions_mixed", items.mixed, "regions", "<=", None, n, "in tracks of several looks, alone"),
         Figure("regions_unowned", items.unowned, "regions", "<=", None, n + items.unowned,
                "in nobody's visible face; not counted"),
     ]
@@ -150,13 +159,15 @@ def _items(stack: Stack, authority: str, filmed: Sequence[Filmed]) -> Items:
             if one.shot.truth is None:
                 continue
             with database.connection() as db:
-                clusters = _clusters(db, one.video_id)
+                clusters, looks = _clusters(db, one.video_id), _looks(db, one.video_id)
             for track, region in _regions(database, reader, one.video_id):
                 label = _label(region, one.shot.truth)
                 if label is None:
                     items.unowned += 1
                     continue
                 subject, person = clusters.get(track, (f"{one.video_id}/{track}",) * 2)
+                items.lookless += looks[track] == 0
+                items.mixed += looks[track] > 1
                 camera = one.shot.camera_id
                 items.subjects.append((subject, f"{one.video_id}/{label}"))
                 items.persons.append((person, f"{camera}/{label}"))
@@ -170,6 +181,13 @@ def _clusters(db: Any, video_id: str) -> dict[int, tuple[str, str]]:
         " LEFT JOIN person_subjects p USING (subject_id) WHERE s.video_id = %s AND s.kind = 'face'", (video_id,),
     ).fetchall()
     return {track: (subject, person) for subject, tracks, person in rows for track in tracks}
+
+
+def _looks(db: Any, video_id: str) -> Counter[int]:
+    """How many looks each track has."""
+    return Counter(row[0] for row in db.execute(
+        "SELECT track FROM track_features WHERE video_id = %s AND embedding IS NOT NULL", (video_id,)
+    ).fetchall())
 
 
 def _regions(database: Database, reader: EvidenceReader, video_id: str) -> Iterator[tuple[int, MappedRegion]]:

@@ -93,6 +93,19 @@ def test_best_views_are_not_spoilt_by_a_region_that_is_only_guessed() -> None:
         assert len(best_views(seen, [seen, other], OPENED, FORMAT)) == views
 
 
+def test_best_views_are_crowded_ones_only_where_a_chunk_has_no_others() -> None:
+    boxes = {frame: (x, y, x + FACE, y + FACE) for frame, (x, y) in enumerate(place[0] for place in PLACES)}
+    seen = mapped(1, boxes)
+
+    def frames(aside: float, of: int) -> set[int]:
+        """Frames of the views where another face is so far aside in all frames up to one."""
+        beside = {frame: (x1 + aside, y1, x2 + aside, y2) for frame, (x1, y1, x2, y2) in boxes.items() if frame < of}
+        return {view.frame_no for view in best_views(seen, [seen, mapped(2, beside)], OPENED, FORMAT)}
+
+    assert len(frames(0.8 * FACE, 99)) == 3 and frames(0.5 * FACE, 99) == set()
+    assert frames(0.8 * FACE, len(boxes) - 1) == frames(0.5 * FACE, len(boxes) - 1) == {len(boxes) - 1}
+
+
 @pytest.mark.parametrize(
     ("box", "cut"),
     [
