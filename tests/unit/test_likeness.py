@@ -96,7 +96,7 @@ def test_rates_that_cannot_be_read_are_named(data):
         load(data, "made")
 
 
-@pytest.mark.parametrize("embedder", ["face-embedder"])
+@pytest.mark.parametrize("embedder", ["face-embedder", "face-embedder-int8"])
 def test_shipped_rates_ask_more_of_small_faces_and_pools(embedder):
     rates = load(RATES.read_bytes(), embedder)
     for kind in ("single", "pooled"):
