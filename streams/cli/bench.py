@@ -21,6 +21,8 @@ from streams.evaluate import stage
 from streams.evaluate.report import Figure, report, table, write
 from streams.setup import file_policy, finder
 
+CLIPS = 2
+"""Clips that live cameras show in turn."""
 bench_app = typer.Typer(no_args_is_help=True, help="How fast, in ratios of one run on this machine.")
 
 
@@ -83,7 +85,7 @@ def bench_stream(
     found: list[Figure] = []
     with tempfile.TemporaryDirectory() as scratch:
         tell("filming")
-        clips = stage.filmed(pictures, Path(scratch), width=1280, height=720, count=2)
+        clips = stage.crowds(pictures, Path(scratch), width=1280, height=720, count=min(cameras, CLIPS))
         filmed = {f"camera-{n + 1}": clips[n % len(clips)] for n in range(cameras)}
         for one in chosen:
             with stage.fresh_stack(models, tell, preset=one) as stack:

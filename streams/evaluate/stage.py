@@ -18,7 +18,7 @@ from infra.postgres_server import EmbeddedPostgres
 from infra.settings import load
 from schemas.errors import ConfigError
 from streams.demo.cast import demo_cast
-from streams.demo.compose import Truth, compose
+from streams.demo.compose import PersonPicture, Truth, compose
 from streams.demo.pictures import people
 from streams.evaluate.report import Figure
 from streams.setup import detector
@@ -77,24 +77,31 @@ def fresh_stack(models: Path, tell: Tell, **settings: object) -> Iterator[Stack]
 
 
 def cameras(pictures: Path, folder: Path, *, width: int, height: int, count: int, seed: int = 1) -> list[Path]:
-    """Paths of `filmed`."""
-    return [clip.path for clip in filmed(pictures, folder, width=width, height=height, count=count, seed=seed)]
-
-
-def filmed(pictures: Path, folder: Path, *, width: int, height: int, count: int, seed: int = 1) -> list[Clip]:
     """Up to two generated clips of 9 s at 25 frames a second with three to five people each, GOPs of 1 s.
 
     Raises:
         ConfigError: the pictures aren't there.
 
     """
-    scale, find, clips = height / 360, detector().detect, []
+    scale, find, paths = height / 360, detector().detect, []
     for scene in demo_cast(people(pictures), seed).scenes[:count]:
         scene = replace(scene, face_width=(scene.face_width[0] * scale, scene.face_width[1] * scale))
-        path = folder / f"{scene.camera_id}.mp4"
-        truth = compose(
-            scene.people, path, detect=find, seed=scene.seed, seconds=scene.seconds, width=width, height=height,
+        paths.append(folder / f"{scene.camera_id}.mp4")
+        compose(
+            scene.people, paths[-1], detect=find, seed=scene.seed, seconds=scene.seconds, width=width, height=height,
             face_width=scene.face_width,
+        )
+    return paths
+
+
+def crowds(pictures: Path, folder: Path, *, width: int, height: int, count: int) -> list[Clip]:
+    """So many clips of 9 s at 25 frames a second in which all the demo's people walk about; errors as `cameras`."""
+    everybody = [PersonPicture(person.label, person.photographs[0]) for person in people(pictures)]
+    face_width, clips = (66.0 * height / 360, 100.0 * height / 360), []
+    for seed in range(1, count + 1):
+        path = folder / f"crowd-{seed}.mp4"
+        truth = compose(
+            everybody, path, detect=detector().detect, seed=seed, width=width, height=height, face_width=face_width
         )
         clips.append(Clip(path, truth))
     return clips
