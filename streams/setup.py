@@ -96,7 +96,8 @@ def _optional(name: str, folder: Path) -> tuple[float, Callable[[float], Detecto
     if name in users:
         entry, data = users[name], load(folder, users[name])
         return entry.score, lambda lowest: opened(data, entry.reads, lowest, entry.size)
-    raise UsageError(f"no face detector {name!r}; there are {', '.join((*FACE_MODELS, MTCNN, *users))}")
+    file = "; a file is put in by `sealframe models add` first" if name.lower().endswith(".onnx") else ""
+    raise UsageError(f"no face detector {name!r}; there are {', '.join((*FACE_MODELS, MTCNN, *users))}{file}")
 
 
 def plate_detector(score: float | None = None) -> PlateDetector:

@@ -57,8 +57,8 @@ def fitting(model: bytes, reads: str) -> Size | None:
     found = declared(model)
     if spec_of(reads, found.outputs).outputs != found.outputs:
         raise ConfigError(
-            f"the file has {found.outputs} outputs, an export of {reads} has "
-            f"{spec_of(reads, found.outputs).outputs}; see `sealframe models add --help` for the exports that are read"
+            f"the file has {found.outputs} outputs, an export of {reads} has {spec_of(reads, found.outputs).outputs}; "
+            f"{_hint(found.outputs)}see `sealframe models add --help` for the exports that are read"
         )
     try:
         _try(opened(model, reads, FACE, None), *_TRIED)
@@ -68,6 +68,12 @@ def fitting(model: bytes, reads: str) -> Size | None:
         _try(opened(model, reads, FACE, found.size), found.size)
         return found.size
     return None
+
+
+def _hint(outputs: int) -> str:
+    """Whose exports have so many outputs, if anybody's; never taken unasked."""
+    alike = [reads for reads in READERS if spec_of(reads, outputs).outputs == outputs]
+    return f"--reads {alike[0]} fits; " if alike else ""
 
 
 def _try(detector: FaceDetector, *sizes: Size) -> None:

@@ -121,7 +121,8 @@ def test_remove_then_add_again(folder, file):
 @pytest.mark.parametrize(("words", "error", "says"), [
     (("--kind", "face-embedder", "--reads", "yunet"), UsageError, "only kind"),
     (("--kind", "face-detector", "--reads", "retinaface"), UsageError, "scrfd"),
-    (("--kind", "face-detector", "--reads", "scrfd"), ConfigError, "12 outputs"),
+    (("--kind", "face-detector", "--reads", "scrfd"), ConfigError,
+     "12 outputs, an export of scrfd has 9; --reads yunet fits"),
     (("--kind", "face-detector", "--reads", "yunet", "--name", "mine"), UsageError, "already"),
     (("--kind", "face-detector", "--reads", "yunet", "--name", "centerface"), UsageError, "already"),
     (("--kind", "face-detector", "--reads", "yunet", "--name", "mtcnn"), UsageError, "already"),
@@ -133,6 +134,11 @@ def test_add_what_does_not_fit_says_why_and_leaves_nothing(folder, file, words, 
     done = run("add", file, *words, "--folder", folder)
     assert isinstance(done.exception, error) and says in str(done.exception)
     assert sorted((folder / "added").iterdir()) == before
+
+
+def test_detector_named_by_its_file_says_how_it_is_put_in(folder, file):
+    with pytest.raises(UsageError, match="mine; a file is put in by `sealframe models add` first"):
+        named_detector(str(file), folder=folder)
 
 
 def test_add_missing_file_or_folder_that_cannot_be_says_so(tmp_path, file):
