@@ -44,4 +44,5 @@ _OVAL = bytes((
 """Luma 4 x 4, then both chroma planes 2 x 2: a soft lighter oval on a dark ground, of no skin in particular."""
 
 SOLID = Fixed("solid", Averages("solid", 1, smooth=False), GREY)
-VEIL = Fixed("veil", Averages("veil", 4, smooth=True, cell=32), _OVAL)
+VEIL = Fixed("veil", Averages("veil", 4, smooth=True), _OVAL)
+"""At every size the same oval: fewer cells in small masks would tell their size."""

@@ -2,8 +2,8 @@
 
 By `sealframe eval attack` and `sealframe eval attack-structure` on 200 people (`FIGURES.md`): a method is broken where
 who learned from masked faces of other people names the right one in more than 1.5 % of searches (upper bound at 95 %;
-chance is 0.5 %) by what the method paints. What a mask's height and width say, and what the encoder smears over its rim
-from around it, is not its doing. A method that wasn't attacked doesn't protect: unsure means refused.
+chance is 0.5 %) by what the method paints. What a mask's size says is not its doing. A method that wasn't attacked
+doesn't protect: unsure means refused.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ def eval_attack(
     height: Annotated[list[int] | None, typer.Option(help="face height in pixels", min=16, max=320)] = None,
     gallery: Annotated[int, typer.Option(help="people in the gallery", min=2)] = 200,
     kind: Annotated[list[str] | None, typer.Option(help="picture, frame, track; outline or around, beside")] = None,
-    even: Annotated[bool, typer.Option("--even", help="masks of one shape, without their rims")] = False,
+    inner: Annotated[bool, typer.Option("--inner", help="masks without their rims")] = False,
     rounds: Annotated[int, typer.Option(help="gallery photographs a person has in turn", min=1)] = 3,
     seed: Annotated[int, typer.Option(help="draws galleries, places and ways")] = 0,
     models: Models = FOLDER,
@@ -55,9 +55,9 @@ def eval_attack(
         album = people.read(data, detector(FINDS_FACES), detector(), embedder, step)
         found = reidentify.evaluate(
             album, methods, height or HEIGHTS, people.folds(album.people, gallery, rounds, seed), embedder.embed, seed,
-            tell, step, tuple(kind or reidentify.KINDS), even,
+            tell, step, tuple(kind or reidentify.KINDS), inner,
         )
-    finish("attack-even" if even else "attack", reidentify.figures(found, default), out)
+    finish("attack-inner" if inner else "attack", reidentify.figures(found, default), out)
 
 
 def eval_attack_structure(

@@ -48,9 +48,9 @@ def _bare(policy: Policy, *frames: tuple[Region, ...], failed: frozenset[int] = 
 
 
 @pytest.mark.parametrize(("x", "found"), [
-    (100, True),   # from 96.8 with its padding
-    (84, True),    # from 80.8, the zone begins at 80
-    (83, False),   # from 79.8
+    (100, True),   # from 96.4 with its padding
+    (84, True),    # from 80.4, the zone begins at 80
+    (83, False),   # from 79.4
     (64, False),   # half of it inside
     (16, False),
 ])
@@ -68,8 +68,8 @@ def test_left_bare_what_is_in_doubt_has_to_lie_deeper_inside(x: int, source: Reg
 
 def test_left_bare_whole_heads_have_to_lie_inside_as_a_whole() -> None:
     zone = Rectangle(0.5, 0.25, 1, 1)
-    assert _bare(_policy(zone), (_face(100, 36),))
-    assert not _bare(_policy(zone, whole_heads=True), (_face(100, 36),))
+    assert _bare(_policy(zone), (_face(100, 40),))
+    assert not _bare(_policy(zone, whole_heads=True), (_face(100, 40),))
 
 
 def test_left_bare_is_judged_frame_by_frame_while_somebody_walks_in() -> None:

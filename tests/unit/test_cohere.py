@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from operators.cohere import DOUBT_FRAMES, WHOLE, Claim, in_doubt, lay_out, steady
+from operators.cohere import DOUBT_FRAMES, WHOLE, WIDE, Box, Claim, in_doubt, lay_out, shaped, steady
 from operators.desensitise.policy import Policy
 from operators.pixels import BlockRect
 from schemas.frames import VideoFormat
@@ -84,8 +84,8 @@ def test_steady_begins_anew_after_frames_where_nothing_is_needed() -> None:
 
 
 def test_lay_out_a_lone_face_gets_the_padding_and_one_that_is_touched_the_doubt_too() -> None:
-    alone = (_region(1, (100, 80, 140, 120)),)
-    both = (*alone, _region(2, (130, 90, 170, 130)))
+    alone = (_region(1, (100, 80, 132, 120)),)
+    both = (*alone, _region(2, (120, 90, 160, 130)))
     claim = lay_out(_set(alone), FORMAT, Policy({}, padding=0.1, doubt=0.4))[0][0]
     assert claim.rect == BlockRect(4, 6, 8, 9)
     first = lay_out(_set(both), FORMAT, Policy({}, padding=0.1, doubt=0.4))[0][0].rect
@@ -93,15 +93,30 @@ def test_lay_out_a_lone_face_gets_the_padding_and_one_that_is_touched_the_doubt_
 
 
 def test_lay_out_a_plate_gets_some_more_padding_than_a_face() -> None:
-    face, plate = _region(1, (98, 98, 142, 142)), Region(2, "plate", (194, 98, 238, 142), 0.9, "detected")
+    face, plate = _region(1, (98, 98, 133.2, 142)), Region(2, "plate", (194, 98, 238, 142), 0.9, "detected")
     claims = lay_out(_set((face, plate)), FORMAT, Policy({}, padding=0.04, doubt=0))[0]
     assert [claim.rect for claim in claims] == [BlockRect(6, 6, 9, 9), BlockRect(5, 11, 10, 16)]
 
 
 def test_lay_out_heads_take_hair_and_ears_along_but_plates_stay_plates() -> None:
-    face, plate = _region(1, (100, 96, 140, 136)), Region(2, "plate", (200, 96, 240, 136), 0.9, "detected")
+    face, plate = _region(1, (100, 96, 132, 136)), Region(2, "plate", (200, 96, 240, 136), 0.9, "detected")
     claims = lay_out(_set((face, plate)), FORMAT, Policy({}, padding=0, extra={}, whole_heads=True))[0]
-    assert [claim.rect for claim in claims] == [BlockRect(4, 5, 9, 10), BlockRect(6, 12, 9, 15)]
+    assert [claim.rect for claim in claims] == [BlockRect(4, 5, 9, 9), BlockRect(6, 12, 9, 15)]
+
+
+@pytest.mark.parametrize("box", [(100, 80, 132, 120), (107, 80, 125, 120), (100, 88, 132, 112), (100, 99, 132, 101)])
+def test_lay_out_faces_of_one_size_get_one_mask_whatever_their_proportions(box: Box) -> None:
+    narrow_or_flat = _region(1, box)
+    assert lay_out(_set((narrow_or_flat,)), FORMAT, Policy({}))[0][0].rect == BlockRect(4, 6, 8, 9)
+
+
+@pytest.mark.parametrize("box", [(10, 20, 40, 60), (0, 0, 50, 20), (3, 4, 9, 90)])
+def test_shaped_covers_the_box_around_its_middle_and_no_more_than_it_must(box: Box) -> None:
+    x1, y1, x2, y2 = found = shaped(box)
+    assert x1 <= box[0] and y1 <= box[1] and x2 >= box[2] and y2 >= box[3]
+    assert (x1 + x2, y1 + y2) == pytest.approx((box[0] + box[2], box[1] + box[3]))
+    assert (x2 - x1) / (y2 - y1) == pytest.approx(WIDE)
+    assert found[0] == pytest.approx(box[0]) or found[1] == pytest.approx(box[1])
 
 
 def test_lay_out_zones_are_masked_in_every_frame_for_nobody_but_the_custodian() -> None:

@@ -117,17 +117,6 @@ def test_shipped_regions_show_the_original_bare_and_one_colour_grey() -> None:
     assert 3 < np.abs(mosaic - bare)[: LUMA * LUMA].mean() < 40
 
 
-def test_even_masks_have_one_shape_whatever_the_box() -> None:
-    picture, narrow = _picture(np.random.default_rng(1), 3), (45.0, 30.0, 75.0, 98.0)
-    policies = [Trying({}, custodian=False, tried=SOLID)]
-    shapes = [
-        {seen.region.y.shape for box in (BOX, narrow)
-         for seen in shipped(Camera(4, even=even).still(picture, box, 96), policies)[0]}
-        for even in (True, False)
-    ]
-    assert [len(shape) for shape in shapes] == [1, 2]
-
-
 def test_same_seed_films_the_same_shots() -> None:
     picture = _picture(np.random.default_rng(1), 3)
     first, again, other = (Camera(seed).still(picture, BOX, 48) for seed in (5, 5, 6))

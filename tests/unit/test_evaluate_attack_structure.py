@@ -15,7 +15,7 @@ from schemas.errors import UsageError
 from streams.evaluate.attack import keys, structure
 from streams.evaluate.attack.people import Album
 
-PEOPLE = 40
+PEOPLE = 60
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def album(tmp_path_factory: pytest.TempPathFactory) -> Album:
         picture = cv2.resize(coarse, (150, 180), interpolation=cv2.INTER_CUBIC)
         paths.append(folder / f"{person}.png")
         cv2.imwrite(str(paths[-1]), picture)
-    boxes = np.tile(np.array([30, 30, 110, 140], np.float32), (PEOPLE, 1))
+    boxes = np.tile(np.array([26, 30, 114, 140], np.float32), (PEOPLE, 1))
     empty = np.zeros((PEOPLE, 5, 2), np.float32)
     return Album(tuple(paths), np.arange(PEOPLE), boxes, empty, np.zeros((PEOPLE, 128), np.float32))
 

@@ -154,6 +154,18 @@ def test_encode_with_easy_blocks_costs_less_and_is_the_same_each_time() -> None:
     assert sum(len(unit.data) for unit in eased) < sum(len(unit.data) for unit in plain)
 
 
+@pytest.mark.parametrize("grain", [0, 1, 3])
+def test_encode_rim_of_a_mask_shows_nothing_of_what_lies_around(grain: int) -> None:
+    """The codec smooths borders; with a coarse rim it did so here, where the ground passes through the mask's grey."""
+    picture, rect = pixels.blank(160, 112), BlockRect(2, 3, 5, 7)
+    picture.y[:] = np.linspace(90, 130, 160) + np.random.default_rng(0).integers(-grain, grain + 1, (112, 160))
+    for plane in pixels.view(picture, rect).all():
+        plane[:] = 110
+    (unit,) = encode([picture], (0,), FORMAT, easy=[[rect]])
+    (shown,) = decode_units([unit], "h264", 160, 112)
+    assert (pixels.view(shown, rect).y == 110).all()
+
+
 @pytest.mark.parametrize("method", ["veil", "solid"])
 def test_the_default_and_what_is_unsure_look_the_same_whatever_is_hidden(method: str) -> None:
     """What doesn't depend on the samples can't give anybody away."""

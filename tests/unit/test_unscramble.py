@@ -19,7 +19,7 @@ from schemas.records import MappedRegion, OperatorBody, OperatorChunk, TrackMapp
 from schemas.state import CameraState
 from tests.support.scenes import FORMAT, chunk, crossing, regions
 
-PLACES = crossing()
+PLACES = crossing()[:1] * 4 + crossing()
 CHUNK = chunk(PLACES)
 POLICY = Policy({"faces": frozenset({"face"})}, methods={"face": "scramble"})
 

@@ -37,7 +37,7 @@ HEIGHTS = (20, 48, 100, 200)
 FRAMES, CHUNKS, FPS = 2, 2, 25
 WRONG, SCALED, PATH = 0.02, 0.08, 0.4
 LIGHT = (0.88, 1.08)
-ASPECT, RIM = 0.75, 4
+RIM = 4
 SCENES, WIDE, HIGH = 12, 768, 480
 BT709 = 1
 BT709_VIDEO = VideoFormat(2, 2, Fraction(1, FPS), matrix=BT709, primaries=BT709, transfer=BT709)
@@ -113,15 +113,9 @@ class Seen:
 
 
 class Camera:
-    """Films photographs; the same seed gives the same shots.
+    """Films photographs; the same seed gives the same shots."""
 
-    `even`: all boxes get the same proportions, so that masks don't tell those of their faces.
-    """
-
-    def __init__(
-        self, seed: int, crf: float = 23.0, preset: str = "veryfast", kind: ObjectKind = "face", even: bool = False
-    ) -> None:
-        self._even = even
+    def __init__(self, seed: int, crf: float = 23.0, preset: str = "veryfast", kind: ObjectKind = "face") -> None:
         self._rng, self._crf, self._preset, self._kind = np.random.default_rng(seed), crf, preset, kind
         self._scenes: list[Backdrop] = [backdrop(self._rng, WIDE, HIGH) for _ in range(SCENES)]
         self._grain = noise(self._rng, WIDE, HIGH)
@@ -165,8 +159,6 @@ class Camera:
 
     def _seen(self, box: Sequence[float]) -> Box:
         x1, y1, x2, y2 = (float(value) for value in np.array(box) + self._rng.normal(0, WRONG * (box[3] - box[1]), 4))
-        if self._even:
-            x1, x2 = ((x1 + x2 + side * ASPECT * (y2 - y1)) / 2 for side in (-1, 1))
         return x1, y1, x2, y2
 
     def _shot(self, pictures: Sequence[Sequence[Rgb]], boxes: Sequence[Sequence[Box]]) -> Shot:

@@ -6,9 +6,9 @@ default embedder on some masked pictures, against bare ones. A search is right w
 of equals one by chance. Kinds: `picture`, one masked picture; `frame`, one frame of a track; `track`, the mean of all
 its frames. The strongest attacker counts, chosen by the searches themselves: in favour of the attack.
 
-Beside it, which is no method's doing: `outline`, the mask's height and width alone, which follow the proportions of the
-face, and `around`, the track with hair, collar and ground a third of the mask's size around it. `even` gives all masks
-the same proportions and leaves out their rims: what is found then, the method itself says.
+Beside it, which is no method's doing: `outline`, the mask's height and width alone, and `around`, the track with hair,
+collar and ground a third of the mask's size around it. `inner` leaves out the masks' rims, over which the codec smears
+what lies around: what is found then, the method itself says.
 """
 
 from __future__ import annotations
@@ -64,13 +64,13 @@ class Views:
 
 def film(
     album: Album, methods: Sequence[Method], heights: Sequence[int], embed: Embed, seed: int,
-    step: Step = lambda done, of: None, kinds: Collection[str] = KINDS, even: bool = False,
+    step: Step = lambda done, of: None, kinds: Collection[str] = KINDS, inner: bool = False,
 ) -> dict[tuple[str, int], Views]:
     """Every photograph of the album at these face heights, under each method, by its name and the height.
 
-    Tracks are filmed where one of the `kinds` needs them; `even`: with masks of one shape, without their rims.
+    Tracks are filmed where one of the `kinds` needs them; `inner`: without the masks' rims.
     """
-    camera, policies = Camera(seed, even=even), [Trying({}, custodian=False, tried=method) for method in methods]
+    camera, policies = Camera(seed), [Trying({}, custodian=False, tried=method) for method in methods]
     out = {(method.name, height): Views() for method in methods for height in heights}
     walking = not {FRAME, TRACK, AROUND}.isdisjoint(kinds)
     for row in range(len(album.paths)):
@@ -82,9 +82,9 @@ def film(
             walks = shipped(camera.walk(cutout, height), policies) if cutout else []
             for number, method in enumerate(methods):
                 views, still = out[method.name, height], stills[0][number][0]
-                _take_stills(views, [one[number][0] for one in stills], even)
+                _take_stills(views, [one[number][0] for one in stills], inner)
                 if cutout:
-                    _take_walk(views, walks[number], even)
+                    _take_walk(views, walks[number], inner)
                 views.points.append(marks(still, relative))
                 views.sizes.append((still.region.y.shape[1], still.region.y.shape[0]))
                 if row % SPARSE == 0:
@@ -142,12 +142,12 @@ class Attacked:
 def evaluate(
     album: Album, methods: Sequence[Method], heights: Sequence[int], folds: Sequence[Fold], embed: Embed,
     seed: int, tell: Tell = lambda _: None, step: Step = lambda done, of: None, kinds: Collection[str] = KINDS,
-    even: bool = False,
+    inner: bool = False,
 ) -> list[Attacked]:
     """Every method at every height, filmed and then attacked: about 40 MiB for each of both."""
     out = []
     tell(f"filming {len(album.paths)} photographs, faces {', '.join(map(str, heights))} pixels high")
-    for (method, height), views in film(album, methods, heights, embed, seed, step, kinds, even).items():
+    for (method, height), views in film(album, methods, heights, embed, seed, step, kinds, inner).items():
         rng = np.random.default_rng(seed)
         plain = naive(album, views, folds, rng)
         tell(f"{method}, {height} px: the embedder alone names {plain.hits} of {plain.n}")
