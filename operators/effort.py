@@ -1,6 +1,6 @@
 """How much is spent on a chunk of a live camera: less and less the later the camera is, and never less masking.
 
-First fewer frames are searched, then most of those at half the size, then none: every frame is masked whole and sealed
+First fewer frames are searched, then some of those at half the size, then none: every frame is masked whole and sealed
 to the custodian. Only then are chunks dropped. From the first step on every mask is larger by what else only doubtful
 ones get, and the pictures are coded with x264's quickest preset, which saves more than all searching costs.
 
@@ -26,11 +26,11 @@ FALL_S = (0.0, 1.0, 2.0, 4.0, 15.0)
 """Below it a chunk is early enough to leave a level for the one before."""
 PATIENCE, MOST_PATIENCE, RECENT = 3, 48, 60
 """Chunks: early ones in a row before a step down; at most so many; how long such a step counts as recent."""
-TIMES = (1, 2, 3)
-"""The stride of a level, in strides of the policy."""
+TIMES = (1, 2, 2)
+"""The stride of a level, in strides of the policy. With three, faces that come in between stay bare."""
 LONGEST_S = 0.6
 """No frame is further from a search than that by a longer stride: a track outlives its last detection by a second."""
-FINE_S = 1.0
+FINE_S = 0.6
 """At least so often a frame is searched at full size: what is too small for half of it is found there."""
 
 

@@ -52,7 +52,7 @@ from schemas.state import CameraState, LoadState, TrackAppearance, ViewState
 HEAD_MS = 10_000
 LATE = {
     effort.SPARSE: "fewer frames are searched, masks are larger",
-    effort.COARSE: "fewer frames are searched, most of them at half the size, masks are larger",
+    effort.COARSE: "fewer frames are searched, some of them at half the size, masks are larger",
     effort.WHOLE: "its frames are masked whole",
     effort.DROPPED: "its frames are dropped from the video and sealed to the custodian",
 }

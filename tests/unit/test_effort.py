@@ -101,8 +101,8 @@ def test_eased_policy_masks_more_and_codes_faster_but_seals_and_hides_alike(leve
 
 @pytest.mark.parametrize(
     ("usual", "level", "frame_s", "wanted"),
-    [(5, FULL, 0.04, 5), (5, SPARSE, 0.04, 10), (5, COARSE, 0.04, 15), (5, COARSE, 0.1, 6), (20, COARSE, 0.04, 20),
-     (1, COARSE, 0.04, 3)],
+    [(5, FULL, 0.04, 5), (5, SPARSE, 0.04, 10), (5, COARSE, 0.04, 10), (5, COARSE, 0.1, 6), (20, COARSE, 0.04, 20),
+     (1, COARSE, 0.04, 2)],
 )
 def test_stride_is_longer_but_never_beyond_what_a_track_outlives(
     usual: int, level: int, frame_s: float, wanted: int
@@ -110,8 +110,8 @@ def test_stride_is_longer_but_never_beyond_what_a_track_outlives(
     assert effort.stride(usual, level, frame_s) == wanted
 
 
-def test_sides_are_halved_between_looks_a_second_apart() -> None:
-    times = [0.0, 0.6, 1.2, 1.8, 2.4]
+def test_sides_are_halved_between_looks_at_full_size_never_twice_running_here() -> None:
+    times = [0.0, 0.4, 0.8, 1.2, 1.6]
     assert effort.sides(1920, COARSE, 1280, times) == [1920, 640, 1920, 640, 1920]
     assert effort.sides(1920, SPARSE, 1280, times) == [1920] * 5
     assert effort.sides(320, COARSE, 1280, times[:2]) == [320, 160]
