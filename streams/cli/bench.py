@@ -13,10 +13,13 @@ from operators.desensitise.policy import DEFAULT, Preset
 from schemas.errors import UsageError
 from streams.cli.output import console, say
 from streams.cli.suite import PICTURES, Models, tell
+from streams.demo.pictures import people
 from streams.evaluate import bench as runs
+from streams.evaluate import bench_faces as faces
 from streams.evaluate import bench_log as log
 from streams.evaluate import bench_operators as operators
 from streams.evaluate import bench_stream as streams
+from streams.evaluate import bench_throughput as throughput
 from streams.evaluate import stage
 from streams.evaluate.report import Figure, report, table, write
 from streams.setup import file_policy, finder
@@ -92,6 +95,38 @@ def bench_stream(
                 tell(f"{one}: {cameras} cameras for {minutes:g} minutes")
                 found += streams.evaluate(stack, filmed, minutes, one)
     _finish("bench stream", found, out)
+
+
+@bench_app.command("throughput")
+def bench_throughput(
+    clip: Annotated[Path, typer.Argument(metavar="CLIP", help="video with faces", exists=True, dir_okay=False)],
+    out: Annotated[Path | None, typer.Option("--json", help="write the report to this file")] = None,
+    frames: Annotated[int, typer.Option(help="of the clip, there and back until there are so many", min=50)] = 300,
+    preset: Annotated[str, typer.Option(help="x264 preset")] = "veryfast",
+    models: Models = FOLDER,
+) -> None:
+    """Recorded video over the whole stack against file mode, by one camera and by four. Exit code 1: a miss.
+
+    The clip is scaled to 720p. From the push until both platforms have stored everything; the worker's memory beside.
+    """
+    (chosen,) = _presets([preset])
+    with tempfile.TemporaryDirectory() as scratch, stage.fresh_stack(models, tell, preset=chosen) as stack:
+        found = throughput.evaluate(stack, clip, Path(scratch), frames, tell)
+    _finish("bench throughput", found, out)
+
+
+@bench_app.command("faces")
+def bench_faces(
+    out: Annotated[Path | None, typer.Option("--json", help="write the report to this file")] = None,
+    preset: Annotated[str, typer.Option(help="x264 preset")] = "veryfast",
+    pictures: Annotated[Path, typer.Option(help="pictures of the demo's people")] = PICTURES,
+) -> None:
+    """What a 720p frame costs with one face in it and with thirty, CPU time of one thread. Exit code 1: a miss."""
+    (chosen,) = _presets([preset])
+    policy = file_policy(method=DEFAULT, quality="high", stride=5, crf=runs.CRF, preset=chosen, keep_evidence=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        found = faces.evaluate(people(pictures), Path(scratch), policy, finder(["face"]), tell)
+    _finish("bench faces", found, out)
 
 
 @bench_app.command("log")

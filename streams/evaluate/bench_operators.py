@@ -89,6 +89,7 @@ def figures(spent: Spent, sized: Spent) -> list[Figure]:
         *found,
         Figure("all_ms", 1000 * total / frames, "ms a frame", "<=", None, frames,
                f"{spent.regions / frames:.1f} regions a frame"),
+        Figure("regions", spent.regions / frames, "a frame", "<=", None, frames),
         Figure("look_ms", 1000 * spent.amounts["detect"] / max(1, spent.looks), "ms a look", "<=", None, spent.looks),
         Figure("region_ms", 1000 * of_regions / max(1, spent.regions), "ms a region", "<=", None, spent.regions,
                "tracked, laid out, painted, coded as evidence, sealed"),

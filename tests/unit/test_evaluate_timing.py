@@ -1,6 +1,7 @@
 """Figures of latency and memory, worked out by hand."""
 
 import math
+import os
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from operators.masks import pack_masks
 from schemas.records import OperatorChunk
 from streams.demo.compose import Face, Truth
-from streams.evaluate import bench_stream, latency, memory
+from streams.evaluate import bench_faces, bench_stream, bench_throughput, latency, memory
 from streams.evaluate.latency import Timed
 from streams.evaluate.report import Figure
 
@@ -87,3 +88,31 @@ def test_figures_stream_say_what_was_spent_lost_and_left_open() -> None:
         "coarse": 0.0, "whole": 0.0, "frames_per_second": 1.0, "leak_rate": 0.75, "crowded_share": 0.5,
     }  # fmt: skip
     assert found["stream_veryfast_leak_rate"].n == 8
+
+
+def test_figures_throughput_are_ratios_of_the_run() -> None:
+    found = by_id(bench_throughput.figures(50.0, {1: 40.0, 4: 44.0}, {1: 300.0, 4: 690.0}, 100))
+
+    assert found["kafka_ratio"].value == 0.8
+    assert found["streams_ratio"].value == pytest.approx(1.1)
+    assert found["memory_a_camera_mib"].value == 130.0
+    assert found["kafka_ratio"].holds and found["streams_ratio"].holds
+    assert not found["memory_a_camera_mib"].holds
+
+
+def test_peak_memory_samples_a_living_process() -> None:
+    class OfThis:
+        def status(self) -> dict[str, int]:
+            return {"worker": os.getpid()}
+
+    with bench_throughput.peak_memory(OfThis()) as samples:
+        pass
+    assert samples and min(samples) > 10
+
+
+def test_figures_faces_follow_a_straight_line() -> None:
+    found = by_id(bench_faces.figures([(2.0, 12.0, 150), (42.0, 52.0, 150)]))
+
+    assert found["a_face_ms"].value == 1.0
+    assert found["faces_ratio"].value == pytest.approx(40 / 11)
+    assert not found["faces_ratio"].holds
