@@ -85,7 +85,7 @@ def extent(region: Region, policy: Policy) -> Box:
     if region.kind != "face":
         return region.box
     x1, y1, x2, y2 = box = shaped(region.box)
-    if not policy.whole_heads:
+    if not policy.hides_heads(region.kind):
         return box
     above, beside, below = HEAD
     w, h = x2 - x1, y2 - y1

@@ -14,6 +14,7 @@ from operators.desensitise.proven import weakness
 from operators.desensitise.replace import REPLACE, Replacement
 from operators.desensitise.scale import SCALES
 from operators.desensitise.scramble import SCRAMBLE
+from operators.desensitise.silhouette import SILHOUETTE
 from operators.replacing.drawn import Donor
 from operators.routes import Grading, Route, is_named
 from operators.spare import Spared
@@ -22,7 +23,7 @@ from schemas.errors import ConfigError
 from schemas.records import Quality
 
 METHODS: Mapping[str, Method] = MappingProxyType(
-    {method.name: method for method in (VEIL, SOLID, MOSAIC, BLUR, SCRAMBLE, REPLACE, *SCALES)}
+    {method.name: method for method in (VEIL, SOLID, MOSAIC, BLUR, SCRAMBLE, REPLACE, SILHOUETTE, *SCALES)}
 )
 DEFAULT = VEIL.name
 Preset = Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"]
@@ -112,6 +113,10 @@ class Policy:
         """The method for a kind; one without a method of its own is hidden by `solid` (unsure means masked)."""
         name = self.methods.get(kind, "solid")
         return Replacement(donors=self.donors) if name == REPLACE.name and self.donors else METHODS[name]
+
+    def hides_heads(self, kind: str) -> bool:
+        """Whether hair and ears go with what is found of this kind; an outline always follows the whole head."""
+        return kind == "face" and (self.whole_heads or self.method(kind) is SILHOUETTE)
 
     @property
     def keeps_evidence(self) -> bool:

@@ -25,6 +25,7 @@ from streams.cli.eval_methods import eval_methods
 from streams.cli.eval_plates import eval_plate_search, eval_plate_tracks, eval_plates
 from streams.cli.eval_quality import eval_quality
 from streams.cli.eval_replacement import eval_replacement
+from streams.cli.eval_silhouette import eval_silhouette
 from streams.cli.eval_subjects import eval_subjects
 from streams.cli.eval_utility import eval_utility
 from streams.cli.eval_view import eval_view
@@ -53,7 +54,7 @@ SUITES: dict[str, dict[str, Callable[..., None]]] = {
     },
     "What methods cost and leave": {
         "methods": eval_methods, "bits": eval_bits, "utility": eval_utility, "replacement": eval_replacement,
-        "hiding": eval_hiding, "events": eval_events,
+        "silhouette": eval_silhouette, "hiding": eval_hiding, "events": eval_events,
     },
     "Whom a search finds": {
         "faces": eval_faces, "quality": eval_quality, "identities": eval_identities, "subjects": eval_subjects,

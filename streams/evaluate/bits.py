@@ -1,6 +1,7 @@
 """`sealframe eval bits`: what each method costs in bits, against the original and against masking frame by frame.
 
-Every clip is looked at once; then each method paints the same masks, and each result is coded as the public video is:
+Every clip is looked at once; then each method paints the same masks (`silhouette` the larger ones of heads, of which it
+paints a part), and each result is coded as the public video is:
 closed GOPs of a chunk, the same preset and CRF. The original is coded alike. Beside it: the original in GOPs of 250
 frames, and the camera's own bytes. The naive way (`naive.py`) masks each frame by itself, the same area.
 
@@ -150,7 +151,8 @@ def run_clip(path: Path, settings: Settings) -> ClipBits:
             work: list[tuple[Coded, Way]] = [(result.original, _bare(decoded, settings.policy))]
             for name in settings.methods:
                 policy = replace(settings.policy, methods=_only(name))
-                work.append((result.ours.setdefault(name, Coded()), as_shipped(decoded, layout, known[name], policy)))
+                own = lay_out(regions, chunk.format, policy)
+                work.append((result.ours.setdefault(name, Coded()), as_shipped(decoded, own, known[name], policy)))
                 if boxes and name in OF_NAIVE:
                     way = _naively(decoded, boxes[number], factor, name, settings.policy)
                     work.append((result.naive.setdefault(name, Coded()), way))

@@ -18,7 +18,7 @@ import numpy as np
 
 from operators import pixels
 from operators.codec import decode, decode_units, encode
-from operators.cohere import Layout, lay_out
+from operators.cohere import lay_out
 from operators.desensitise.paint import appearance_keys, appearances, paint
 from operators.desensitise.policy import METHODS, Policy
 from operators.detect import Finder, crop_rgb
@@ -90,13 +90,13 @@ def evaluate(
     found = {name: Measured(name) for name in methods}
     known: dict[str, dict[int, bytes]] = {name: {} for name in methods}
     for chunk, regions in found_in(chunks_of(clip, folder / "clip.mp4", WIDTH, HEIGHT, frames), finder, policy):
-        decoded, layout = decode(chunk), lay_out(regions, chunk.format, policy)
+        decoded = decode(chunk)
         units = encode((f.planes for f in decoded.frames), chunk.pts, chunk.format, preset=policy.preset)
         plain = decode_units(units, "h264", WIDTH, HEIGHT)
         original.coded += size(units)
         _picture(original, plain, regions, chunk.format)
         for name, one in found.items():
-            _measure(one, decoded, layout, regions, known[name], replace(policy, methods={"face": name}), plain)
+            _measure(one, decoded, regions, known[name], replace(policy, methods={"face": name}), plain)
     if not any(one.regions for one in found.values()):
         raise UsageError(f"no face is found in {clip.name}")
     for one in found.values():
@@ -105,10 +105,11 @@ def evaluate(
 
 
 def _measure(
-    out: Measured, decoded: DecodedChunk, layout: Layout, regions: RegionSet, known: dict[int, bytes], policy: Policy,
+    out: Measured, decoded: DecodedChunk, regions: RegionSet, known: dict[int, bytes], policy: Policy,
     plain: Sequence[Planes],
 ) -> None:
     chunk = decoded.chunk
+    layout = lay_out(regions, chunk.format, policy)
     keys = appearance_keys(layout, chunk, policy, _SECRET)
     used: dict[int, bytes] = {}
     spent = []

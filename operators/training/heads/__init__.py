@@ -1,0 +1,1 @@
+"""How `operators/weights/heads.onnx` was trained: see `operators/weights/HEADS.md`."""
