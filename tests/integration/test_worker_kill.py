@@ -8,11 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from operators.sign import check, digest
-from schemas.codec import decode, unpack_as
-from schemas.records import OperatorRecord, SealedEvidence
-from schemas.topics import evidence_topic
-from streams.verify import check_chain, check_evidence, check_record, expected_evidence
+from tests.support.delivered import delivered_once, ended
 from tests.support.services import Broker, unique
 from tests.support.shared import shared_data
 from tests.support.worker import Deployment, clip, wait_for
@@ -28,25 +24,6 @@ def deployment(worker_broker: Broker) -> Deployment:
     return Deployment(worker_broker)
 
 
-def _delivered_once(deployment: Deployment, camera: str, chunks: int) -> None:
-    """Every chunk is there in one version only, in one chain, with the evidence that it counts."""
-    first: dict[bytes, OperatorRecord] = {}
-    for record in deployment.operator(camera):
-        first.setdefault(record.signed.body, record)
-    checked = [check_record(record, deployment.identify) for record in first.values()]
-    check_chain(checked)
-    assert [one.body.chunk.chunk_seq for one in checked if one.body.chunk] == list(range(chunks))
-    digests = {digest(body) for body in first}
-    got: dict[int, int] = {}
-    for message in deployment.read(evidence_topic("city-faces"), "authority-city-faces"):
-        if message.key == camera.encode():
-            signed = unpack_as("evidence", message.value)
-            evidence = decode(SealedEvidence, check(signed, "evidence", deployment.identify(signed.signer)[1]))
-            assert evidence.operator_digest in digests
-            got[evidence.chunk_seq] = len(evidence.parts)
-    check_evidence(expected_evidence(checked, "city-faces"), got)
-
-
 def _push_all(deployment: Deployment, cameras: list[str]) -> dict[str, int]:
     paths = [shared_data() / "clips" / name for name in CLIPS]
     pushed = [deployment.push(clip(paths[i % 2], camera, 5), camera) for i, camera in enumerate(cameras)]
@@ -60,7 +37,7 @@ def _wait_for_progress(deployment: Deployment, cameras: list[str]) -> None:
 
 
 def _all_ended(deployment: Deployment, cameras: list[str]) -> bool:
-    return all(any(body.end for body in deployment.bodies(camera)) for camera in cameras)
+    return all(ended(deployment, camera) for camera in cameras)
 
 
 def test_worker_killed_at_random_moments_delivers_every_chunk_once(deployment: Deployment, tmp_path: Path) -> None:
@@ -77,7 +54,7 @@ def test_worker_killed_at_random_moments_delivers_every_chunk_once(deployment: D
         with worker:
             wait_for(lambda: _all_ended(deployment, cameras), "the videos' ends")
     for camera, chunks in expected.items():
-        _delivered_once(deployment, camera, chunks)
+        delivered_once(deployment, camera, chunks)
 
 
 def test_broker_restarted_under_the_worker_loses_nothing(deployment: Deployment, tmp_path: Path) -> None:
@@ -90,7 +67,7 @@ def test_broker_restarted_under_the_worker_loses_nothing(deployment: Deployment,
         wait_for(lambda: _all_ended(deployment, cameras), "the videos' ends", 120)
         assert worker.process is not None and worker.process.poll() is None, worker.log()
     for camera, chunks in expected.items():
-        _delivered_once(deployment, camera, chunks)
+        delivered_once(deployment, camera, chunks)
 
 
 def test_worker_that_is_refused_ends_with_an_error(deployment: Deployment, tmp_path: Path) -> None:

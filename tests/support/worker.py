@@ -107,15 +107,16 @@ class Deployment:
             producer.send(KEYS, authority.encode(), record)
 
     def worker(
-        self, folder: Path, part: str = "whole", *, dropping: bool = False, waiting_bytes: int = WAITING_BYTES
+        self, folder: Path, part: str = "whole", *, dropping: bool = False, waiting_bytes: int = WAITING_BYTES,
+        member: str = "1",
     ) -> Worker:
-        """A worker, or half of one, that hasn't been started; `dropping`: see `drop_first`.
+        """A worker, or half of one, that hasn't been started; `dropping`: see `drop_first`; `member` of its group.
 
         What `set_clock` says is the time by which it sees how late cameras are.
         """
         self.signer("pipeline")
         self.broker.identity("pipeline")
-        return Worker(self.broker.bootstrap, self.broker.tls_folder, folder, part, dropping, waiting_bytes)
+        return Worker(self.broker.bootstrap, self.broker.tls_folder, folder, part, dropping, waiting_bytes, member)
 
     def read(self, topic: str, principal: str) -> list[Message]:
         """All that lies in a topic."""
@@ -142,11 +143,12 @@ class Worker:
     part: str = "whole"
     dropping: bool = False
     waiting_bytes: int = WAITING_BYTES
+    member: str = "1"
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it, and return at once."""
-        options = [self.part, str(int(self.dropping)), str(self.waiting_bytes)]
+        options = [self.part, str(int(self.dropping)), str(self.waiting_bytes), self.member]
         arguments = [self.bootstrap, str(self.tls_folder), str(self.folder), *options]
         command = [sys.executable, "-m", "tests.support.worker", *arguments]
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -195,6 +197,11 @@ class Worker:
             return self.get("metrics")
         except (OSError, ValueError):
             return ""
+
+    def figure(self, name: str) -> float:
+        """One of its figures; 0 while nobody answers."""
+        lines = (line.split() for line in self.metrics().splitlines())
+        return next((float(line[1]) for line in lines if line[0] == f"sealframe_worker_{name}"), 0.0)
 
     def __enter__(self) -> Worker:
         self.start()
@@ -264,7 +271,7 @@ def main() -> None:
     setup = WorkerSetup(
         access(bootstrap, tls_folder, "pipeline"), signing_key(tls_folder, "pipeline"), PIPELINE, CUSTODIAN.public,
         KINDS, Policy({}, preset="ultrafast"), folder, part=cast(Part, sys.argv[4]),
-        limits=Limits(waiting_bytes=int(sys.argv[6])),
+        limits=Limits(waiting_bytes=int(sys.argv[6])), member=sys.argv[7],
         clock=lambda: int((folder / CLOCK).read_text()) if (folder / CLOCK).exists() else wall_ms(),
     )
     run_worker(setup, detector(), loglevel=os.environ.get("SEALFRAME_TEST_LOG", "WARNING"))

@@ -1,0 +1,65 @@
+"""A second worker joins while the first one works, and leaves again: partitions move, every chunk is delivered once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Event
+
+from schemas.frames import FrameChunk
+from schemas.topics import RAW
+from streams.app import partition_of
+from tests.support.delivered import delivered_once, ended
+from tests.support.services import Broker, unique
+from tests.support.shared import shared_data
+from tests.support.worker import Deployment, clip, wait_for
+
+CLIP = "intel-iot-devkit+sample-videos/asl_gestures/help.mkv"
+EVERY_S = 0.5
+PATIENCE_S = 120.0
+
+
+def _cameras(deployment: Deployment) -> list[str]:
+    """One a partition."""
+    with deployment.broker.access("pipeline").consumer("pipeline.test") as consumer:
+        count = len(consumer.partitions(RAW))
+    cameras: dict[int, str] = {}
+    while len(cameras) < count:
+        camera = unique("cam")
+        cameras.setdefault(partition_of(camera.encode(), count), camera)
+    return list(cameras.values())
+
+
+def _coming(chunks: Sequence[FrameChunk], joined: Event, left: Event) -> Iterator[FrameChunk]:
+    """Some at once; some one by one while the other joins, and some while it leaves; the last when it has."""
+    for chunk in chunks:
+        yield chunk
+        share = (chunk.chunk_seq + 1) / len(chunks)
+        if share > 0.2:
+            joined.wait(EVERY_S if share < 0.5 else PATIENCE_S)
+        if share > 0.6:
+            left.wait(EVERY_S if share < 0.9 else PATIENCE_S)
+
+
+def test_worker_that_joins_and_leaves_loses_and_doubles_nothing(worker_broker: Broker, tmp_path: Path) -> None:
+    deployment, joined, left = Deployment(worker_broker), Event(), Event()
+    cameras = _cameras(deployment)
+    films = {camera: clip(shared_data() / "clips" / CLIP, camera, frames=3) for camera in cameras}
+    first, second = (deployment.worker(tmp_path / name, member=name) for name in ("1", "2"))
+    with deployment.platforms(), ThreadPoolExecutor(len(cameras)) as pool, first:
+        pushes = [pool.submit(deployment.push, _coming(film, joined, left), c) for c, film in films.items()]
+        try:
+            wait_for(lambda: first.figure("processed") > 0, "work of the first")
+            with second:
+                wait_for(lambda: second.figure("processed") > 0, f"work of the second\n{second.log()}", PATIENCE_S)
+                assert 0 < second.figure("partitions") < len(cameras)
+                joined.set()
+                wait_for(lambda: second.figure("processed") > 3, f"more of it\n{second.metrics()}")
+        finally:
+            joined.set()
+            left.set()
+        assert {push.result().chunks for push in pushes} == {len(film) for film in films.values()}
+        wait_for(lambda: all(ended(deployment, camera) for camera in cameras), "the videos' ends", PATIENCE_S)
+    for camera in cameras:
+        delivered_once(deployment, camera, len(films[camera]))
