@@ -13,13 +13,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
 
 from operators import annexb, pixels
 from operators.codec import decode_units, encode
-from operators.cohere import Layout
+from operators.cohere import WHOLE, Claim, Layout
 from operators.pixels import BlockRect, Mask
 from schemas.errors import DigestMismatch, MalformedRecord
 from schemas.frames import (
@@ -38,8 +39,10 @@ MIN_PSNR_DB = 45.0
 ENOUGH_DB, DB_PER_CRF = 2.0, 0.75
 FIRST_CRF, MIN_CRF, MAX_CRF, MAX_TRIES = 18, 2, 24, 5
 COARSE_CRFS = (18, 20, 24, 28, 34, 40, 51)
-PRESET, FAST_PRESET = "veryfast", "superfast"
-"""x264 presets of evidence; who wants the public video in less time wants so of evidence, for a tenth more bytes."""
+PRESET, FAST_PRESET, LATE_PRESET = "veryfast", "superfast", "ultrafast"
+"""x264 presets of evidence: who wants the public video in less time wants so of evidence, for a tenth more bytes; where
+a camera is late beyond that, for half as many again.
+"""
 MAX_PIECE_SIDE = 8192
 
 
@@ -73,12 +76,16 @@ def cut(decoded: DecodedChunk, layout: Layout, quality: Quality, preset: str = P
     return code(gather(decoded, layout), quality, preset)
 
 
-def gather(decoded: DecodedChunk, layout: Layout) -> list[Gathered]:
-    """What the pieces of a chunk hold, in memory of its own: the chunk's pictures aren't needed any more."""
+def gather(decoded: DecodedChunk, layout: Layout, joined: bool = False) -> list[Gathered]:
+    """What the pieces of a chunk hold, in memory of its own: the chunk's pictures aren't needed any more.
+
+    `joined`: in a frame where claims of one kind overlap, all blocks of those who meet are one set's: far fewer pieces
+    in a crowd, but none shows one of them alone.
+    """
     groups: dict[tuple[int, ...], list[_Part]] = {}
     kinds = {claim.track: claim.kind for claims in layout for claim in claims}
     for index in range(len(layout)):
-        for tracks, mask in _claimed(layout, index, decoded.chunk.format):
+        for tracks, mask in _claimed(layout[index], decoded.chunk.format, joined).items():
             rect = pixels.bounds(mask)
             if rect is not None:
                 groups.setdefault(tracks, []).append(_Part(index, mask, rect))
@@ -99,6 +106,12 @@ def code(gathered: Sequence[Gathered], quality: Quality, preset: str = PRESET) -
             digests = _digest(one.pictures, one.masks), _digest(sealed, one.masks)
         pieces.append(Piece(one.tracks, one.kinds, one.format.width, one.format.height, one.frames, units, *digests))
     return tuple(pieces)
+
+
+def shares(gathered: Sequence[Gathered], count: int) -> list[list[Gathered]]:
+    """As many lists of about the same work, the largest pieces first; the same ones on every machine."""
+    by_size = sorted(gathered, key=lambda one: -len(one.pictures) * one.format.width * one.format.height)
+    return [by_size[i::count] for i in range(count)]
 
 
 def preset_beside(public: str) -> str:
@@ -147,23 +160,30 @@ def block_mask(frame: PieceFrame, piece: Piece) -> Mask:
     return bits[: rows * columns].reshape(rows, columns).astype(bool)
 
 
-def _claimed(layout: Layout, index: int, format: VideoFormat) -> list[tuple[tuple[int, ...], Mask]]:
-    """Sets of tracks that claim blocks in this frame, each with its blocks."""
-    claims = layout[index]
-    if not claims:
-        return []
-    stack = np.zeros((len(claims), *format.blocks), bool)
-    for i, claim in enumerate(claims):
-        stack[i, claim.rect.top : claim.rect.bottom, claim.rect.left : claim.rect.right] = True
+def _claimed(claims: Sequence[Claim], format: VideoFormat, joined: bool) -> dict[tuple[int, ...], Mask]:
+    """Sets of tracks that claim blocks in a frame, each with its blocks."""
+    if len(claims) < 2:
+        return {(claim.track,): pixels.rect_mask(claim.rect, format) for claim in claims}
+    stack = np.stack([pixels.rect_mask(claim.rect, format) for claim in claims])
     painted = stack.any(0)
-    columns = stack[:, painted]
-    sets, inverse = np.unique(columns, axis=1, return_inverse=True)
-    result = []
+    sets, inverse = np.unique(stack[:, painted], axis=1, return_inverse=True)
+    crowds = _crowds(claims) if joined else {}
+    result: dict[tuple[int, ...], Mask] = {}
     for i in range(sets.shape[1]):
-        mask = np.zeros(format.blocks, bool)
-        mask[painted] = inverse.reshape(-1) == i
-        result.append((tuple(sorted({claims[j].track for j in np.flatnonzero(sets[:, i])})), mask))
+        owners = [claim for claim, owns in zip(claims, sets[:, i], strict=True) if owns]
+        crowd = crowds.get(owners[0].track, ()) if len({owner.kind for owner in owners}) == 1 else ()
+        mask = result.setdefault(crowd or tuple(sorted({owner.track for owner in owners})), pixels.no_blocks(format))
+        mask[painted] |= inverse.reshape(-1) == i
     return result
+
+
+def _crowds(claims: Sequence[Claim]) -> dict[int, tuple[int, ...]]:
+    """By track those of its kind that it shares blocks with, or by way of others; nobody's blocks stay apart."""
+    crowds: list[list[Claim]] = []
+    for claim in (claim for claim in claims if claim.track != WHOLE):
+        met = [c for c in crowds if any(o.kind == claim.kind and pixels.meet(o.rect, claim.rect) for o in c)]
+        crowds = [c for c in crowds if c not in met] + [[claim, *chain.from_iterable(met)]]
+    return {claim.track: tuple(sorted(c.track for c in crowd)) for crowd in crowds for claim in crowd}
 
 
 def _gathered(
@@ -196,6 +216,8 @@ def _own_units(chunk: FrameChunk, canvas: VideoFormat) -> tuple[PieceUnit, ...]:
 
 def _canvas(planes: Planes, rect: BlockRect, mask: Mask) -> Planes:
     """A crop of whole blocks, grey where unclaimed; past the picture's edge its last samples are repeated."""
+    if planes.y.shape == (mask.shape[0] * BLOCK, mask.shape[1] * BLOCK) and mask.all():
+        return planes
     cropped = []
     for size, plane in zip((BLOCK, BLOCK // 2, BLOCK // 2), pixels.view(planes, rect).all(), strict=True):
         height, width = (rect.bottom - rect.top) * size, (rect.right - rect.left) * size
@@ -289,9 +311,10 @@ def _digest(pictures: Sequence[Planes], masks: Sequence[Mask]) -> bytes:
     state = hashlib.sha256()
     for picture, mask in zip(pictures, masks, strict=True):
         for size, plane in zip((BLOCK, BLOCK // 2, BLOCK // 2), picture.all(), strict=True):
-            state.update(_samples(plane, mask, size).tobytes())
+            state.update(np.ascontiguousarray(_samples(plane, mask, size)).data)
     return state.digest()
 
 
 def _samples(plane: npt.NDArray[np.uint8], mask: Mask, size: int) -> npt.NDArray[np.uint8]:
-    return plane[mask.repeat(size, 0).repeat(size, 1)]
+    whole = plane.shape == (mask.shape[0] * size, mask.shape[1] * size) and mask.all()
+    return plane if whole else plane[mask.repeat(size, 0).repeat(size, 1)]

@@ -25,8 +25,9 @@ from operators.desensitise.policy import Policy
 from operators.detect import Finder, is_blind, is_cut
 from operators.examine import Examined, Examiner
 from operators.fragment import fragment
+from operators.grey import all_grey, all_whole
 from operators.masks import pack_masks
-from operators.pieces import code, gather, preset_beside
+from operators.pieces import LATE_PRESET, code, gather, preset_beside, shares
 from operators.seal import OpenPart, new_evidence, seal_evidence
 from operators.sign import SigningKey, digest, sign
 from operators.split import Keyed, route
@@ -52,11 +53,14 @@ from schemas.state import CameraState, LoadState, TrackAppearance, ViewState
 HEAD_MS = 10_000
 LATE = {
     effort.SPARSE: "fewer frames are searched, masks are larger",
-    effort.COARSE: "fewer frames are searched, some of them at half the size, masks are larger",
+    effort.COARSE: "fewer frames are searched, some of them at half the size, masks are larger, "
+    "evidence of people whose masks meet is coded together",
     effort.WHOLE: "its frames are masked whole",
     effort.DROPPED: "its frames are dropped from the video and sealed to the custodian",
 }
 KEEP_APPEARANCE_CHUNKS = 10
+SHARES = 2
+"""In so many threads a chunk's pieces are coded: in a crowd they take longer than all else together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +97,7 @@ class Pipeline:
         self, policy: Policy, detector: Finder, signer: SigningKey, tracking: TrackSettings | None = None,
         at_once: int | None = None,
     ) -> None:
-        """`at_once`: how many chunks are looked at, how many coded, and of how many the pieces; None: one a core.
+        """`at_once`: so many chunks are looked at and so many coded at a time, with their pieces; None: one a core.
 
         Each takes memory of its own: a look the pictures of a chunk, x264 about 70 MiB at 720p.
         """
@@ -101,7 +105,8 @@ class Pipeline:
         self.policy, self._signer, self._tracker = policy, signer, Tracker(tracking)
         at_once = at_once or os.cpu_count() or 1
         self.examiner = Examiner(policy, detector, at_once)
-        self._coding, self._beside = ThreadPoolExecutor(at_once, "code"), ThreadPoolExecutor(at_once, "pieces")
+        self._coding = ThreadPoolExecutor(at_once, "code")
+        self._beside = ThreadPoolExecutor(SHARES * at_once, "pieces")
 
     def initial(self, key: str) -> CameraState:
         """A camera that was never seen."""
@@ -170,14 +175,14 @@ class Pipeline:
         known = {a.track: a.appearance for a in state.appearances}
         keys = appearance_keys(layout, chunk, policy, self._signer.secret("appearances"))
         used = appearances(decoded, layout, known, policy, keys)
-        coding = self._code(decoded, layout, policy) if policy.keeps_evidence else None
+        coding = self._code(decoded, layout, policy, regions.effort) if policy.keeps_evidence else []
         looked_at = regions.failed if regions.effort < effort.WHOLE else ()
         blind = any(is_blind(decoded.frames[i].planes) for i in looked_at)
         frames = paint(_released(deque(decoded.frames)), layout, chunk.format, used, policy)
         del decoded
         packed = pack_masks(masks(layout, chunk.format))
         units, passed = self._coding.submit(_public_units, chunk, frames, packed, policy, layout).result()
-        parts = route(chunk, regions, coding.result(), policy, _keyed(layout, keys)) if coding else {}
+        parts = route(chunk, regions, _coded(coding), policy, _keyed(layout, keys)) if coding else {}
         record, body = self._operator_chunk(state, chunk, units, passed, packed, parts, policy, bare, regions.effort)
         alarms = _alarms(chunk, regions, blind, state.effort)
         state = _after(state, chunk, digest(body), parts, used, regions.effort)
@@ -187,9 +192,14 @@ class Pipeline:
             (*opening, record[0], *closing), drafts, alarms, (_events(chunk, regions),), bare.places,
         )
 
-    def _code(self, decoded: DecodedChunk, layout: Layout, policy: Policy) -> Future[tuple[Piece, ...]]:
+    def _code(
+        self, decoded: DecodedChunk, layout: Layout, policy: Policy, level: int
+    ) -> list[Future[tuple[Piece, ...]]]:
         """The pieces, coded beside the public video: their samples are copied, so that the pictures can be let go."""
-        return self._beside.submit(code, gather(decoded, layout), policy.quality, preset_beside(policy.preset))
+        hurried = level >= effort.COARSE
+        preset = LATE_PRESET if hurried else preset_beside(policy.preset)
+        gathered = gather(decoded, layout, joined=hurried)
+        return [self._beside.submit(code, share, policy.quality, preset) for share in shares(gathered, SHARES)]
 
     def _operator_chunk(
         self, state: CameraState, chunk: FrameChunk, units: tuple[CodedUnit, ...], passed: bool, packed: bytes,
@@ -219,12 +229,20 @@ class Pipeline:
         return state, records
 
 
+def _coded(coding: Iterable[Future[tuple[Piece, ...]]]) -> list[Piece]:
+    """All pieces, by their tracks."""
+    return sorted((piece for share in coding for piece in share.result()), key=lambda piece: piece.tracks)
+
+
 def _public_units(
     chunk: FrameChunk, frames: Iterable[DesensitisedFrame], packed: bytes, policy: Policy, layout: Layout
 ) -> tuple[tuple[CodedUnit, ...], bool]:
     """The operator's coded pictures, and whether they are the camera's own: nothing is masked in them."""
-    passed = not packed and policy.pass_through and annexb.passable(chunk)
-    return (_stripped(chunk) if passed else encode_public(frames, chunk, policy, layout)), passed
+    if not packed and policy.pass_through and annexb.passable(chunk):
+        return _stripped(chunk), True
+    if all_whole(layout, chunk.format):
+        return all_grey(chunk.pts, chunk.format, policy.crf, policy.preset), False
+    return encode_public(frames, chunk, policy, layout), False
 
 
 def encode_public(

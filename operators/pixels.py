@@ -44,6 +44,13 @@ def all_blocks(format: VideoFormat) -> Mask:
     return np.ones(format.blocks, bool)
 
 
+def rect_mask(rect: BlockRect, format: VideoFormat) -> Mask:
+    """A mask of one rectangle."""
+    mask = no_blocks(format)
+    mask[rect.top : rect.bottom, rect.left : rect.right] = True
+    return mask
+
+
 def padded(box: tuple[float, float, float, float], share: float) -> tuple[float, float, float, float]:
     """A box (xyxy) widened on every side by a share of that side, at least of the geometric mean of both.
 

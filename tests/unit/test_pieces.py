@@ -7,16 +7,17 @@ import pytest
 
 from operators import pixels
 from operators.codec import decode
-from operators.cohere import lay_out
-from operators.desensitise.paint import appearances, paint
+from operators.cohere import Claim, lay_out
+from operators.desensitise.paint import appearances, masks, paint
 from operators.desensitise.policy import Policy
 from operators.masks import pack_masks
-from operators.pieces import MIN_PSNR_DB, block_mask, canvases, cut
-from operators.pixels import freeze
+from operators.pieces import MIN_PSNR_DB, Gathered, block_mask, canvases, cut, gather, shares
+from operators.pixels import BlockRect, freeze
 from operators.restore import looks_bare, restore_frames
 from schemas.errors import DigestMismatch, MalformedRecord, NotDesensitised, UndecodableChunk
 from schemas.frames import Planes
 from schemas.records import OperatorChunk, Piece
+from schemas.regions import ObjectKind
 from tests.support.scenes import FORMAT, chunk, crossing, regions
 
 PLACES = crossing()
@@ -67,6 +68,49 @@ def test_pieces_hold_each_painted_block_exactly_once() -> None:
 
 def test_pieces_of_crossing_objects_are_one_each_and_one_shared() -> None:
     assert [piece.tracks for piece in cut(DECODED, LAYOUT, "high")] == [(1,), (1, 2), (2,)]
+
+
+def _blocks(gathered: list[Gathered], frame_no: int) -> np.ndarray:
+    """How often each block of a frame is in a piece."""
+    counts = np.zeros(FORMAT.blocks, int)
+    for one in gathered:
+        for place, mask in zip(one.frames, one.masks, strict=True):
+            if place.frame_no == frame_no:
+                rows, columns = mask.shape
+                counts[place.row : place.row + rows, place.column : place.column + columns] += mask
+    return counts
+
+
+def test_pieces_joined_are_of_those_who_meet_in_a_frame_and_hold_each_block_exactly_once() -> None:
+    layout = lay_out(REGIONS, FORMAT, Policy({}, padding=0, doubt=0, hold=0))
+    joined = gather(DECODED, layout, joined=True)
+    assert [one.tracks for one in joined] == [(1,), (1, 2), (2,)]
+    together = {place.frame_no for place in joined[1].frames}
+    assert together == {i for i, (one, two) in enumerate(layout) if pixels.meet(one.rect, two.rect)}
+    assert not together & {place.frame_no for one in (joined[0], joined[2]) for place in one.frames}
+    for i, mask in enumerate(masks(layout, FORMAT)):
+        assert (_blocks(joined, i) == mask).all()
+
+
+def test_pieces_joined_are_of_one_kind_and_never_of_a_zone() -> None:
+    rects = BlockRect(0, 0, 4, 4), BlockRect(2, 2, 6, 6), BlockRect(3, 3, 7, 7), BlockRect(6, 6, 8, 8)
+    kinds: tuple[ObjectKind, ...] = ("face", "face", "plate", "frame")
+    claims = tuple(Claim(track, kind, rect) for track, kind, rect in zip((1, 2, 3, 0), kinds, rects, strict=True))
+    layout = (claims, *((),) * (len(FRAMES) - 1))
+    found = {one.tracks: one.kinds for one in gather(DECODED, layout, joined=True)}
+    assert found == {
+        (1, 2): ("face",), (1, 2, 3): ("face", "plate"), (2, 3): ("face", "plate"), (3,): ("plate",),
+        (0, 3): ("frame", "plate"), (0,): ("frame",),
+    }  # fmt: skip
+
+
+def test_shares_hold_every_piece_once_the_largest_first() -> None:
+    gathered = gather(DECODED, LAYOUT)
+    halves = shares(gathered, 2)
+    assert sorted(one.tracks for half in halves for one in half) == [one.tracks for one in gathered]
+    assert [len(half) for half in halves] == [2, 1]
+    areas = [len(one.pictures) * one.format.width * one.format.height for one in (halves[0][0], halves[1][0])]
+    assert areas == sorted(areas, reverse=True)
 
 
 def test_restore_lossless_gives_back_every_sample() -> None:
