@@ -1,8 +1,9 @@
 """How much is spent on a chunk of a live camera: less and less the later the camera is, and never less masking.
 
-First fewer frames are searched, then some of those at half the size, then none: every frame is masked whole and sealed
-to the custodian. Only then are chunks dropped. From the first step on every mask is larger by what else only doubtful
-ones get, and the pictures are coded with x264's quickest preset, which saves more than all searching costs.
+First fewer frames are searched, then some of those at half the size, and evidence of people whose masks meet is coded
+together, then none: every frame is masked whole and sealed to the custodian. Only then are chunks dropped, and only
+where the camera gets later still: a backlog that shrinks is worked off. From the first step on every mask is larger by
+what else only doubtful ones get, and the pictures are coded with x264's quickest preset.
 
 How late a chunk was decides about the one after the next: that one is looked ahead to before its own turn comes, and a
 chunk must be searched once, in one way. What was decided is part of the camera's state, so a chunk that comes again is
@@ -20,12 +21,16 @@ from schemas.state import LoadState
 
 FULL, SPARSE, COARSE, WHOLE, DROPPED = range(5)
 LEVELS = ("full", "sparse", "coarse", "whole", "dropped")
-RISE_S = (2.0, 4.0, 8.0, 30.0)
+RISE_S = (1.0, 1.25, 8.0, 30.0)
 """From so late on a level is left for the next one."""
-FALL_S = (0.0, 1.0, 2.0, 4.0, 15.0)
+FALL_S = (0.0, 0.5, 0.8, 1.0)
 """Below it a chunk is early enough to leave a level for the one before."""
-PATIENCE, MOST_PATIENCE, RECENT = 3, 48, 60
+LOSING_S, OLDEST_S = 10.0, 600.0
+"""What is masked whole is given up once it is so much later than it was, or so late: the source keeps it for 900 s."""
+PATIENCE, MOST_PATIENCE, RECENT = 6, 384, 60
 """Chunks: early ones in a row before a step down; at most so many; how long such a step counts as recent."""
+HURRY = {WHOLE: 3, DROPPED: 1}
+"""The last steps are taken back after so few, whatever becomes of it."""
 TIMES = (1, 2, 2)
 """The stride of a level, in strides of the policy. With three, faces that come in between stay bare."""
 LONGEST_S = 0.6
@@ -36,20 +41,30 @@ FINE_S = 0.6
 
 def decide(load: LoadState | None, late_s: float) -> LoadState:
     """The levels of the next two chunks, once a chunk was done so late."""
-    before = load or LoadState()
+    late_s = max(0.0, late_s)  # the broker's clock may be ahead
+    before, late_ms = load or LoadState(), round(1000 * late_s)
     level, patience, recent = before.ahead, before.patience or PATIENCE, max(0, before.recent - 1)
-    if level < DROPPED and late_s >= RISE_S[level]:
+    if _too_late(level, late_s, before.mark_ms / 1000):
         patience = min(2 * patience, MOST_PATIENCE) if recent else patience
-        return LoadState(level, level + 1, 0, patience, 0)
-    calm = before.calm + 1 if level > FULL and late_s < FALL_S[level] else 0
-    if calm and calm >= _needed(level, patience):
-        return LoadState(level, level - 1, 0, patience, RECENT)
-    return LoadState(level, level, calm, patience if level or recent else 0, recent)
+        return LoadState(level, level + 1, 0, patience, 0, _mark(level + 1, late_ms))
+    early = late_s < (before.mark_ms / 2000 if level == DROPPED else FALL_S[level])
+    calm = before.calm + 1 if early else 0
+    if calm and calm >= HURRY.get(level, patience):
+        return LoadState(level, level - 1, 0, patience, RECENT, _mark(level - 1, late_ms))
+    mark_ms = min(before.mark_ms, late_ms) if level == WHOLE else before.mark_ms
+    return LoadState(level, level, calm, patience if level or recent else 0, recent, mark_ms)
 
 
-def _needed(level: int, patience: int) -> int:
-    """How many early chunks it takes; the last steps are taken back soon, whatever becomes of it."""
-    return {WHOLE: PATIENCE, DROPPED: 1}.get(level, patience)
+def _too_late(level: int, late_s: float, least_s: float) -> bool:
+    """For this level; `least_s`: how late it was at best since frames are masked whole."""
+    if level != WHOLE:
+        return level < WHOLE and late_s >= RISE_S[level]
+    return late_s >= OLDEST_S or late_s >= max(RISE_S[level], least_s + LOSING_S)
+
+
+def _mark(level: int, late_ms: int) -> int:
+    """What a level that begins now is judged by."""
+    return late_ms if level >= WHOLE else 0
 
 
 def eased(policy: Policy, level: int) -> Policy:

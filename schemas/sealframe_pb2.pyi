@@ -647,18 +647,20 @@ class CameraState(_message.Message):
     def __init__(self, state_version: _Optional[int] = ..., video_id: _Optional[str] = ..., last_seq: _Optional[int] = ..., last_digest: _Optional[bytes] = ..., next_track: _Optional[int] = ..., tracks: _Optional[_Iterable[_Union[TrackState, _Mapping]]] = ..., evidence: _Optional[_Iterable[_Union[EvidenceCount, _Mapping]]] = ..., frames: _Optional[int] = ..., last_head_ms: _Optional[int] = ..., flushed: _Optional[bool] = ..., origin_pts: _Optional[int] = ..., ended: _Optional[bool] = ..., last_capture_ms: _Optional[int] = ..., appearances: _Optional[_Iterable[_Union[TrackAppearance, _Mapping]]] = ..., format: _Optional[_Union[VideoFormat, _Mapping]] = ..., cut: _Optional[bool] = ..., view: _Optional[_Union[ViewState, _Mapping]] = ..., next_offset: _Optional[int] = ..., effort: _Optional[int] = ..., load: _Optional[_Union[LoadState, _Mapping]] = ...) -> None: ...
 
 class LoadState(_message.Message):
-    __slots__ = ("level", "ahead", "calm", "patience", "recent")
+    __slots__ = ("level", "ahead", "calm", "patience", "recent", "mark_ms")
     LEVEL_FIELD_NUMBER: _ClassVar[int]
     AHEAD_FIELD_NUMBER: _ClassVar[int]
     CALM_FIELD_NUMBER: _ClassVar[int]
     PATIENCE_FIELD_NUMBER: _ClassVar[int]
     RECENT_FIELD_NUMBER: _ClassVar[int]
+    MARK_MS_FIELD_NUMBER: _ClassVar[int]
     level: int
     ahead: int
     calm: int
     patience: int
     recent: int
-    def __init__(self, level: _Optional[int] = ..., ahead: _Optional[int] = ..., calm: _Optional[int] = ..., patience: _Optional[int] = ..., recent: _Optional[int] = ...) -> None: ...
+    mark_ms: int
+    def __init__(self, level: _Optional[int] = ..., ahead: _Optional[int] = ..., calm: _Optional[int] = ..., patience: _Optional[int] = ..., recent: _Optional[int] = ..., mark_ms: _Optional[int] = ...) -> None: ...
 
 class ViewState(_message.Message):
     __slots__ = ("edges", "zones", "since_ms")

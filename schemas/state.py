@@ -64,6 +64,7 @@ class LoadState:
 
     `level`: of the next chunk, `ahead`: of the one after it; `calm`: so many chunks running came early enough,
     `patience`: so many it takes to spend more again; `recent`: for so many chunks the last such step counts as recent.
+    `mark_ms`: where frames are masked whole, the least lateness since then; where chunks are dropped, the first one's.
     """
 
     level: int = 0
@@ -71,6 +72,7 @@ class LoadState:
     calm: int = 0
     patience: int = 0
     recent: int = 0
+    mark_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,8 @@ from streams.runner import Limits, Runner
 from tests.support.memory import ALARMS, OUT, QUARANTINE, Cut, DigestStage, MemoryPort, arrivals, chunk, no_wait
 
 SENT = 1_000_000
+GONE_SOON_S = 640.0
+"""So late the source will soon remove it."""
 LIVE = [chunk("a", "v", seq, end=seq == 9, sent=SENT) for seq in range(10)]
 
 
@@ -37,7 +39,7 @@ async def feed(worker: Runner, records: list[tuple[bytes, bytes]], first: int = 
 
 def test_late_camera_gets_less_step_by_step_and_drops_last(pool: ThreadPoolExecutor) -> None:
     stage, port = DigestStage(), MemoryPort()
-    worker = at(40.0, stage, port, pool)
+    worker = at(GONE_SOON_S, stage, port, pool)
     asyncio.run(feed(worker, LIVE))
     assert stage.stepped == [("v", 0, 1), ("v", 1, 2), ("v", 2, 3), ("v", 3, 4), ("v", 4, 5), ("v", 9, None)]
     assert stage.levels == [FULL, FULL, SPARSE, COARSE, WHOLE, DROPPED]
@@ -45,19 +47,42 @@ def test_late_camera_gets_less_step_by_step_and_drops_last(pool: ThreadPoolExecu
     assert len(port.of(QUARANTINE)) == 4 and port.committed(0) == 10
     counted = worker.counters
     assert (counted.processed, counted.eased, counted.masked_whole, counted.dropped) == (6, 2, 2, 4)
-    assert worker.late == {"a": (40.0, DROPPED)}
+    assert worker.late == {"a": (GONE_SOON_S, DROPPED)}
 
 
 def test_dropped_chunk_ends_all_tracks(pool: ThreadPoolExecutor) -> None:
     port = MemoryPort()
-    asyncio.run(feed(at(40.0, DigestStage(), port, pool), LIVE[:7]))
+    asyncio.run(feed(at(GONE_SOON_S, DigestStage(), port, pool), LIVE[:7]))
     state = unpack_as("state", port.table["a"])
     assert (state.last_seq, state.next_offset, state.tracks, state.cut) == (4, 6, (), True)
 
 
+@pytest.mark.parametrize(("step_s", "fate"), [(0.5, WHOLE), (1.5, DROPPED)])
+def test_backlog_of_an_outage_is_worked_off_if_that_can_be_and_dropped_if_not(
+    pool: ThreadPoolExecutor, step_s: float, fate: int
+) -> None:
+    """A minute without a worker, then a chunk of a second each takes so long."""
+    stage, port, now = DigestStage(), MemoryPort(), [SENT + 60_000]
+    records = [chunk("a", "v", seq, end=seq == 149, sent=SENT + 1000 * seq) for seq in range(150)]
+
+    async def work() -> None:
+        worker = Runner(stage, port, pool, Limits(), sleep=no_wait, clock=lambda: now[0])
+        for seq, arrival in enumerate(arrivals(records)):
+            now[0] = max(now[0] + round(1000 * step_s), SENT + 1000 * seq)
+            await worker.submit(arrival)
+            await worker.settle()
+        assert max(stage.levels) == fate
+        assert (worker.counters.dropped > 0) == (fate == DROPPED)
+
+    asyncio.run(work())
+    if fate == WHOLE:
+        assert [seq for _, seq, _ in stage.stepped] == list(range(150))
+        assert stage.levels[-1] < WHOLE and not port.of(QUARANTINE)
+
+
 def test_camera_in_time_and_one_that_nobody_waits_for_get_everything(pool: ThreadPoolExecutor) -> None:
     stage, port = DigestStage(), MemoryPort()
-    asyncio.run(feed(at(1.9, stage, port, pool), LIVE))
+    asyncio.run(feed(at(0.9, stage, port, pool), LIVE))
     file = [chunk("b", "w", seq, end=seq == 5) for seq in range(6)]
     asyncio.run(feed(at(1e6, stage, port, pool), file))
     assert set(stage.levels) == {FULL} and len(stage.levels) == 16
@@ -98,10 +123,10 @@ def test_worker_cut_at_any_call_sends_no_second_version_though_the_clock_says_an
     pool: ThreadPoolExecutor, after: bool
 ) -> None:
     whole = MemoryPort()
-    asyncio.run(feed(at(40.0, DigestStage(), whole, pool), LIVE))
+    asyncio.run(feed(at(GONE_SOON_S, DigestStage(), whole, pool), LIVE))
     for call in range(1, whole.count + 1):
         port = MemoryPort(cut_at=call, after=after)
-        first = at(40.0, DigestStage(), port, pool)
+        first = at(GONE_SOON_S, DigestStage(), port, pool)
         asyncio.run(feed(first, LIVE))
         assert isinstance(first.error, Cut)
         port.cut_at = None

@@ -122,8 +122,8 @@ def test_late_camera_is_treated_alike_whole_and_cut_and_what_is_dropped_is_a_gap
     chunks = [replace(scene(places, seq, end=seq == 7), live=True) for seq in range(8)]
     sent_ms = chunks[-1].capture_ms
     raw = [replace(arrival, sent_ms=sent_ms) for arrival in parts.raw(chunks)]
-    whole = asyncio.run(_run(WholeStage(parts.intake, parts.protection), raw, sent_ms + 40_000))
-    located = asyncio.run(_run(LocateStage(parts.intake, parts.protection), raw, sent_ms + 40_000))
+    whole = asyncio.run(_run(WholeStage(parts.intake, parts.protection), raw, sent_ms + 640_000))
+    located = asyncio.run(_run(LocateStage(parts.intake, parts.protection), raw, sent_ms + 640_000))
     regions = [Arrival(REGIONS, 0, i, one.key, one.value) for i, one in enumerate(located.of(REGIONS))]
     cut = asyncio.run(_run(ProtectStage(parts.intake, parts.protection, lambda place: raw[place.offset]), regions))
 
