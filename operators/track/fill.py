@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from operators.track import appearance, kalman
 from operators.track.forward import FOLLOWED_PLACE, FOLLOWED_SIZE, Place, brief_frames, floats
-from operators.track.geometry import Box, between, clip, grow, iou, union
+from operators.track.geometry import Box, along_edge, between, clip, grow, iou, union
 from operators.track.kalman import Filter
 from operators.track.settings import TrackSettings
 from schemas.frames import RawFrame
@@ -48,6 +48,9 @@ def fill(
     `source`: where it came from, a frame (-1: before the chunk) and a box; None if it began here. `others`: by frame,
     where other tracks of its kind were detected.
     """
+    known = _known(places, source, line.size)
+    places = places | {i: replace(places[i], box=box) for i, box in known if i in places}
+    anchors = sorted(i for i, place in places.items() if place.detected)
     out: dict[int, Region] = {}
 
     def put(i: int, box: Box, source: RegionSource, score: float, landmarks: tuple[float, ...] = ()) -> None:
@@ -64,10 +67,6 @@ def fill(
         else:
             put(i, place.box, "tracked", place.score)
 
-    anchors = sorted(i for i, place in places.items() if place.detected)
-    known = [(i, places[i].box) for i in anchors]
-    if source is not None:
-        known.insert(0, source)
     for (a, box_a), (b, box_b) in zip(known, known[1:], strict=False):
         for i in range(a + 1, min(b, line.count)):
             guess = places.get(i)
@@ -79,6 +78,19 @@ def fill(
         for i, box in _backwards(kind, places, anchors, line, others, settings):
             put(i, _grown(box, first - i, settings), "filled", places[first].score)
     return out
+
+
+def _known(
+    places: Mapping[int, Place], source: tuple[int, Box] | None, size: tuple[int, int]
+) -> list[tuple[int, Box]]:
+    """Where the track was seen, `source` first, each box at the picture's edge as long as those just before and after.
+
+    Of the part in view detectors make a whole face, which is too small along the edge.
+    """
+    seen = [] if source is None else [source]
+    seen += [(i, places[i].box) for i in sorted(places) if places[i].detected]
+    boxes = [box for _, box in seen]
+    return [(i, along_edge(box, boxes[max(0, k - 1) : k + 2], size)) for k, (i, box) in enumerate(seen)]
 
 
 def _grown(box: Box, frames: int, settings: TrackSettings) -> Box:

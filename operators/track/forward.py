@@ -13,7 +13,7 @@ import numpy as np
 
 from operators.track import appearance, kalman
 from operators.track.associate import Sight, associate, sights
-from operators.track.doubt import known_by_colour, meeting, other_size
+from operators.track.doubt import known_by_colour, meeting, other_colours, other_size, split
 from operators.track.geometry import Box, clip, iou
 from operators.track.kalman import Filter
 from operators.track.settings import TrackSettings
@@ -159,7 +159,7 @@ class _Run:
         missed = [k for k, track in enumerate(self.tracks) if k not in pairs]
         self.follow(planes, missed)
         self.lost |= {self.tracks[k].id for k in missed if self.tracks[k].kind in kinds}
-        self._doubt(seen, pairs)
+        self._doubt(seen, pairs, [seen[j] for j in fresh])
         for k, j in pairs.items():
             self._confirm(k, seen[j])
         for j in fresh:
@@ -191,23 +191,30 @@ class _Run:
         self.seen[track.id] = sight
         self.lost.discard(track.id)
 
-    def _doubt(self, seen: list[Sight], pairs: dict[int, int]) -> None:
-        """Say who is in doubt; who stands alone again, comes back, or is of another size now, gets a new id."""
+    def _doubt(self, seen: list[Sight], pairs: dict[int, int], fresh: list[Sight]) -> None:
+        """Say who is in doubt; who stands alone again, comes back, or may be another one now, gets a new id."""
         met = meeting(self.tracks, seen, pairs, self.settings)
         self.tracks = [replace(track, doubt=True) if k in met else track for k, track in enumerate(self.tracks)]
         for k, j in pairs.items():
-            track = self.tracks[k]
-            parted = track.doubt and (k not in met or track.id in self.lost)
-            if parted or other_size(track, seen[j], self.size, self.settings):
-                self._part(k, seen[j], doubt=k in met)
+            track, sight = self.tracks[k], seen[j]
+            other = other_size(track, sight, self.size, self.settings)
+            other = other or other_colours(track, sight.colours, self.settings)
+            apart = track.doubt and (k not in met or track.id in self.lost)
+            apart = apart or split(track, sight, fresh, self.settings)
+            if other or (apart and not self._known(track, sight, fresh)):
+                self._part(k, sight, doubt=k in met)
+            elif apart:
+                self.tracks[k] = replace(track, doubt=k in met)
+
+    def _known(self, track: TrackState, sight: Sight, fresh: list[Sight]) -> bool:
+        """Whether its colours say who it is."""
+        others = [one.histogram for one in self.tracks if one.id != track.id and one.kind == track.kind]
+        others += [one.colours for one in fresh if one.kind == track.kind]
+        return known_by_colour(track, sight, others, self.settings)
 
     def _part(self, k: int, sight: Sight, *, doubt: bool) -> None:
-        """A new id, unless its colours say who it is."""
+        """Give it a new id, under which it goes on from where it was."""
         track = self.tracks[k]
-        others = [t for t in self.tracks if t.id != track.id and t.kind == track.kind]
-        if known_by_colour(track, sight, others, self.settings):
-            self.tracks[k] = replace(track, doubt=doubt)
-            return
         seen = [(i, place.box) for i, place in self.out.places.get(track.id, {}).items() if place.detected]
         self.out.renamed[self.next_track] = Origin(track.id, *(seen[-1] if seen else (-1, self.before[track.id])))
         self.tracks[k] = replace(track, id=self.next_track, doubt=doubt, histogram=sight.colours, hits=0)
@@ -232,6 +239,8 @@ class _Run:
                 if old.doubt or new.id <= old.id or new.kind != old.kind or new.misses or new.hits > old.misses:
                     continue
                 if iou(box, Filter(new.mean, new.covariance).box) < self.settings.merge_iou:
+                    continue
+                if other_colours(old, new.histogram, self.settings):
                     continue
                 merged = replace(new, id=old.id, hits=old.hits + new.hits)
                 self.tracks = [merged if t.id == old.id else t for t in self.tracks if t.id != new.id]

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 Box = tuple[float, float, float, float]
 MIN_SIDE = 2.0
+EDGE = 0.1
+"""So near to the picture's edge, as a share of its longer side, a box is cut by it."""
 
 
 def area(box: Box) -> float:
@@ -46,6 +49,23 @@ def grow(box: Box, share: float) -> Box:
     """Larger by `share` of its width and height on each side."""
     dx, dy = (box[2] - box[0]) * share, (box[3] - box[1]) * share
     return box[0] - dx, box[1] - dy, box[2] + dx, box[3] + dy
+
+
+def cut(box: Box, size: tuple[int, int]) -> tuple[bool, bool]:
+    """Whether the picture's edge cuts its width, and its height; detectors end a box a little before the edge."""
+    near = EDGE * max(box[2] - box[0], box[3] - box[1])
+    return box[0] <= near or box[2] >= size[0] - near, box[1] <= near or box[3] >= size[1] - near
+
+
+def along_edge(box: Box, others: Sequence[Box], size: tuple[int, int]) -> Box:
+    """The box; where the picture's edge cuts one of its sides, the other is made as long as the longest of `others`."""
+    wide, high = cut(box, size)
+    if wide == high:
+        return box
+    k = 1 if wide else 0
+    middle, half = (box[k] + box[k + 2]) / 2, max(one[k + 2] - one[k] for one in (box, *others)) / 2
+    low, end = middle - half, middle + half
+    return (box[0], low, box[2], end) if wide else (low, box[1], end, box[3])
 
 
 def clip(box: Box, width: int, height: int) -> Box | None:

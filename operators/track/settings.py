@@ -22,8 +22,9 @@ class TrackSettings:
     track outlives its last detection; `back_s`: how far a track is filled in before its first.
     `shared_iou`, `shared_s`: going backwards, a track that lies this long on what another one was detected at is that
     other one, and ends there. `meet`: share of the smaller of two boxes from which they touch; `margin`: so much better
-    must detections fit than the other way round; `tell_apart`: so much more alike must the colours be. `resize`: a
-    detection so many times larger or smaller is another object's; `unsure`: how much better a weak one must fit.
+    must detections fit than the other way round; `tell_apart`: so much more alike must the colours be; `own_colours`:
+    a detection whose colours are less alike is another object's. `resize`: so is one so many times larger or smaller;
+    `unsure`: how much better a weak one must fit.
     `motion`: boxes move on as they were moving; without, they stay where they were last seen (to measure by).
     """
 
@@ -47,6 +48,7 @@ class TrackSettings:
     meet: float = 0.1
     margin: float = 0.4
     tell_apart: float = 0.25
+    own_colours: float = 0.4
     resize: float = 2.0
     min_similarity: float = 0.1
     follow_similarity: float = 0.4

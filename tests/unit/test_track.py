@@ -138,6 +138,47 @@ def test_step_larger_face_in_the_place_of_a_smaller_one_is_another() -> None:
     assert {region.track for region in result.frames[11] if region.source == "detected"} == {2}
 
 
+@pytest.mark.parametrize(
+    ("second", "ids"), [(138.0, {2, 3}), (200.0, {1, 2})], ids=["both fit: both are new", "one fits far better"]
+)
+def test_step_two_faces_where_one_was_seen_part_unless_one_fits_far_better(second: float, ids: set[int]) -> None:
+    path = line(60, 60, 6, 0)
+    both = [(105.0, 60.0, 145.0, 110.0), (second, 60.0, second + 40, 110.0)]
+    chunk = scene_chunk([picture([(path(i), RED)], i) for i in range(10)] + [picture([(box, RED) for box in both])])
+    found = {i: detections([(path(i), 0.9)]) for i in (0, 5)} | {10: detections([(box, 0.9) for box in both])}
+    _, result = Tracker().step(TrackerState(), chunk, found)
+    assert {region.track for region in result.frames[10] if region.source == "detected"} == ids
+
+
+@pytest.mark.parametrize(
+    ("last", "ids"),
+    [((300.0, 62.0, 320.0, 118.0), {1}), ((296.0, 95.0, 316.0, 122.0), {1, 2}), ((300.0, 0.0, 320.0, 30.0), {1})],
+    ids=["a strip as high is the same", "one half as high is another", "a corner says nothing"],
+)
+def test_step_at_the_edge_size_along_it_tells_another(last: Box, ids: set[int]) -> None:
+    first = (290.0, 60.0 if last[1] else -20.0, 330.0, 120.0 if last[1] else 40.0)
+    chunk = scene_chunk([picture([(first if i < 5 else last, RED)], i) for i in range(6)])
+    _, result = Tracker().step(TrackerState(), chunk, {0: detections([(first, 0.9)]), 5: detections([(last, 0.9)])})
+    assert tracks_of(result) == ids
+
+
+def test_step_face_of_other_colours_in_the_same_place_is_another() -> None:
+    place = (100.0, 80.0, 140.0, 130.0)
+    chunk = scene_chunk([picture([(place, RED if i < 5 else BLUE)], i) for i in range(11)])
+    _, result = Tracker().step(TrackerState(), chunk, {i: detections([(place, 0.9)]) for i in (0, 4, 5, 10)})
+    seen = [region.track for row in result.frames for region in row if region.source == "detected"]
+    assert seen == [1, 1, 2, 2]
+
+
+def test_step_face_that_leaves_stays_covered_though_its_last_detection_is_short() -> None:
+    path = line(250, 60, 5, 0, 60)
+    chunk, found = scene([(path, RED)], range(11))
+    x1, y1, x2, y2 = path(10)
+    found[10] = detections([((x1, y1 + 10, x2, y2 - 10), 0.9)])
+    _, result = Tracker().step(TrackerState(), chunk, every(found, 11, 5))
+    assert min(covered(row, path(i)) for i, row in enumerate(result.frames)) > 0.9
+
+
 def test_step_object_occluded_comes_back_under_its_id() -> None:
     path, wall = line(20, 80, 4, 0), (100.0, 40.0, 150.0, 200.0)
     pictures = [picture([(path(i), RED), (wall, (128, 128))], i) for i in range(50)]

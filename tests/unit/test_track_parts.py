@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from operators.track import appearance, between, kalman, plan
-from operators.track.geometry import clip, grow, iou, union
+from operators.track.geometry import along_edge, clip, grow, iou, union
 from schemas.errors import UsageError
 from tests.support.moving import BLUE, RED, detections, picture, scene_chunk
 
@@ -35,6 +35,22 @@ def test_geometry_by_hand() -> None:
     assert iou((0, 0, 1, 1), (2, 2, 3, 3)) == 0
     assert union((0, 0, 1, 1), (2, 2, 3, 3)) == (0, 0, 3, 3)
     assert grow((10, 10, 20, 30), 0.1) == (9, 8, 21, 32)
+
+
+@pytest.mark.parametrize(
+    ("box", "expected"),
+    [
+        ((0, 20, 10, 40), (0, 15, 10, 45)),
+        ((85, 20, 98.5, 40), (85, 15, 98.5, 45)),
+        ((40, 1, 60, 16), (35, 1, 65, 16)),
+        ((0, 0, 10, 20), (0, 0, 10, 20)),
+        ((40, 20, 60, 40), (40, 20, 60, 40)),
+        ((0, 10, 10, 50), (0, 10, 10, 50)),
+    ],
+    ids=["left", "near the right edge", "above", "corner", "not at the edge", "longer already"],
+)
+def test_along_edge_is_as_long_as_the_others(box, expected) -> None:
+    assert along_edge(box, [(20, 10, 50, 40), (1, 2, 3, 4)], (100, 80)) == expected
 
 
 @pytest.mark.parametrize("seconds", [0.02, 0.04, 0.1])
