@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import partial
 from itertools import chain
 
 import numpy as np
@@ -59,13 +60,13 @@ class _Part:
 class Gathered:
     """The samples of one piece: canvases, the blocks of each that are its own, and where they lie.
 
-    `units`: the canvases as the camera has coded them, where they are its whole pictures.
+    `pictures` gives the canvases; `units`: as the camera has coded them, where they are its whole pictures.
     """
 
     tracks: tuple[int, ...]
     kinds: tuple[str, ...]
     format: VideoFormat
-    pictures: list[Planes] = field(repr=False)
+    pictures: Callable[[], list[Planes]] = field(repr=False)
     masks: list[Mask] = field(repr=False)
     frames: tuple[PieceFrame, ...]
     units: tuple[PieceUnit, ...] = field(default=(), repr=False)
@@ -77,8 +78,10 @@ def cut(decoded: DecodedChunk, layout: Layout, quality: Quality, preset: str = P
 
 
 def gather(decoded: DecodedChunk, layout: Layout, joined: bool = False) -> list[Gathered]:
-    """What the pieces of a chunk hold, in memory of its own: the chunk's pictures aren't needed any more.
+    """What the pieces of a chunk hold: in memory of its own, so that the chunk's pictures can be let go.
 
+    In a crowd canvases overlap, and would take more memory than the pictures: then these are kept, and each piece's
+    canvases are cut when it is coded.
     `joined`: in a frame where claims of one kind overlap, all blocks of those who meet are one set's: far fewer pieces
     in a crowd, but none shows one of them alone.
     """
@@ -89,29 +92,38 @@ def gather(decoded: DecodedChunk, layout: Layout, joined: bool = False) -> list[
             rect = pixels.bounds(mask)
             if rect is not None:
                 groups.setdefault(tracks, []).append(_Part(index, mask, rect))
-    return [
+    gathered = [
         _gathered(decoded, tracks, tuple(sorted({kinds[t] for t in tracks})), parts)
         for tracks, parts in sorted(groups.items())
     ]
+    rows, columns = decoded.chunk.format.blocks
+    crowded = sum(map(_area, gathered)) > len(decoded.frames) * rows * columns
+    return gathered if crowded else [replace(one, pictures=partial(list, one.pictures())) for one in gathered]
 
 
 def code(gathered: Sequence[Gathered], quality: Quality, preset: str = PRESET) -> tuple[Piece, ...]:
     """The pieces as small videos."""
     coder, pieces = _Coder(quality, preset), []
     for one in gathered:
+        pictures = one.pictures()
         if one.units:
-            units, digests = one.units, (_digest(one.pictures, one.masks),) * 2
+            units, digests = one.units, (_digest(pictures, one.masks),) * 2
         else:
-            units, sealed = coder.code(one.pictures, one.masks, one.format)
-            digests = _digest(one.pictures, one.masks), _digest(sealed, one.masks)
+            units, sealed = coder.code(pictures, one.masks, one.format)
+            digests = _digest(pictures, one.masks), _digest(sealed, one.masks)
         pieces.append(Piece(one.tracks, one.kinds, one.format.width, one.format.height, one.frames, units, *digests))
     return tuple(pieces)
 
 
 def shares(gathered: Sequence[Gathered], count: int) -> list[list[Gathered]]:
     """As many lists of about the same work, the largest pieces first; the same ones on every machine."""
-    by_size = sorted(gathered, key=lambda one: -len(one.pictures) * one.format.width * one.format.height)
+    by_size = sorted(gathered, key=_area, reverse=True)
     return [by_size[i::count] for i in range(count)]
+
+
+def _area(one: Gathered) -> int:
+    """Blocks of all its canvases."""
+    return sum(mask.size for mask in one.masks)
 
 
 def preset_beside(public: str) -> str:
@@ -192,18 +204,22 @@ def _gathered(
     rows = max(part.rect.bottom - part.rect.top for part in parts)
     columns = max(part.rect.right - part.rect.left for part in parts)
     format = VideoFormat(columns * BLOCK, rows * BLOCK, Fraction(1, 25), full_range=decoded.chunk.format.full_range)
-    pictures, masks, frames = [], [], []
+    cuts, masks, frames = [], [], []
     for part in parts:
         frame = decoded.frames[part.index]
         top = max(0, min(part.rect.top, part.mask.shape[0] - rows))
         left = max(0, min(part.rect.left, part.mask.shape[1] - columns))
         mask = part.mask[top : top + rows, left : left + columns]
-        pictures.append(_canvas(frame.planes, BlockRect(top, left, top + rows, left + columns), mask))
+        cuts.append((frame.planes, BlockRect(top, left, top + rows, left + columns), mask))
         masks.append(mask)
         frames.append(PieceFrame(frame.frame_no, top, left, np.packbits(mask).tobytes()))
     whole = len(parts) == len(decoded.frames) and all(mask.all() for mask in masks)
     units = _own_units(decoded.chunk, format) if whole else ()
-    return Gathered(tracks, kinds, format, pictures, masks, tuple(frames), units)
+    return Gathered(tracks, kinds, format, partial(_canvases, cuts), masks, tuple(frames), units)
+
+
+def _canvases(cuts: Sequence[tuple[Planes, BlockRect, Mask]]) -> list[Planes]:
+    return [_canvas(*cut) for cut in cuts]
 
 
 def _own_units(chunk: FrameChunk, canvas: VideoFormat) -> tuple[PieceUnit, ...]:

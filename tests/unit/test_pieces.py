@@ -109,8 +109,18 @@ def test_shares_hold_every_piece_once_the_largest_first() -> None:
     halves = shares(gathered, 2)
     assert sorted(one.tracks for half in halves for one in half) == [one.tracks for one in gathered]
     assert [len(half) for half in halves] == [2, 1]
-    areas = [len(one.pictures) * one.format.width * one.format.height for one in (halves[0][0], halves[1][0])]
+    areas = [len(one.frames) * one.format.width * one.format.height for one in (halves[0][0], halves[1][0])]
     assert areas == sorted(areas, reverse=True)
+
+
+def test_gathered_canvases_are_held_or_where_they_outgrow_the_pictures_cut_anew() -> None:
+    few = gather(DECODED, LAYOUT)[0]
+    assert few.pictures()[0] is few.pictures()[0]
+    ring = Claim(1, "face", BlockRect(0, 0, *FORMAT.blocks)), Claim(2, "face", BlockRect(1, 1, 2, 2))
+    around, inside = gather(DECODED, (ring,) * len(FRAMES))
+    assert around.pictures()[0] is not around.pictures()[0]
+    assert sum(mask.size for one in (around, inside) for mask in one.masks) == len(FRAMES) * (around.masks[0].size + 1)
+    assert all(_same(a, b, around.masks[0]) for a, b in zip(around.pictures(), ORIGINAL, strict=True))
 
 
 def test_restore_lossless_gives_back_every_sample() -> None:
