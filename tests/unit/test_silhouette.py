@@ -41,14 +41,19 @@ def _drawn(seed: int) -> Spot:
 
 @pytest.mark.parametrize(
     ("outline", "rows", "columns"),
-    [(b"", (0, 10), (0, 20)), (bytes([0, 0, 255, 0, 255, 255, 0, 255]), (0, 10), (0, 20)),
-     (bytes([51, 51, 204, 51, 204, 204, 51, 204]), (2, 8), (4, 16))],
-    ids=["nothing said", "all of it", "the middle"],
+    [(b"", (0, 40), (0, 80)), (bytes([0, 0, 255, 0, 255, 255, 0, 255]), (0, 40), (0, 80)),
+     (bytes([51, 51, 204, 51, 204, 204, 51, 204]), (8, 32), (16, 64)),
+     (bytes([48, 54, 206, 54, 206, 201, 48, 201]), (8, 32), (16, 64))],
+    ids=["nothing said", "all of it", "on the squares", "off them by less than half"],
 )  # fmt: skip
-def test_painted_is_what_lies_inside_the_points(outline, rows, columns) -> None:
-    inside = painted(outline, (10, 20))
+def test_painted_are_the_squares_inside_the_points(outline, rows, columns) -> None:
+    inside = painted(outline, (40, 80))
     assert inside[rows[0] : rows[1], columns[0] : columns[1]].all()
-    assert inside.sum() <= (rows[1] - rows[0] + 1) * (columns[1] - columns[0] + 1)
+    assert inside.sum() == (rows[1] - rows[0]) * (columns[1] - columns[0])
+
+
+def test_painted_of_a_region_that_ends_within_a_square_ends_there() -> None:
+    assert painted(bytes([0, 0, 255, 0, 255, 255, 0, 255]), (38, 46)).all()
 
 
 @pytest.mark.parametrize("appearance", [b"\x80\x80\x80", bytes(4), bytes(194)])
@@ -62,8 +67,9 @@ def test_paint_greys_the_inside_in_all_planes_and_nothing_else() -> None:
     SILHOUETTE.paint(Spot(planes), bytes([64, 64, 191, 64, 191, 191, 64, 191]))
     inside = painted(bytes([64, 64, 191, 64, 191, 191, 64, 191]), (32, 32))
     assert (planes.y == np.where(inside, GREY, 50)).all()
-    coarse = inside[::2, ::2] | inside[1::2, ::2] | inside[::2, 1::2] | inside[1::2, 1::2]
+    coarse = inside[::2, ::2]
     assert (planes.u == np.where(coarse, GREY, 60)).all() and (planes.v == np.where(coarse, GREY, 70)).all()
+    assert coarse.sum() * 4 == inside.sum()
 
 
 @pytest.mark.parametrize(
@@ -82,13 +88,13 @@ def test_outline_where_the_network_sees_no_person_is_none() -> None:
 
 
 def test_outline_of_a_plate_runs_outside_of_its_corners() -> None:
-    """Its height is 10, so 1.5 samples are added on every side: 18.5 to 61.5 and 18.5 to 31.5."""
+    """Its height is 10, so 1.5 samples go on every side: 18.5 to 61.5, 18.5 to 31.5; and of squares those half in."""
     spot = Spot(pixels.blank(96, 64), 0, 0, PLATE)
     shown = SILHOUETTE.prepare(spot, b"")
     points = np.frombuffer(shown, np.uint8).reshape(4, 2) / 255 * (96, 64)
     assert np.abs(points - [(18.5, 18.5), (61.5, 18.5), (61.5, 31.5), (18.5, 31.5)]).max() < 0.4
     inside = painted(shown, (64, 96))
-    assert inside[20:30, 20:60].all() and not inside[:17].any() and not inside[:, 64:].any()
+    assert inside[20:30, 20:60].all() and not inside[:16].any() and not inside[:, 64:].any()
 
 
 def test_outline_of_a_plate_counts_from_where_the_region_begins() -> None:
