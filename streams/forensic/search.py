@@ -159,6 +159,22 @@ def filters(cameras: Sequence[str] | None = None, period: Period | None = None) 
     return Filters(None if cameras is None else tuple(sorted(set(cameras))), period)
 
 
+_SEARCHED = f"FROM subject_features f WHERE video_id = ANY(%(ids)s) AND {IN_PERIOD}"
+_STATE = "SELECT count(*) FROM track_features WHERE video_id = ANY(%(ids)s) AND state = "
+_COUNTED = {
+    "chunks": "SELECT count(*) FROM evidence WHERE video_id = ANY(%(ids)s)",
+    "subjects": f"SELECT count(DISTINCT subject_id) {_SEARCHED}",
+    "vectors": f"SELECT count(*) {_SEARCHED}",
+    "too_small": f"{_STATE} 'too-small'",
+    "unclear": f"{_STATE} 'unclear'",
+    "unindexed": "SELECT count(*) FROM (SELECT DISTINCT video_id, track FROM spans WHERE kind = 'face'"
+                 " AND video_id = ANY(%(ids)s) EXCEPT SELECT video_id, track FROM track_features) AS u",
+    "unopened": "SELECT count(*) FROM parts WHERE state IN ('not-for-me', 'damaged') AND video_id = ANY(%(ids)s)",
+    "erased": "SELECT count(*) FROM erasures WHERE video_id = ANY(%(ids)s)",
+}
+"""What coverage counts in the chosen videos, all in one statement: each way to the database and back takes its time."""
+
+
 def coverage(db: Any, chosen: Filters) -> Coverage:
     """What the index knows of the chosen videos, and what it misses."""
     condition, values = chosen.sql()
@@ -167,36 +183,19 @@ def coverage(db: Any, chosen: Filters) -> Coverage:
         values,
     ).fetchall()
     ids = [row[0] for row in videos]
-
-    def count(query: str) -> int:
-        return int(db.execute(query, {**values, "ids": ids}).fetchone()[0])
-
-    searched = f"FROM subject_features f WHERE video_id = ANY(%(ids)s) AND {IN_PERIOD}"
-    states = dict(db.execute(
-        "SELECT state, count(*) FROM track_features WHERE video_id = ANY(%(ids)s) GROUP BY state", {"ids": ids}
-    ).fetchall())
+    counted = ", ".join(f"({query})" for query in _COUNTED.values())
+    row = db.execute(f"SELECT {counted}", {**values, "ids": ids}).fetchone()
+    counts: dict[str, Any] = dict(zip(_COUNTED, map(int, row), strict=True))
     return Coverage(
         cameras=tuple(sorted({row[1] for row in videos})),
         videos=len(ids),
-        chunks=count("SELECT count(*) FROM evidence WHERE video_id = ANY(%(ids)s)"),
-        subjects=count(f"SELECT count(DISTINCT subject_id) {searched}"),
-        vectors=count(f"SELECT count(*) {searched}"),
         from_ms=videos[0][2] if videos else None,
         to_ms=max((row[3] or row[2] for row in videos), default=None),
         searched_ms=sum(max(0, row[3] - row[2]) for row in videos if row[3] is not None),
         untimed=sum(row[3] is None for row in videos),
-        too_small=states.get("too-small", 0),
-        unclear=states.get("unclear", 0),
-        unindexed=count(
-            "SELECT count(*) FROM (SELECT DISTINCT video_id, track FROM spans WHERE kind = 'face'"
-            " AND video_id = ANY(%(ids)s) EXCEPT SELECT video_id, track FROM track_features) AS u"
-        ),
-        unopened=count(
-            "SELECT count(*) FROM parts WHERE state IN ('not-for-me', 'damaged') AND video_id = ANY(%(ids)s)"
-        ),
-        erased=count("SELECT count(*) FROM erasures WHERE video_id = ANY(%(ids)s)"),
         gaps=tuple(store.gaps(db, ids)),
         retired=retired(db, chosen, "face"),
+        **counts,
     )
 
 
