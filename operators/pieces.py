@@ -327,10 +327,11 @@ def _digest(pictures: Sequence[Planes], masks: Sequence[Mask]) -> bytes:
     state = hashlib.sha256()
     for picture, mask in zip(pictures, masks, strict=True):
         for size, plane in zip((BLOCK, BLOCK // 2, BLOCK // 2), picture.all(), strict=True):
-            state.update(np.ascontiguousarray(_samples(plane, mask, size)).data)
+            state.update(_samples(plane, mask, size))
     return state.digest()
 
 
-def _samples(plane: npt.NDArray[np.uint8], mask: Mask, size: int) -> npt.NDArray[np.uint8]:
-    whole = plane.shape == (mask.shape[0] * size, mask.shape[1] * size) and mask.all()
-    return plane if whole else plane[mask.repeat(size, 0).repeat(size, 1)]
+def _samples(plane: npt.NDArray[np.uint8], mask: Mask, size: int) -> memoryview:
+    """Those of the blocks in the mask, row by row; a row of a block at a time is far faster than one by one."""
+    chosen = plane if mask.all() else plane.view(f"V{size}")[mask.repeat(size, 0)]
+    return np.ascontiguousarray(chosen).data
