@@ -15,7 +15,7 @@ UNTRIED = "no attack was run on it"
 BROKEN: Mapping[str, str] = MappingProxyType({
     "mosaic": "it shows finer averages than `blur`, which names people",
     "blur": "its averages name the right one of 200 people in 8 % of pictures",
-    "silhouette": "the outline of a head names people",
+    "silhouette": "a head's outline, and what shows beside it, name the right one of 200 people in 4 % of pictures",
     "scale2": "it shows more than `scale8`",
     "scale4": "it shows more than `scale8`",
     "scale8": "it shows finer averages than `blur`, in every frame anew",
