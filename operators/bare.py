@@ -11,13 +11,14 @@ from collections import Counter
 from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 
-from operators.cohere import Box, extent, in_doubt, zone_blocks
+from operators.cohere import zone_blocks
 from operators.desensitise.policy import Policy
-from operators.pixels import padded, touch
+from operators.pixels import touch
+from operators.reach import Box, in_doubt, reaches
 from operators.spare import consented
 from schemas.frames import BLOCK, FrameChunk, VideoFormat
 from schemas.records import BareZone, Rectangle
-from schemas.regions import Place, Region, RegionSet
+from schemas.regions import Place, RegionSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +40,14 @@ def left_bare(regions: RegionSet, chunk: FrameChunk, policy: Policy) -> LeftBare
     consent = consented(regions, chunk.first_frame, policy.spared)
     if not zones and not consent:
         return LeftBare()
-    doubtful = in_doubt(regions, chunk.format)
+    reach = reaches(regions, chunk.format, policy, _in_doubt(regions, chunk.format))
     masked = [rect for zone in policy.zones if (rect := _always(zone, chunk.format))]
     inside: dict[Place, int] = {}
     spared: set[Place] = set()
     for i, frame in enumerate(regions.frames):
         for region in () if i in regions.failed else frame:
-            unsure = i in doubtful.get(region.track, set()) or region.source == "coasting"
-            box, place = _masked_box(region, chunk.format, policy, unsure), (i, region.track)
+            place = i, region.track
+            box = _inside(reach[place], chunk.format)
             index = _holding(box, zones, chunk.format)
             if any(touch(box, one) for one in masked):
                 continue
@@ -67,10 +68,19 @@ def hidden(regions: RegionSet, bare: Set[Place]) -> RegionSet:
     return replace(regions, frames=frames)
 
 
-def _masked_box(region: Region, format: VideoFormat, policy: Policy, unsure: bool) -> Box:
-    """What a mask must cover, cut to the picture."""
-    share = policy.padding_of(region.kind) + policy.doubt * unsure
-    x1, y1, x2, y2 = padded(extent(region, policy), share)
+def _in_doubt(regions: RegionSet, format: VideoFormat) -> dict[int, set[int]]:
+    """What masks are in doubt about, and all that coasts."""
+    out = in_doubt(regions, format)
+    for i, frame in enumerate(regions.frames):
+        for region in frame:
+            if region.source == "coasting":
+                out.setdefault(region.track, set()).add(i)
+    return out
+
+
+def _inside(box: Box, format: VideoFormat) -> Box:
+    """What of a box lies in the picture."""
+    x1, y1, x2, y2 = box
     return max(0, x1), max(0, y1), min(format.width, x2), min(format.height, y2)
 
 

@@ -5,9 +5,7 @@ more than it must. So moving a mask has a price, and the cheapest sequence is fo
 "On the approximation of curves by line segments using dynamic programming", 1961, with block rectangles for lines):
 a track's frames are cut into stretches, each with one rectangle that covers what the track needs in all of them.
 
-What a track needs is its box with padding, and more of it where a region is in doubt: filled in without a detection,
-touching another one, or at the picture's edge, where detectors see a part and call it all; a few frames around, too.
-Of 15,591 generated face-frames 9 leak with 10 % and 25 % in doubt, as with 15 % and 25 %; with 10 % and 20 %, 32 did.
+What a track needs in each frame is in `operators/reach.py`.
 """
 
 from __future__ import annotations
@@ -20,7 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from operators.desensitise.policy import Policy
-from operators.pixels import BlockRect, padded, touch
+from operators.pixels import BlockRect, padded
+from operators.reach import Box, by_track, in_doubt, reaches
 from operators.zones import Zone
 from schemas.frames import BLOCK, VideoFormat
 from schemas.regions import ObjectKind, Place, Region, RegionSet
@@ -28,16 +27,7 @@ from schemas.regions import ObjectKind, Place, Region, RegionSet
 WHOLE = 0
 LONGEST = 64
 """Frames for which a mask may stand still: bounds the work for a track and chunk."""
-DOUBT_FRAMES = 4
-EDGE = 2.0
-WIDE = 0.8
-"""Width against height of what is hidden of a face, whatever its box: few are wider (a tenth in photographs, half in
-clips), so that masks of equal faces differ by little.
-"""
-HEAD = 0.5, 0.3, 0.15
-"""A head beyond its face: above, on each side, below, as shares of the face's height and width."""
 Rects = npt.NDArray[np.int64]
-Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +52,9 @@ def lay_out(regions: RegionSet, format: VideoFormat, policy: Policy, bare: Set[P
     """
     whole = Claim(WHOLE, "frame", BlockRect(0, 0, *format.blocks))
     claims: list[list[Claim]] = [[whole] if i in regions.failed else [] for i in range(len(regions.frames))]
-    doubtful = in_doubt(regions, format) if policy.doubt else {}
-    for track in sorted({region.track for frame in regions.frames for region in frame}):
-        found = [(i, r) for i, frame in enumerate(regions.frames) for r in frame if r.track == track]
-        unsure = doubtful.get(track, set())
-        needs = [
-            None if (i, track) in bare
-            else blocks(extent(region, policy), format, policy.padding_of(region.kind) + policy.doubt * (i in unsure))
-            for i, region in found
-        ]
+    reach = reaches(regions, format, policy, in_doubt(regions, format) if policy.doubt else {})
+    for track, found in by_track(regions).items():
+        needs = [None if (i, track) in bare else blocks(reach[i, track], format) for i, _ in found]
         for (i, region), rect in zip(found, steady(needs, policy.hold), strict=True):
             if rect is not None and i not in regions.failed:
                 claims[i].append(Claim(track, region.kind, rect, region))
@@ -80,28 +64,7 @@ def lay_out(regions: RegionSet, format: VideoFormat, policy: Policy, bare: Set[P
     return tuple(tuple(frame) for frame in claims)
 
 
-def extent(region: Region, policy: Policy) -> Box:
-    """The box to hide: of a face one of the shape that all get, drawn out to its head where the policy wants heads."""
-    if region.kind != "face":
-        return region.box
-    x1, y1, x2, y2 = box = shaped(region.box)
-    if not policy.hides_heads(region.kind):
-        return box
-    above, beside, below = HEAD
-    w, h = x2 - x1, y2 - y1
-    return x1 - beside * w, y1 - above * h, x2 + beside * w, y2 + below * h
-
-
-def shaped(box: Box) -> Box:
-    """The least box around this one, with the same middle, that is `WIDE` times as wide as high."""
-    x1, y1, x2, y2 = box
-    high = max(y2 - y1, (x2 - x1) / WIDE)
-    across, down = WIDE * high / 2, high / 2
-    x, y = (x1 + x2) / 2, (y1 + y2) / 2
-    return x - across, y - down, x + across, y + down
-
-
-def blocks(box: Box, format: VideoFormat, padding: float) -> BlockRect | None:
+def blocks(box: Box, format: VideoFormat, padding: float = 0.0) -> BlockRect | None:
     """Blocks that a padded box touches; None where it lies outside the picture."""
     x1, y1, x2, y2 = padded(box, padding)
     rows, columns = format.blocks
@@ -114,23 +77,7 @@ def zone_blocks(zone: Zone, format: VideoFormat) -> BlockRect | None:
     """Blocks that a zone touches."""
     left, top, right, bottom = zone
     box = left * format.width, top * format.height, right * format.width, bottom * format.height
-    return blocks(box, format, 0)
-
-
-def in_doubt(regions: RegionSet, format: VideoFormat) -> dict[int, set[int]]:
-    """Per track the frames where its region is in doubt, those close by in time counted in."""
-    out: dict[int, set[int]] = {}
-    for i, frame in enumerate(regions.frames):
-        for region in frame:
-            others = (other for other in frame if other.track != region.track)
-            if region.source == "filled" or _at_edge(region, format) or any(touch(region.box, o.box) for o in others):
-                out.setdefault(region.track, set()).update(range(i - DOUBT_FRAMES, i + DOUBT_FRAMES + 1))
-    return out
-
-
-def _at_edge(region: Region, format: VideoFormat) -> bool:
-    x1, y1, x2, y2 = region.box
-    return x1 <= EDGE or y1 <= EDGE or x2 >= format.width - EDGE or y2 >= format.height - EDGE
+    return blocks(box, format)
 
 
 def steady(needs: Sequence[BlockRect | None], hold: float) -> list[BlockRect | None]:

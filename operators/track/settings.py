@@ -40,8 +40,8 @@ class TrackSettings:
     match_iou: float = 0.2
     merge_iou: float = 0.6
     same_iou: float = 0.8
-    growth: float = 0.015
-    max_growth: float = 0.3
+    growth: float = 0.0075
+    max_growth: float = 0.15
     shared_iou: float = 0.5
     shared_s: float = 0.3
     unsure: float = 0.3

@@ -24,13 +24,14 @@ import numpy as np
 import numpy.typing as npt
 
 from operators import pixels
-from operators.cohere import Claim, extent, lay_out
+from operators.cohere import Claim, lay_out
 from operators.desensitise.paint import spot
 from operators.desensitise.policy import Policy
 from operators.desensitise.silhouette import SILHOUETTE, painted
 from operators.detect import Finder
 from operators.detect.measure import overlaps
 from operators.heads import Box, height_of
+from operators.reach import extent
 from schemas.errors import UsageError
 from schemas.frames import BLOCK, Planes, VideoFormat
 from schemas.regions import Detections, Region, RegionSet
@@ -225,7 +226,7 @@ def _outcome(shown: Shown, region: Region | None, height: int) -> Outcome | None
     mask = np.zeros(shown.person.shape, bool)
     rows, columns = place.planes.y.shape
     mask[place.top : place.top + rows, place.left : place.left + columns] = painted(appearance, place.planes.y.shape)
-    head = shown.person & _inside(extent(replace(region, box=shown.face), POLICY), mask.shape)
+    head = shown.person & _inside(extent(replace(region, box=shown.face), shown.format, POLICY), mask.shape)
     face = shown.person & _inside(shown.face, mask.shape)
     covered = float((face & mask).sum() / max(1, face.sum()))
     ovals = tuple(_iou(oval, head) for oval in _ovals(region, claim, mask.shape))

@@ -7,17 +7,18 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from operators.cohere import DOUBT_FRAMES, WHOLE, WIDE, Box, Claim, in_doubt, lay_out, shaped, steady
+from operators.cohere import WHOLE, Claim, lay_out, steady
 from operators.desensitise.policy import Policy
 from operators.pixels import BlockRect
+from operators.reach import Box
 from schemas.frames import VideoFormat
-from schemas.regions import Region, RegionSet, RegionSource
+from schemas.regions import Region, RegionSet
 
 FORMAT = VideoFormat(320, 240, Fraction(1, 25))
 
 
-def _region(track: int, box: tuple[float, float, float, float], source: RegionSource = "detected") -> Region:
-    return Region(track, "face", box, 0.9, source)
+def _region(track: int, box: Box, score: float = 0.9) -> Region:
+    return Region(track, "face", box, score, "detected")
 
 
 def _set(*frames: tuple[Region, ...]) -> RegionSet:
@@ -84,7 +85,7 @@ def test_steady_begins_anew_after_frames_where_nothing_is_needed() -> None:
 
 
 def test_lay_out_a_lone_face_gets_the_padding_and_one_that_is_touched_the_doubt_too() -> None:
-    alone = (_region(1, (100, 80, 132, 120)),)
+    alone = (_region(1, (100, 80, 132, 120), 0.6),)
     both = (*alone, _region(2, (120, 90, 160, 130)))
     claim = lay_out(_set(alone), FORMAT, Policy({}, padding=0.1, doubt=0.4))[0][0]
     assert claim.rect == BlockRect(4, 6, 8, 9)
@@ -110,15 +111,6 @@ def test_lay_out_faces_of_one_size_get_one_mask_whatever_their_proportions(box: 
     assert lay_out(_set((narrow_or_flat,)), FORMAT, Policy({}))[0][0].rect == BlockRect(4, 6, 8, 9)
 
 
-@pytest.mark.parametrize("box", [(10, 20, 40, 60), (0, 0, 50, 20), (3, 4, 9, 90)])
-def test_shaped_covers_the_box_around_its_middle_and_no_more_than_it_must(box: Box) -> None:
-    x1, y1, x2, y2 = found = shaped(box)
-    assert x1 <= box[0] and y1 <= box[1] and x2 >= box[2] and y2 >= box[3]
-    assert (x1 + x2, y1 + y2) == pytest.approx((box[0] + box[2], box[1] + box[3]))
-    assert (x2 - x1) / (y2 - y1) == pytest.approx(WIDE)
-    assert found[0] == pytest.approx(box[0]) or found[1] == pytest.approx(box[1])
-
-
 def test_lay_out_zones_are_masked_in_every_frame_for_nobody_but_the_custodian() -> None:
     face = _region(1, (100, 96, 140, 136))
     regions = RegionSet("cam", "video", 0, ((face,), (), ()), frozenset({2}), frozenset())
@@ -127,19 +119,3 @@ def test_lay_out_zones_are_masked_in_every_frame_for_nobody_but_the_custodian() 
     assert [list(frame[-2:]) for frame in layout[:2]] == [zones, zones]
     assert [claim.track for claim in layout[0]] == [1, WHOLE, WHOLE]
     assert layout[2] == (Claim(WHOLE, "frame", BlockRect(0, 0, 15, 20)),)
-
-
-@pytest.mark.parametrize(
-    "region",
-    [
-        _region(1, (100, 80, 140, 120), "filled"),
-        _region(1, (0, 80, 40, 120)),
-        _region(1, (290, 80, 319, 120)),
-        _region(1, (100, 210, 140, 240)),
-    ],
-)
-def test_in_doubt_what_no_detection_shows_or_the_edge_cuts_with_frames_around(region: Region) -> None:
-    sure = _region(1, (100, 80, 140, 120))
-    frames = [(sure,)] * 20 + [(region,)] + [(sure,)] * 20
-    found = in_doubt(_set(*frames), FORMAT)
-    assert found == {1: set(range(20 - DOUBT_FRAMES, 21 + DOUBT_FRAMES))}

@@ -1,0 +1,117 @@
+"""How far a mask reaches beyond the box that was found: the shape of a whole face, padding, and more in doubt.
+
+A detector that sees part of a face draws a box around that part: nearly all generated faces that leak with padding
+alone have too low a box, at the picture's edge or beside somebody nearer. So where a track has a sure detection, its
+size there is the face's size all along, and part of the doubt is enough.
+
+A region is in doubt that was filled in without a detection, touches another one, or lies at the picture's edge; a few
+frames around, too. What all this leaves bare and costs in area: `DECISIONS.md`, 83.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence, Set
+
+import numpy as np
+import numpy.typing as npt
+
+from operators.desensitise.policy import Policy
+from operators.heads import WIDE, height_of
+from operators.pixels import padded, touch
+from schemas.frames import VideoFormat
+from schemas.regions import Place, Region, RegionSet
+
+DOUBT_FRAMES = 4
+EDGE = 2.0
+"""Pixels from the picture's edge within which a box may be cut by it."""
+SURE = 0.8
+"""From this score on a detection away from the picture's edge is one of the whole face."""
+KNOWN = 0.75
+"""Share of the doubt that is left to a track whose size a sure detection tells."""
+HEAD = 0.5, 0.3, 0.15
+"""A head beyond its face: above, on each side, below, as shares of the face's height and width."""
+Box = tuple[float, float, float, float]
+Track = Sequence[tuple[int, Region]]
+
+
+def reaches(
+    regions: RegionSet, format: VideoFormat, policy: Policy, doubtful: Mapping[int, Set[int]]
+) -> dict[Place, Box]:
+    """The box that each region's mask has to cover, beyond the picture's edge too; `doubtful`: as `in_doubt` says."""
+    out: dict[Place, Box] = {}
+    for track, found in by_track(regions).items():
+        heights = known_heights(found, format)
+        doubt = policy.doubt * (KNOWN if heights.any() else 1.0)
+        unsure = doubtful.get(track, set())
+        for (i, region), high in zip(found, heights.tolist(), strict=True):
+            share = policy.padding_of(region.kind) + doubt * (i in unsure)
+            out[i, track] = padded(extent(region, format, policy, high), share)
+    return out
+
+
+def by_track(regions: RegionSet) -> dict[int, list[tuple[int, Region]]]:
+    """The regions of each track with their frames, ascending."""
+    out: dict[int, list[tuple[int, Region]]] = {}
+    for i, frame in enumerate(regions.frames):
+        for region in frame:
+            out.setdefault(region.track, []).append((i, region))
+    return dict(sorted(out.items()))
+
+
+def known_heights(found: Track, format: VideoFormat) -> npt.NDArray[np.float64]:
+    """How high a track's face is in each of its frames, by the sure detections before and after; 0: there are none."""
+    sure = np.array([(i, height_of(region.box)) for i, region in found if _is_sure(region, format)]).reshape(-1, 2)
+    frames = np.array([i for i, _ in found])
+    return np.interp(frames, sure[:, 0], sure[:, 1]) if len(sure) else np.zeros(len(frames))
+
+
+def extent(region: Region, format: VideoFormat, policy: Policy, high: float = 0.0) -> Box:
+    """The box to hide: of a face one of the shape that all get, drawn out to its head where the policy wants heads."""
+    if region.kind != "face":
+        return region.box
+    x1, y1, x2, y2 = box = shaped(region.box, format, high)
+    if not policy.hides_heads(region.kind):
+        return box
+    above, beside, below = HEAD
+    w, h = x2 - x1, y2 - y1
+    return x1 - beside * w, y1 - above * h, x2 + beside * w, y2 + below * h
+
+
+def shaped(box: Box, format: VideoFormat, high: float = 0.0) -> Box:
+    """The least box around this one, at least so high, that is `WIDE` times as wide as high.
+
+    Few faces are wider (a tenth in photographs, half in clips), so that masks of equal faces differ by little.
+    It has the same middle; but where the picture's edge cuts the box, the rest of the face lies beyond that edge.
+    """
+    high = max(high, height_of(box))
+    x1, x2 = _widened(box[0], box[2], WIDE * high, format.width)
+    y1, y2 = _widened(box[1], box[3], high, format.height)
+    return x1, y1, x2, y2
+
+
+def _widened(low: float, high: float, length: float, limit: int) -> tuple[float, float]:
+    more = length - (high - low)
+    cut_low, cut_high = low <= EDGE, high >= limit - EDGE
+    before = more / 2 if cut_low == cut_high else more * cut_low
+    return low - before, high + more - before
+
+
+def in_doubt(regions: RegionSet, format: VideoFormat) -> dict[int, set[int]]:
+    """Per track the frames where its region is in doubt, those close by in time counted in."""
+    out: dict[int, set[int]] = {}
+    for i, frame in enumerate(regions.frames):
+        for region in frame:
+            others = (other for other in frame if other.track != region.track)
+            if region.source == "filled" or _at_edge(region, format) or any(touch(region.box, o.box) for o in others):
+                out.setdefault(region.track, set()).update(range(i - DOUBT_FRAMES, i + DOUBT_FRAMES + 1))
+    return out
+
+
+def _at_edge(region: Region, format: VideoFormat) -> bool:
+    x1, y1, x2, y2 = region.box
+    return x1 <= EDGE or y1 <= EDGE or x2 >= format.width - EDGE or y2 >= format.height - EDGE
+
+
+def _is_sure(region: Region, format: VideoFormat) -> bool:
+    whole = region.source == "detected" and not _at_edge(region, format)
+    return region.kind == "face" and whole and region.score >= SURE
