@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from operators.desensitise.base import Lasts, Spot
+from operators.detect.measure import overlaps
 from operators.heads import WIDE, heads, height_of, window_of
 from schemas.errors import MalformedRecord
 from schemas.regions import Array, Region
@@ -41,6 +42,8 @@ SQUARE = 4
 """What is painted are squares of so many luma samples, as codecs transform them: an outline drawn sample by sample
 costs a tenth more bits where little else moves.
 """
+AGREE = 0.6
+"""IoU of a plate's box with the box around its corners; where they agree less, the whole region is painted."""
 WAVERS, UNLIKELY = 0.35, 0.15
 """The whole region is painted where the network wavers (0.2 to 0.8) in more of the cells around the head, or where more
 of the face's oval isn't likely a person's.
@@ -115,7 +118,11 @@ def _outline(spot: Spot) -> Points | None:
 def _plate(found: Region, spot: Spot) -> Points | None:
     if len(found.landmarks) != 8:
         return None
-    corners = np.array(found.landmarks).reshape(4, 2) - (spot.left, spot.top)
+    corners = np.array(found.landmarks).reshape(4, 2)
+    around = np.concatenate([corners.min(0), corners.max(0)])[None].astype(np.float32)
+    if not overlaps(around, np.array([found.box], np.float32))[0, 0] >= AGREE:
+        return None
+    corners = corners - (spot.left, spot.top)
     high = (np.linalg.norm(corners[3] - corners[0]) + np.linalg.norm(corners[2] - corners[1])) / 2
     along, down = _unit(corners[1] - corners[0]), _unit(corners[3] - corners[0])
     away = np.array([-along - down, along - down, along + down, down - along])

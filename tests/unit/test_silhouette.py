@@ -75,8 +75,9 @@ def test_paint_greys_the_inside_in_all_planes_and_nothing_else() -> None:
 @pytest.mark.parametrize(
     "found",
     [None, replace(FACE, source="coasting"), replace(FACE, source="zone"), replace(FACE, kind="person"),
-     replace(FACE, box=(40, 60, 56, 80)), replace(PLATE, landmarks=())],
-    ids=["nothing known", "coasting", "zone", "no head", "small", "no corners"],
+     replace(FACE, box=(40, 60, 56, 80)), replace(PLATE, landmarks=()),
+     replace(PLATE, landmarks=(60, 20, 100, 20, 100, 30, 60, 30)), replace(PLATE, landmarks=(float("nan"),) * 8)],
+    ids=["nothing known", "coasting", "zone", "no head", "small", "no corners", "corners elsewhere", "no numbers"],
 )  # fmt: skip
 def test_outline_that_would_be_a_guess_is_none(found: Region | None) -> None:
     assert SILHOUETTE.prepare(replace(_drawn(1), found=found), b"") == b""
@@ -98,7 +99,8 @@ def test_outline_of_a_plate_runs_outside_of_its_corners() -> None:
 
 
 def test_outline_of_a_plate_counts_from_where_the_region_begins() -> None:
-    moved = replace(PLATE, landmarks=tuple(v + shift for v, shift in zip(PLATE.landmarks, (160, 320) * 4, strict=True)))
+    marks = tuple(value + shift for value, shift in zip(PLATE.landmarks, (160, 320) * 4, strict=True))
+    moved = replace(PLATE, box=(180, 340, 220, 352), landmarks=marks)
     here = Spot(pixels.blank(96, 64), 160, 320, moved)
     assert SILHOUETTE.prepare(here, b"") == SILHOUETTE.prepare(Spot(pixels.blank(96, 64), 0, 0, PLATE), b"")
 
