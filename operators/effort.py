@@ -72,6 +72,11 @@ def eased(policy: Policy, level: int) -> Policy:
     return policy if level == FULL else replace(policy, padding=policy.padding + policy.doubt, preset="ultrafast")
 
 
+def joins(level: int) -> bool:
+    """Evidence of people whose masks meet is coded together, and in x264's quickest preset."""
+    return level >= COARSE
+
+
 def stride(usual: int, level: int, frame_s: float) -> int:
     """Every so manieth frame is searched; `frame_s`: seconds from one frame to the next."""
     return max(usual, min(usual * TIMES[level], round(LONGEST_S / frame_s)))

@@ -72,9 +72,11 @@ class Gathered:
     units: tuple[PieceUnit, ...] = field(default=(), repr=False)
 
 
-def cut(decoded: DecodedChunk, layout: Layout, quality: Quality, preset: str = PRESET) -> tuple[Piece, ...]:
-    """The pieces of a chunk, by their tracks."""
-    return code(gather(decoded, layout), quality, preset)
+def cut(
+    decoded: DecodedChunk, layout: Layout, quality: Quality, preset: str = PRESET, joined: bool = False
+) -> tuple[Piece, ...]:
+    """The pieces of a chunk, by their tracks; `joined` as in `gather`."""
+    return code(gather(decoded, layout, joined), quality, preset)
 
 
 def gather(decoded: DecodedChunk, layout: Layout, joined: bool = False) -> list[Gathered]:
@@ -126,8 +128,10 @@ def _area(one: Gathered) -> int:
     return sum(mask.size for mask in one.masks)
 
 
-def preset_beside(public: str) -> str:
-    """The x264 preset of evidence beside a public video of this preset."""
+def preset_beside(public: str, joined: bool = False) -> str:
+    """The x264 preset of evidence beside a public video of this preset; `joined`: of a camera that is so late."""
+    if joined:
+        return LATE_PRESET
     return FAST_PRESET if public in ("ultrafast", "superfast") else PRESET
 
 

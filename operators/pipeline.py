@@ -27,7 +27,7 @@ from operators.examine import Examined, Examiner
 from operators.fragment import fragment
 from operators.grey import all_grey, all_whole
 from operators.masks import pack_masks
-from operators.pieces import LATE_PRESET, code, gather, preset_beside, shares
+from operators.pieces import code, gather, preset_beside, shares
 from operators.seal import OpenPart, new_evidence, seal_evidence
 from operators.sign import SigningKey, digest, sign
 from operators.split import Keyed, route
@@ -196,9 +196,8 @@ class Pipeline:
         self, decoded: DecodedChunk, layout: Layout, policy: Policy, level: int
     ) -> list[Future[tuple[Piece, ...]]]:
         """The pieces, coded beside the public video: their samples are copied, so that the pictures can be let go."""
-        hurried = level >= effort.COARSE
-        preset = LATE_PRESET if hurried else preset_beside(policy.preset)
-        gathered = gather(decoded, layout, joined=hurried)
+        joined = effort.joins(level)
+        gathered, preset = gather(decoded, layout, joined), preset_beside(policy.preset, joined)
         return [self._beside.submit(code, share, policy.quality, preset) for share in shares(gathered, SHARES)]
 
     def _operator_chunk(

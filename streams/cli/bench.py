@@ -10,6 +10,7 @@ import typer
 
 from infra.models import FOLDER
 from operators.desensitise.policy import DEFAULT, Preset
+from operators.effort import LEVELS, WHOLE
 from schemas.errors import UsageError
 from streams.cli.output import console, say
 from streams.cli.suite import PICTURES, Models, tell
@@ -59,14 +60,17 @@ def bench_operators(
     frames: Annotated[int, typer.Option(help="of the clip, there and back until there are so many", min=50)] = 150,
     size: Annotated[str, typer.Option(help=f"scaled to: {', '.join(runs.SIZES)}")] = "720p",
     preset: Annotated[str, typer.Option(help="x264 preset")] = "veryfast",
+    level: Annotated[str, typer.Option("--effort", help=f"as for a late camera: {', '.join(LEVELS[:WHOLE])}")] = "full",
 ) -> None:
     """Where each millisecond of CPU time goes, operator by operator. Exit code 1: a miss."""
     if size not in runs.SIZES:
         raise UsageError(f"no size {size!r}; there are {', '.join(runs.SIZES)}")
+    if level not in LEVELS[:WHOLE]:
+        raise UsageError(f"no effort {level!r}; there are {', '.join(LEVELS[:WHOLE])}")
     policy = file_policy(method=DEFAULT, quality="high", stride=5, crf=runs.CRF, preset=preset, keep_evidence=True)
     with tempfile.TemporaryDirectory() as scratch:
         chunks = runs.chunks_of(clip, Path(scratch) / "clip.mp4", *runs.SIZES[size], frames)
-        found = operators.evaluate(chunks, policy, finder(["face"]))
+        found = operators.evaluate(chunks, policy, finder(["face"]), LEVELS.index(level))
     _finish("bench operators", found, out)
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 
+from operators import effort
 from operators.codec import decode
 from operators.cohere import Layout, lay_out
 from operators.desensitise.paint import appearances, paint
@@ -23,7 +24,7 @@ from operators.pipeline import EvidenceDraft, encode_public, seal_draft
 from operators.seal import Identity
 from operators.sign import digest
 from operators.split import route
-from operators.track import Tracker, TrackerState, plan
+from operators.track import Tracker, TrackerState, frame_seconds, plan
 from schemas.frames import DecodedChunk, FrameChunk
 from schemas.regions import RegionSet
 from streams.anonymize import EPOCH, TOPIC, fresh_signer
@@ -64,13 +65,16 @@ class Spent:
 Measure = Callable[[str], AbstractContextManager[None]]
 
 
-def evaluate(chunks: Sequence[FrameChunk], policy: Policy, finder: Finder) -> list[Figure]:
-    """Figures of one clip; the policy keeps evidence for `file`."""
+def evaluate(
+    chunks: Sequence[FrameChunk], policy: Policy, finder: Finder, level: int = effort.FULL
+) -> list[Figure]:
+    """Figures of one clip; the policy keeps evidence for `file`; `level` of effort, of those that search."""
     spent, sized = Spent(), Spent()
-    _run(chunks, policy, finder, spent, spent.seconds)
+    policy = effort.eased(policy, level)
+    _run(chunks, policy, finder, level, spent, spent.seconds)
     tracemalloc.start()
     try:
-        _run(chunks[:1], policy, finder, sized, sized.held)
+        _run(chunks[:1], policy, finder, level, sized, sized.held)
     finally:
         tracemalloc.stop()
     return figures(spent, sized)
@@ -97,29 +101,35 @@ def figures(spent: Spent, sized: Spent) -> list[Figure]:
     ]
 
 
-def _run(chunks: Sequence[FrameChunk], policy: Policy, finder: Finder, spent: Spent, measure: Measure) -> None:
+def _run(
+    chunks: Sequence[FrameChunk], policy: Policy, finder: Finder, level: int, spent: Spent, measure: Measure
+) -> None:
     tracker, state = Tracker(), TrackerState()
     for chunk in chunks:
         with measure("decode"):
             decoded = decode(chunk)
         with measure("plan"):
-            looked = plan(decoded, policy.stride, is_cut, ends=chunk is chunks[-1])
+            stride = effort.stride(policy.stride, level, frame_seconds(decoded))
+            looked = plan(decoded, stride, is_cut, ends=chunk is chunks[-1])
             seeing = [i for i in looked.examine if not is_blind(decoded.frames[i].planes)]
+            times = [float(decoded.frames[i].pts * chunk.format.time_base) for i in seeing]
+            sides = effort.sides(policy.detection_side, level, max(chunk.format.width, chunk.format.height), times)
         with measure("detect"):
-            found = {i: finder.detect_planes(decoded.frames[i].planes, chunk.format, policy.detection_side)
-                     for i in seeing}
+            found = {i: finder.detect_planes(decoded.frames[i].planes, chunk.format, side)
+                     for i, side in zip(seeing, sides, strict=True)}
         with measure("track"):
             state, regions = tracker.step(state, decoded, found, cuts=looked.cuts)
         with measure("lay_out"):
             layout = lay_out(regions, chunk.format, policy)
-        _protect(chunk, decoded, regions, layout, policy, measure)
+        _protect(chunk, decoded, regions, layout, policy, effort.joins(level), measure)
         spent.frames += len(decoded.frames)
         spent.regions += sum(map(len, regions.frames))
         spent.looks += len(seeing)
 
 
 def _protect(
-    chunk: FrameChunk, decoded: DecodedChunk, regions: RegionSet, layout: Layout, policy: Policy, measure: Measure
+    chunk: FrameChunk, decoded: DecodedChunk, regions: RegionSet, layout: Layout, policy: Policy, joined: bool,
+    measure: Measure,
 ) -> None:
     with measure("paint"):
         used = appearances(decoded, layout, {}, policy)
@@ -127,7 +137,7 @@ def _protect(
     with measure("encode"):
         units = encode_public(painted, chunk, policy, layout)
     with measure("cut"):
-        pieces = cut(decoded, layout, policy.quality, preset_beside(policy.preset))
+        pieces = cut(decoded, layout, policy.quality, preset_beside(policy.preset, joined), joined)
         parts = route(chunk, regions, pieces, policy)["file"]
     with measure("seal"):
         draft = EvidenceDraft("file", chunk, digest(b"".join(unit.data for unit in units)), 0, parts)
