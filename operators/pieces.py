@@ -37,7 +37,7 @@ from schemas.frames import (
 from schemas.records import Piece, PieceFrame, PieceUnit, Quality
 
 MIN_PSNR_DB = 45.0
-ENOUGH_DB, DB_PER_CRF = 2.0, 0.75
+ENOUGH_DB, DB_PER_CRF = 1.0, 0.75
 FIRST_CRF, MIN_CRF, MAX_CRF, MAX_TRIES = 18, 2, 24, 5
 COARSE_CRFS = (18, 20, 24, 28, 34, 40, 51)
 PRESET, FAST_PRESET, LATE_PRESET = "veryfast", "superfast", "ultrafast"
@@ -281,8 +281,7 @@ class _Coder:
     ) -> tuple[tuple[CodedUnit, ...], list[Planes]] | None:
         """The coarsest coding found that keeps 45 dB and fits; None where none did.
 
-        A secant: quality falls by about `DB_PER_CRF`, so one or two encodings are enough for most pieces. To stop at
-        `ENOUGH_DB` above costs 2 % more bytes, and 1.6 instead of 2 encodings, than at 1 dB (three crowded clips).
+        A secant: quality falls by about `DB_PER_CRF`, so one or two encodings are enough for most pieces.
         """
         best: tuple[tuple[CodedUnit, ...], list[Planes]] | None = None
         size = sum(int(mask.sum()) for mask in masks).bit_length() // 2
