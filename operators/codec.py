@@ -167,6 +167,7 @@ def encode(
     preset: str = "veryfast",
     lossless: bool = False,
     tune: str = "",
+    extra: str = "",
     easy: Iterable[Sequence[BlockRect]] = (),
 ) -> tuple[CodedUnit, ...]:
     """One closed GOP of H.264, in decoding order, parameter sets in band, no SEI. Equal input gives equal bytes.
@@ -175,14 +176,15 @@ def encode(
 
     `pts` are ascending ticks of `format.time_base` at any rate. `lossless`: every sample comes back (qp 0, profile
     High 4:4:4 Predictive, for evidence only); `crf` is then ignored. `tune`: x264's, `psnr` where samples count, not
-    looks. `easy`: of each picture, the blocks that may be coded more coarsely.
+    looks; `extra`: more of its parameters, as `x264-params` takes them. `easy`: of each picture, the blocks that may be
+    coded more coarsely.
 
     Raises:
         MalformedRecord: pictures of another size, odd sides, or times that don't ascend.
 
     """
     _check_times(pts, format)
-    context, interest = _encoder(pts, format, crf, preset, lossless, tune), Interest(format)
+    context, interest = _encoder(pts, format, crf, preset, lossless, tune, extra), Interest(format)
     packets = []
     for (planes, time), rects in zip(_timed(frames, pts, format), chain(easy, repeat(())), strict=False):
         frame = interest.marked(_frame(planes, format.width, format.height), rects)
@@ -197,7 +199,7 @@ def encode(
 
 
 def _encoder(
-    pts: Sequence[int], format: VideoFormat, crf: float, preset: str, lossless: bool, tune: str
+    pts: Sequence[int], format: VideoFormat, crf: float, preset: str, lossless: bool, tune: str, extra: str
 ) -> VideoCodecContext:
     context = CodecContext.create("libx264", "w")
     context.width, context.height, context.pix_fmt = format.width, format.height, "yuv420p"
@@ -211,5 +213,6 @@ def _encoder(
     # x264's vector code for mbtree reads memory that nobody set, and gave 2 to 27 results in 30 runs at some widths.
     repeats = "threads=1:lookahead-threads=1:cpu-independent=1"
     tuned = {"tune": tune} if tune else {}
-    context.options = {"preset": preset, "x264-params": f"{gop}:{repeats}", **tuned, **quality}
+    params = ":".join(filter(None, (gop, repeats, extra)))
+    context.options = {"preset": preset, "x264-params": params, **tuned, **quality}
     return context
