@@ -21,6 +21,8 @@ from schemas.regions import Array
 ROWS, COLUMNS = 40, 32
 WIDE = 0.8
 """Faces are taken to be at least so wide for their height."""
+HEAD = 0.5, 0.3, 0.15
+"""A head beyond its face: above, on each side, below, as shares of the face's height and width."""
 ASIDE, ABOVE, BELOW = 0.88, 1.2, 1.0
 """The window beyond the middle of a face, in heights of the face: to each side, up, down."""
 WEIGHTS = Path(__file__).with_name("weights") / "heads.onnx"
@@ -41,6 +43,19 @@ class Window:
 def height_of(box: Box) -> float:
     """The height of a face's box, or of one as wide and `WIDE` times as wide as high."""
     return max(box[3] - box[1], (box[2] - box[0]) / WIDE)
+
+
+def head_of(box: Box) -> Box:
+    """A face's box drawn out to its head."""
+    x1, y1, x2, y2 = box
+    above, beside, below = HEAD
+    w, h = x2 - x1, y2 - y1
+    return x1 - beside * w, y1 - above * h, x2 + beside * w, y2 + below * h
+
+
+def face_about(x: float, y: float, height: float) -> Box:
+    """The box of a face so high, `WIDE` times as wide, about its middle."""
+    return x - WIDE * height / 2, y - height / 2, x + WIDE * height / 2, y + height / 2
 
 
 def window_of(box: Box) -> Window:

@@ -181,8 +181,8 @@ def block_mask(frame: PieceFrame, piece: Piece) -> Mask:
 def _claimed(claims: Sequence[Claim], format: VideoFormat, joined: bool) -> dict[tuple[int, ...], Mask]:
     """Sets of tracks that claim blocks in a frame, each with its blocks."""
     if len(claims) < 2:
-        return {(claim.track,): pixels.rect_mask(claim.rect, format) for claim in claims}
-    stack = np.stack([pixels.rect_mask(claim.rect, format) for claim in claims])
+        return {(claim.track,): pixels.rects_mask([claim.rect], format) for claim in claims}
+    stack = np.stack([pixels.rects_mask([claim.rect], format) for claim in claims])
     painted = stack.any(0)
     sets, inverse = np.unique(stack[:, painted], axis=1, return_inverse=True)
     crowds = _crowds(claims) if joined else {}

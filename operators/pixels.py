@@ -7,6 +7,7 @@ row and column of blocks may reach over the picture's edge; crops then end at th
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import cv2
@@ -44,10 +45,11 @@ def all_blocks(format: VideoFormat) -> Mask:
     return np.ones(format.blocks, bool)
 
 
-def rect_mask(rect: BlockRect, format: VideoFormat) -> Mask:
-    """A mask of one rectangle."""
+def rects_mask(rects: Iterable[BlockRect], format: VideoFormat) -> Mask:
+    """A mask of all blocks in any of these rectangles."""
     mask = no_blocks(format)
-    mask[rect.top : rect.bottom, rect.left : rect.right] = True
+    for rect in rects:
+        mask[rect.top : rect.bottom, rect.left : rect.right] = True
     return mask
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from operators.desensitise.policy import Policy
-from operators.heads import WIDE, height_of
+from operators.heads import WIDE, head_of, height_of
 from operators.pixels import padded, touch
 from schemas.frames import VideoFormat
 from schemas.regions import Place, Region, RegionSet
@@ -28,8 +28,6 @@ SURE = 0.8
 """From this score on a detection away from the picture's edge is one of the whole face."""
 KNOWN = 0.75
 """Share of the doubt that is left to a track whose size a sure detection tells."""
-HEAD = 0.5, 0.3, 0.15
-"""A head beyond its face: above, on each side, below, as shares of the face's height and width."""
 Box = tuple[float, float, float, float]
 Track = Sequence[tuple[int, Region]]
 
@@ -69,12 +67,8 @@ def extent(region: Region, format: VideoFormat, policy: Policy, high: float = 0.
     """The box to hide: of a face one of the shape that all get, drawn out to its head where the policy wants heads."""
     if region.kind != "face":
         return region.box
-    x1, y1, x2, y2 = box = shaped(region.box, format, high)
-    if not policy.hides_heads(region.kind):
-        return box
-    above, beside, below = HEAD
-    w, h = x2 - x1, y2 - y1
-    return x1 - beside * w, y1 - above * h, x2 + beside * w, y2 + below * h
+    box = shaped(region.box, format, high)
+    return head_of(box) if policy.hides_heads(region.kind) else box
 
 
 def shaped(box: Box, format: VideoFormat, high: float = 0.0) -> Box:

@@ -93,8 +93,6 @@ def _painted(
 
 
 def _mask(claims: Sequence[Claim], format: VideoFormat) -> Mask:
-    mask = pixels.no_blocks(format)
-    for claim in claims:
-        mask[claim.rect.top : claim.rect.bottom, claim.rect.left : claim.rect.right] = True
+    mask = pixels.rects_mask((claim.rect for claim in claims), format)
     mask.flags.writeable = False
     return mask

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from operators.desensitise.base import Lasts, Spot
 from operators.detect.measure import overlaps
-from operators.heads import WIDE, heads, height_of, window_of
+from operators.heads import WIDE, face_about, head_of, heads, height_of, window_of
 from schemas.errors import MalformedRecord
 from schemas.regions import Array, Region
 
@@ -30,10 +30,6 @@ FINE = 4
 """A cell of the network is drawn as so many times so many points."""
 LIKELY = 0.45
 """From here on a point is the head's."""
-HEAD = 0.64, 1.0, 0.65
-"""A head's box about the middle of its face, in the face's heights: to each side, up, down; as `operators/cohere.py`
-draws boxes out to heads.
-"""
 GROWN = 1
 """An outline runs so many points outside of what was found, one being 1 / 73 of the face's height ..."""
 PLATE = 0.15
@@ -156,10 +152,10 @@ def _head(found: Region, spot: Spot) -> Points | None:
 
 def _around(shape: tuple[int, ...], middle: Points, half: float) -> Mask:
     """The box of a head about the middle of a face, half as high as it is, in points."""
-    (x, y), (across, above, below) = middle, (2 * half * share for share in HEAD)
+    head = head_of(face_about(float(middle[0]), float(middle[1]), 2 * half))
+    left, top, right, bottom = (max(0, round(side)) for side in head)
     mask = np.zeros(shape, bool)
-    rows = slice(max(0, round(y - above)), max(0, round(y + below)))
-    mask[rows, max(0, round(x - across)) : max(0, round(x + across))] = True
+    mask[top:bottom, left:right] = True
     return mask
 
 

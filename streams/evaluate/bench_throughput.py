@@ -15,8 +15,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
-
 from infra.camera import open_source
 from infra.postgres import Database
 from operators.codec import encode
@@ -24,6 +22,7 @@ from schemas.errors import ServiceUnavailable
 from streams.demo.run import Demo, Filmed, Shot
 from streams.evaluate import bench
 from streams.evaluate.report import Figure
+from streams.evaluate.stage import worker_mib
 from streams.stack import Stack
 
 STREAMS = 4
@@ -106,12 +105,12 @@ def _ended(stack: Stack, filmed: Sequence[Filmed]) -> None:
 @contextmanager
 def peak_memory(stack: Stack) -> Iterator[list[float]]:
     """The worker's resident memory, MiB, sampled until the end of the block; at least one value."""
-    worker, over = psutil.Process(stack.status()["worker"]), threading.Event()
+    used, over = worker_mib(stack), threading.Event()
     samples: list[float] = []
 
     def sample() -> None:
         while True:
-            samples.append(worker.memory_info().rss / 2**20)
+            samples.append(used())
             if over.wait(EVERY_SECONDS):
                 return
 

@@ -11,11 +11,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
 
-import psutil
-
 from streams.evaluate.latency import Timed, film
 from streams.evaluate.report import Figure
-from streams.evaluate.stage import Meter
+from streams.evaluate.stage import Meter, worker_mib
 from streams.stack import Stack
 
 MAX_MIB = 600.0
@@ -29,9 +27,9 @@ def evaluate(stack: Stack, clips: Mapping[str, Path], minutes: float) -> list[Fi
     lags: list[int] = []
 
     def sample(timed: Timed, over: threading.Event) -> None:
-        worker = psutil.Process(stack.status()["worker"])
+        used = worker_mib(stack)
         while not over.wait(EVERY_SECONDS):
-            samples.append(worker.memory_info().rss / 2**20)
+            samples.append(used())
             lags.append(timed.waiting)
 
     meter, began = Meter(stack), time.monotonic()

@@ -107,6 +107,12 @@ def crowds(pictures: Path, folder: Path, *, width: int, height: int, count: int)
     return clips
 
 
+def worker_mib(stack: Stack) -> Callable[[], float]:
+    """What asks for the worker's resident memory, MiB, as the kernel counts it."""
+    worker = psutil.Process(stack.status()["worker"])
+    return lambda: worker.memory_info().rss / 2**20
+
+
 class Meter:
     """CPU time of each service, of this program and of the whole machine since it was made; one core is 1."""
 

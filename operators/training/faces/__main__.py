@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
+
+from operators.training.tell import tell
 
 
 def main() -> None:
@@ -37,16 +38,11 @@ def main() -> None:
     {"teach": _teach, "train": _train, "export": _export, "curve": _curve}[chosen.verb](chosen)
 
 
-def _tell(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
-
-
 def _teach(args: argparse.Namespace) -> None:
     from operators.detect import FaceDetector
     from operators.training.faces.teacher import SCORE, predict
 
-    predict(FaceDetector(args.model, score=SCORE), args.data, args.out, _tell)
+    predict(FaceDetector(args.model, score=SCORE), args.data, args.out, tell)
 
 
 def _train(args: argparse.Namespace) -> None:
@@ -55,15 +51,15 @@ def _train(args: argparse.Namespace) -> None:
 
     photographs = load(args.data, args.teacher, held_out=False)
     held_out = load(args.data, None, held_out=True)
-    _tell(f"{len(photographs)} photographs to train on, {len(held_out)} kept back")
+    tell(f"{len(photographs)} photographs to train on, {len(held_out)} kept back")
     run = Run(args.seed, args.minutes, args.processes, args.mimic, args.side, args.batch)
-    train(run, photographs, held_out, args.out, _tell, args.resume)
+    train(run, photographs, held_out, args.out, tell, args.resume)
 
 
 def _export(args: argparse.Namespace) -> None:
     from operators.training.faces.export import export
 
-    export(args.checkpoint, args.data, args.out, _tell)
+    export(args.checkpoint, args.data, args.out, tell)
 
 
 def _curve(args: argparse.Namespace) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
+
+from operators.training.tell import tell
 
 KEPT_SEED, KEPT_SHARE = 4_000_000, 0.1
 
@@ -38,18 +39,13 @@ def main() -> None:
     {"cut": _cut, "train": _train, "export": _export, "outlines": _outlines}[chosen.verb](chosen)
 
 
-def _tell(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
-
-
 def _cut(args: argparse.Namespace) -> None:
     from operators.training.heads.cutouts import cut_out
     from operators.training.heads.teacher import Teacher
 
     found = cut_out(args.data, Teacher(args.teacher))
     np.savez(args.out, pictures=found.pictures, alphas=found.alphas)
-    _tell(f"{len(found.pictures)} people")
+    tell(f"{len(found.pictures)} people")
 
 
 def _train(args: argparse.Namespace) -> None:
@@ -64,13 +60,13 @@ def _train(args: argparse.Namespace) -> None:
     grounds = sorted(args.data.glob("*.webp"))
     learned = Pictures(Cutouts(pictures[apart:], alphas[apart:]), grounds[len(grounds) // 10 :], args.seed)
     kept = Pictures(Cutouts(pictures[:apart], alphas[:apart]), grounds[: len(grounds) // 10], KEPT_SEED)
-    train(Run(args.seed, args.minutes), learned, kept, args.out, _tell)
+    train(Run(args.seed, args.minutes), learned, kept, args.out, tell)
 
 
 def _export(args: argparse.Namespace) -> None:
     from operators.training.heads.export import export
 
-    export(args.checkpoint, args.out, _tell)
+    export(args.checkpoint, args.out, tell)
 
 
 def _outlines(args: argparse.Namespace) -> None:
@@ -81,7 +77,7 @@ def _outlines(args: argparse.Namespace) -> None:
     people = [sorted(folder.glob("*.jpg")) for folder in sorted(args.data.iterdir())]
     lines = list(outlines(people, Teacher(args.teacher), FaceDetector(args.detector, PyramidFace(), 0.25)))
     args.out.write_text("".join(line + "\n" for line in sorted(lines)), "utf-8")
-    _tell(f"{len(lines)} outlines")
+    tell(f"{len(lines)} outlines")
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from operators.detect import FaceDetector
-from operators.heads import height_of
+from operators.heads import face_about, head_of, height_of
 from operators.training.heads.cutouts import read_rgb
 from operators.training.heads.teacher import Alpha, Teacher
 
@@ -53,7 +53,7 @@ def _clear(picture: npt.NDArray[np.uint8], alpha: Alpha, box: npt.NDArray[np.flo
     """The teacher is sure around the head, which is whole, and isn't cut by the black beyond a turned picture."""
     x1, y1, x2, y2 = box.tolist()
     face, x, y = height_of((x1, y1, x2, y2)), (x1 + x2) / 2, (y1 + y2) / 2
-    left, top, right, bottom = round(x - 0.64 * face), round(y - face), round(x + 0.64 * face), round(y + 0.65 * face)
+    left, top, right, bottom = (round(side) for side in head_of(face_about(x, y, face)))
     if face < LEAST or left < 0 or top < 0 or right > SIDE or bottom > SIDE:
         return False
     head, inner = alpha[top:bottom, left:right], alpha[round(y1) : round(y2), round(x1) : round(x2)]

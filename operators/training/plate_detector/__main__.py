@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from operators.training.tell import tell
 
 if TYPE_CHECKING:
     from operators.training.plate_detector.scenes import Scenes
@@ -35,11 +36,6 @@ def main() -> None:
     {"train": _train, "export": _export}[chosen.verb](chosen)
 
 
-def _tell(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
-
-
 def _scenes(args: argparse.Namespace, seed: int, real: float, without: list[str]) -> Scenes:
     from operators.training.plate_detector.scenes import Scenes, backgrounds, street
     from operators.training.plates.glyphs import load
@@ -53,14 +49,14 @@ def _train(args: argparse.Namespace) -> None:
     from operators.training.plate_detector.train import MEASURED_SEED, Run, train
 
     scenes, kept = _scenes(args, args.seed, args.real, args.without), _scenes(args, MEASURED_SEED, 0.0, [])
-    _tell(f"{sum(len(part) for part in scenes.parts)} real pictures to train on")
-    train(Run(args.seed, args.minutes, args.drawers), scenes, kept, args.out, _tell, args.resume, args.start)
+    tell(f"{sum(len(part) for part in scenes.parts)} real pictures to train on")
+    train(Run(args.seed, args.minutes, args.drawers), scenes, kept, args.out, tell, args.resume, args.start)
 
 
 def _export(args: argparse.Namespace) -> None:
     from operators.training.plate_detector.export import CALIBRATION_SEED, export
 
-    export(args.checkpoint, _scenes(args, CALIBRATION_SEED, 0.4, []), args.out, _tell)
+    export(args.checkpoint, _scenes(args, CALIBRATION_SEED, 0.4, []), args.out, tell)
 
 
 if __name__ == "__main__":

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
+
+from operators.training.tell import tell
 
 
 def main() -> None:
@@ -28,26 +29,21 @@ def main() -> None:
     {"train": _train, "export": _export}[chosen.verb](chosen)
 
 
-def _tell(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
-
-
 def _train(args: argparse.Namespace) -> None:
     from operators.training.plates.glyphs import load
     from operators.training.plates.labels import load as load_plates
     from operators.training.plates.train import Run, train
 
     plates = load_plates(args.data, test=False, without=args.without) if args.data else []
-    _tell(f"{len(plates)} real plates to train on")
+    tell(f"{len(plates)} real plates to train on")
     run = Run(args.seed, args.minutes, args.threads, args.drawers, args.real)
-    train(run, load(), plates, args.out, _tell, args.resume)
+    train(run, load(), plates, args.out, tell, args.resume)
 
 
 def _export(args: argparse.Namespace) -> None:
     from operators.training.plates.export import export
 
-    export(args.checkpoint, args.out, _tell)
+    export(args.checkpoint, args.out, tell)
 
 
 if __name__ == "__main__":
