@@ -51,7 +51,7 @@ class Door:
 
         Raises:
             AccessDenied: nobody who may call this; it is logged.
-            RateLimited: this caller was refused too often in this minute.
+            RateLimited: this caller was refused too often within a minute, less than one ago.
 
         """
         who = principal(request)
@@ -96,19 +96,19 @@ class Door:
             raise AccessDenied("this form is out of date or isn't ours: load its page again")
 
     def refused(self, request: Request) -> None:
-        """Count a refused call; the last one that is let in a minute is logged as such."""
-        who, minute = _counted(request), self.gate.clock() // MINUTE_MS
-        at, number = self._refusals.get(who, (minute, 0))
-        number = number + 1 if at == minute else 1
-        self._refusals = {name: kept for name, kept in self._refusals.items() if kept[0] == minute}
-        self._refusals[who] = (minute, number)
-        if number == self.gate.rules.refusals:
-            self.gate.log.append("blocked", principal(request), "", "", {"refused": number, "seconds": 60})
+        """Count a refused call; from the last one that is let in a minute on the caller waits one, and it is logged."""
+        who, now = _counted(request), self.gate.clock()
+        self._refusals = {name: kept for name, kept in self._refusals.items() if _within(kept[0], now)}
+        since, number = self._refusals.get(who, (now, 0))
+        last = number + 1 == self.gate.rules.refusals
+        self._refusals[who] = (now if last else since, number + 1)
+        if last:
+            self.gate.log.append("blocked", principal(request), "", "", {"refused": number + 1, "seconds": 60})
 
     def wait(self, request: Request) -> None:
-        """Raise RateLimited where this caller was refused too often in this minute."""
-        minute, number = self._refusals.get(_counted(request), (0, 0))
-        if minute == self.gate.clock() // MINUTE_MS and number >= self.gate.rules.refusals:
+        """Raise RateLimited where this caller was refused too often within a minute, less than one ago."""
+        since, number = self._refusals.get(_counted(request), (0, 0))
+        if number >= self.gate.rules.refusals and _within(since, self.gate.clock()):
             raise RateLimited("refused too often: wait a minute")
 
     def _answer(self, request: Request, error: Exception) -> Response:
@@ -152,6 +152,11 @@ def session_of(request: Request) -> Session | None:
     """The session that a browser's cookie names, None where the caller comes by a certificate."""
     found = request.scope.get("state", {}).get(SESSION)
     return found if isinstance(found, Session) else None
+
+
+def _within(since: int, now: int) -> bool:
+    """Whether a minute hasn't passed; a clock that was set back doesn't lengthen it."""
+    return 0 <= now - since < MINUTE_MS
 
 
 def _counted(request: Request) -> str:
