@@ -188,6 +188,16 @@ def parse_sps(unit: bytes) -> Sps:
     return Sps(ident, profile, chroma, depth, progressive, frame_num_bits, width, height, crop)
 
 
+def size_of(data: bytes) -> tuple[int, int] | None:
+    """Width and height that the first parameter set of an access unit says; None without one that can be read."""
+    try:
+        found = next((unit for unit in split(data) if kind(unit) == SPS), None)
+        sps = parse_sps(found) if found else None
+    except MalformedRecord:
+        return None
+    return (sps.width, sps.height) if sps else None
+
+
 def _one_picture(units: list[bytes], sets: dict[int, Sps], pictures: dict[int, int]) -> bool:
     """Slices of one frame: the first starts at macroblock 0, the others follow it, all of one frame_num and type."""
     position, seen = -1, None

@@ -1,9 +1,10 @@
 """How much is spent on a chunk of a live camera: less and less the later the camera is, and never less masking.
 
-First fewer frames are searched, then some of those at half the size, and evidence of people whose masks meet is coded
-together, then none: every frame is masked whole and sealed to the custodian. Only then are chunks dropped, and only
-where the camera gets later still: a backlog that shrinks is worked off. From the first step on every mask is larger by
-what else only doubtful ones get, and the pictures are coded with x264's quickest preset.
+First fewer frames are searched, then some of those at half the size, and evidence of people whose masks meet, or of
+everybody in a crowd, is sealed together, then none: every frame is masked whole and sealed to the custodian. Only then
+are chunks dropped, and only where the camera gets later still: a backlog that shrinks is worked off. From the first
+step on every mask is larger by what else only doubtful ones get, and the pictures are coded with x264's quickest
+preset.
 
 How late a chunk was decides about the one after the next: that one is looked ahead to before its own turn comes, and a
 chunk must be searched once, in one way. What was decided is part of the camera's state, so a chunk that comes again is
@@ -73,7 +74,7 @@ def eased(policy: Policy, level: int) -> Policy:
 
 
 def joins(level: int) -> bool:
-    """Evidence of people whose masks meet is coded together, and in x264's quickest preset."""
+    """Evidence of people whose masks meet, or of everybody in a crowd, is one piece; coded, if at all, most quickly."""
     return level >= COARSE
 
 

@@ -3,14 +3,15 @@
 A piece holds the blocks that one set of tracks claims, through the frames of a chunk, as a small H.264 video: one
 canvas size, each picture with the place of its canvas. Blocks of the canvas that others claim are grey, so no piece
 shows what isn't its own; each painted block of a frame is in exactly one piece. The piece of a chunk that is masked
-whole is the camera's own H.264 where it can be: nothing is lost, and nothing has to be coded.
+whole is the camera's own H.264 where it can be: nothing is lost, and nothing has to be coded. So is that of a late
+camera's crowd: then all who are hidden are one set, and beside them the canvas shows what everybody may see.
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
@@ -47,6 +48,8 @@ a camera is late beyond that, for half as many again.
 FINE = "subme=4:trellis=1"
 """What evidence beside an unhurried video is coded with, too: 8 to 27 % fewer bytes, a fifth more time (four clips)."""
 MAX_PIECE_SIDE = 8192
+CROWD_SHARE = 0.2
+"""From so much of the pictures on, all that is hidden of a late camera is sealed as the camera's own coded pictures."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,7 +90,7 @@ def gather(decoded: DecodedChunk, layout: Layout, joined: bool = False) -> list[
     In a crowd canvases overlap, and would take more memory than the pictures: then these are kept, and each piece's
     canvases are cut when it is coded.
     `joined`: in a frame where claims of one kind overlap, all blocks of those who meet are one set's: far fewer pieces
-    in a crowd, but none shows one of them alone.
+    in a crowd, but none shows one of them alone. Where much is hidden, all of it is one piece, which needs no coding.
     """
     groups: dict[tuple[int, ...], list[_Part]] = {}
     kinds = {claim.track: claim.kind for claims in layout for claim in claims}
@@ -96,6 +99,8 @@ def gather(decoded: DecodedChunk, layout: Layout, joined: bool = False) -> list[
             rect = pixels.bounds(mask)
             if rect is not None:
                 groups.setdefault(tracks, []).append(_Part(index, mask, rect))
+    if joined and (crowd := _crowd(decoded, groups, set(kinds.values()))):
+        return [crowd]
     gathered = [
         _gathered(decoded, tracks, tuple(sorted({kinds[t] for t in tracks})), parts)
         for tracks, parts in sorted(groups.items())
@@ -159,9 +164,14 @@ def canvases(piece: Piece) -> list[Planes]:
 
 
 def decode_piece(units: Sequence[CodedUnit], width: int, height: int) -> list[Planes]:
-    """Pictures of a piece; errors as `decode_units`."""
+    """Pictures of a piece, made whole blocks where they are the camera's own; errors as `decode_units`."""
+    own = annexb.size_of(units[0].data) if units else None
+    if own is None or -(-own[0] // BLOCK) * BLOCK != width or -(-own[1] // BLOCK) * BLOCK != height:
+        own = width, height
     # A canvas of whole blocks may be larger than the picture.
-    return decode_units(units, "h264", width, height, MAX_PIECE_BYTES, MAX_DECODED_BYTES * 2)
+    pictures = decode_units(units, "h264", *own, MAX_PIECE_BYTES, MAX_DECODED_BYTES * 2)
+    whole = BlockRect(0, 0, height // BLOCK, width // BLOCK)
+    return pictures if own == (width, height) else [_cropped(picture, whole) for picture in pictures]
 
 
 def block_mask(frame: PieceFrame, piece: Piece) -> Mask:
@@ -209,7 +219,7 @@ def _gathered(
 ) -> Gathered:
     rows = max(part.rect.bottom - part.rect.top for part in parts)
     columns = max(part.rect.right - part.rect.left for part in parts)
-    format = VideoFormat(columns * BLOCK, rows * BLOCK, Fraction(1, 25), full_range=decoded.chunk.format.full_range)
+    format = _canvas_format(decoded, rows, columns)
     cuts, masks, frames = [], [], []
     for part in parts:
         frame = decoded.frames[part.index]
@@ -224,30 +234,65 @@ def _gathered(
     return Gathered(tracks, kinds, format, partial(_canvases, cuts), masks, tuple(frames), units)
 
 
+def _canvas_format(decoded: DecodedChunk, rows: int, columns: int) -> VideoFormat:
+    return VideoFormat(columns * BLOCK, rows * BLOCK, Fraction(1, 25), full_range=decoded.chunk.format.full_range)
+
+
+def _crowd(
+    decoded: DecodedChunk, groups: Mapping[tuple[int, ...], Sequence[_Part]], kinds: set[str]
+) -> Gathered | None:
+    """All that is hidden as one piece of the camera's own pictures.
+
+    None where the camera has no such, where little is hidden or in some frame nothing, and where what is hidden is of
+    several kinds, or a zone's: others may be entitled to it.
+    """
+    masks = [pixels.no_blocks(decoded.chunk.format) for _ in decoded.frames]
+    for part in chain.from_iterable(groups.values()):
+        masks[part.index] |= part.mask
+    shown = all(mask.any() for mask in masks) and np.mean(masks) >= CROWD_SHARE
+    if not shown or len(kinds) != 1 or (WHOLE,) in groups:
+        return None
+    whole = BlockRect(0, 0, *decoded.chunk.format.blocks)
+    format = _canvas_format(decoded, *decoded.chunk.format.blocks)
+    if not (units := _own_units(decoded.chunk, format)):
+        return None
+    frames = tuple(PieceFrame(frame.frame_no, 0, 0, np.packbits(mask).tobytes())
+                   for frame, mask in zip(decoded.frames, masks, strict=True))
+    cuts = [(frame.planes, whole, mask) for frame, mask in zip(decoded.frames, masks, strict=True)]
+    tracks = tuple(sorted(set(chain.from_iterable(groups))))
+    return Gathered(tracks, tuple(kinds), format, partial(_canvases, cuts), masks, frames, units)
+
+
 def _canvases(cuts: Sequence[tuple[Planes, BlockRect, Mask]]) -> list[Planes]:
     return [_canvas(*cut) for cut in cuts]
 
 
 def _own_units(chunk: FrameChunk, canvas: VideoFormat) -> tuple[PieceUnit, ...]:
-    """The camera's own coded pictures, where they decode to canvases of this size; else none."""
-    if (canvas.width, canvas.height) != (chunk.format.width, chunk.format.height) or not annexb.passable(chunk):
+    """The camera's own coded pictures, where they decode to such canvases but for the rest of a block; else none."""
+    if canvas.blocks != chunk.format.blocks or not annexb.passable(chunk):
         return ()
     index = {pts: i for i, pts in enumerate(chunk.pts)}
     return tuple(PieceUnit(index[unit.pts], annexb.strip(unit.data)) for unit in chunk.units)
 
 
 def _canvas(planes: Planes, rect: BlockRect, mask: Mask) -> Planes:
-    """A crop of whole blocks, grey where unclaimed; past the picture's edge its last samples are repeated."""
+    """A crop of whole blocks, grey where unclaimed."""
     if planes.y.shape == (mask.shape[0] * BLOCK, mask.shape[1] * BLOCK) and mask.all():
         return planes
+    cropped = _cropped(planes, rect)
+    if not mask.all():
+        for size, plane in zip((BLOCK, BLOCK // 2, BLOCK // 2), cropped.all(), strict=True):
+            plane[~mask.repeat(size, 0).repeat(size, 1)] = 128
+    return cropped
+
+
+def _cropped(planes: Planes, rect: BlockRect) -> Planes:
+    """A copy of whole blocks; past the picture's edge its last samples are repeated."""
     cropped = []
     for size, plane in zip((BLOCK, BLOCK // 2, BLOCK // 2), pixels.view(planes, rect).all(), strict=True):
         height, width = (rect.bottom - rect.top) * size, (rect.right - rect.left) * size
         below, beside = height - plane.shape[0], width - plane.shape[1]
-        full = np.pad(plane, ((0, below), (0, beside)), mode="edge") if below or beside else plane.copy()
-        if not mask.all():
-            full[~mask.repeat(size, 0).repeat(size, 1)] = 128
-        cropped.append(full)
+        cropped.append(np.pad(plane, ((0, below), (0, beside)), mode="edge") if below or beside else plane.copy())
     return Planes(*cropped)
 
 

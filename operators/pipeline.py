@@ -54,7 +54,7 @@ HEAD_MS = 10_000
 LATE = {
     effort.SPARSE: "fewer frames are searched, masks are larger",
     effort.COARSE: "fewer frames are searched, some of them at half the size, masks are larger, "
-    "evidence of people whose masks meet is coded together",
+    "evidence of people whose masks meet is sealed together, in a crowd of everybody",
     effort.WHOLE: "its frames are masked whole",
     effort.DROPPED: "its frames are dropped from the video and sealed to the custodian",
 }

@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from operators import pixels
-from operators.codec import decode
+from operators import annexb, pixels
+from operators import pieces as pieces_module
+from operators.codec import decode, encode
 from operators.cohere import Claim, lay_out
 from operators.desensitise.paint import appearances, masks, paint
 from operators.desensitise.policy import Policy
@@ -15,7 +16,7 @@ from operators.pieces import MIN_PSNR_DB, Gathered, block_mask, canvases, cut, g
 from operators.pixels import BlockRect, freeze
 from operators.restore import looks_bare, restore_frames
 from schemas.errors import DigestMismatch, MalformedRecord, NotDesensitised, UndecodableChunk
-from schemas.frames import Planes
+from schemas.frames import DecodedChunk, Planes, VideoFormat
 from schemas.records import OperatorChunk, Piece
 from schemas.regions import ObjectKind
 from tests.support.scenes import FORMAT, chunk, crossing, regions
@@ -81,7 +82,10 @@ def _blocks(gathered: list[Gathered], frame_no: int) -> np.ndarray:
     return counts
 
 
-def test_pieces_joined_are_of_those_who_meet_in_a_frame_and_hold_each_block_exactly_once() -> None:
+def test_pieces_joined_are_of_those_who_meet_in_a_frame_and_hold_each_block_exactly_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pieces_module, "CROWD_SHARE", 1.0)
     layout = lay_out(REGIONS, FORMAT, Policy({}, padding=0, doubt=0, hold=0))
     joined = gather(DECODED, layout, joined=True)
     assert [one.tracks for one in joined] == [(1,), (1, 2), (2,)]
@@ -102,6 +106,61 @@ def test_pieces_joined_are_of_one_kind_and_never_of_a_zone() -> None:
         (1, 2): ("face",), (1, 2, 3): ("face", "plate"), (2, 3): ("face", "plate"), (3,): ("plate",),
         (0, 3): ("frame", "plate"), (0,): ("frame",),
     }  # fmt: skip
+
+
+def _format(height: int) -> VideoFormat:
+    return replace(FORMAT, height=height)
+
+
+def _street(height: int) -> DecodedChunk:
+    """The scene cut at this height, as a camera sends it."""
+    pictures = [Planes(p.y[:height], p.u[: height // 2], p.v[: height // 2]) for p in ORIGINAL]
+    units = encode(pictures, CHUNK.pts, _format(height), crf=12)
+    return decode(replace(CHUNK, format=_format(height), units=units))
+
+
+@pytest.mark.parametrize("height", [112, 104])  # 104: as 1080, not of whole blocks
+def test_a_late_cameras_crowd_is_one_piece_of_its_own_pictures(height: int) -> None:
+    street = _street(height)
+    layout = lay_out(REGIONS, street.chunk.format, POLICY)
+    (piece,) = cut(street, layout, "high", joined=True)
+    assert (piece.tracks, piece.kinds) == ((1, 2), ("face",))
+    assert [unit.data for unit in piece.units] == [annexb.strip(unit.data) for unit in street.chunk.units]
+    assert piece.true_digest == piece.sealed_digest
+    public = list(paint(street.frames, layout, street.chunk.format, appearances(street, layout, {}, POLICY), POLICY))
+    body = replace(_body(), masks=pack_masks([frame.mask for frame in public]))
+    restored = restore_frames(body, street.chunk.format, [frame.planes for frame in public], [piece])
+    assert all(a.equals(b.planes) for a, b in zip(restored, street.frames, strict=True))
+
+
+def test_a_frame_masked_whole_is_the_cameras_own_at_any_height() -> None:
+    street = _street(104)
+    layout = lay_out(regions(PLACES, failed=frozenset(range(len(PLACES)))), street.chunk.format, POLICY)
+    (piece,) = cut(street, layout, "high")
+    assert piece.tracks == (0,) and piece.units[0].data == annexb.strip(street.chunk.units[0].data)
+    assert all(canvas.y.shape == (112, 160) for canvas in canvases(piece))
+
+
+@pytest.mark.parametrize(("kinds", "failed", "hidden", "share"), [
+    (("face", "plate"), frozenset(), range(10), 0.1),
+    (("face", "face"), frozenset({3}), range(10), 0.1),
+    (("face", "face"), frozenset(), range(9), 0.1),
+    (("face", "face"), frozenset(), range(10), 0.9),
+])  # fmt: skip
+def test_no_crowd_where_others_may_be_entitled_or_little_is_hidden(
+    kinds: tuple[str, str], failed: frozenset[int], hidden: range, share: float, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pieces_module, "CROWD_SHARE", share)
+    found = regions(PLACES, kinds=kinds, failed=failed)
+    found = replace(found, frames=tuple(frame if i in hidden else () for i, frame in enumerate(found.frames)))
+    gathered = gather(DECODED, lay_out(found, FORMAT, replace(POLICY, hold=0)), joined=True)
+    assert len(gathered) > 1 and not any(one.units for one in gathered if one.tracks != (0,))
+
+
+def test_no_crowd_where_the_cameras_pictures_are_of_another_codec() -> None:
+    other = replace(DECODED, chunk=replace(CHUNK, codec="hevc"))
+    assert gather(DECODED, LAYOUT, joined=True)[0].units
+    assert not any(one.units for one in gather(other, LAYOUT, joined=True))
 
 
 def test_shares_hold_every_piece_once_the_largest_first() -> None:
@@ -191,11 +250,9 @@ def test_frame_masked_whole_is_one_piece_of_track_zero() -> None:
 
 
 def test_piece_over_the_limit_is_coded_to_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    from operators import pieces
-
-    monkeypatch.setattr(pieces, "MAX_PIECE_BYTES", 900)
+    monkeypatch.setattr(pieces_module, "MAX_PIECE_BYTES", 900)
     for quality in ("lossless", "high"):
-        for piece in pieces.cut(DECODED, LAYOUT, quality):
+        for piece in cut(DECODED, LAYOUT, quality):
             assert sum(len(unit.data) for unit in piece.units) <= 900
             assert piece.true_digest != piece.sealed_digest
             assert restore_frames(_body(), FORMAT, PUBLIC, [piece])
