@@ -2,7 +2,8 @@
 
 A GOP stays as it is (its slices and parameter sets, byte for byte) when it is H.264 or H.265, progressive 8-bit 4:2:0
 of even size, starts with an IDR picture, lasts no longer than 10 s (a file) or the chunk length (a camera), is within
-2 MiB coded and 96 MiB decoded, and decodes to one picture per packet in the order of its times. Short GOPs are merged
+2 MiB coded and 96 MiB decoded, and decodes to one picture per packet in the order of its times (of a camera that did so
+far, one GOP in eight is tried). Short GOPs are merged
 up to the chunk length. All others go through `camera_convert` and `camera_recode`, GOP by GOP: frames out are frames
 in. Times stay as the source gives them, the first may be other than 0; missing ones come from its frame rate (25 a
 second if unknown). A broken tail ends the video. What a video is: `camera_chunks`.
@@ -26,7 +27,7 @@ from infra.camera_chunks import Chunker, Clock
 from infra.camera_convert import FormatRule, rotation_of
 from infra.camera_input import Input, is_live, name_of, open_input, pictures_in
 from infra.camera_recode import Encode, Recoder
-from infra.camera_segment import MAX_CHUNK_MS, Segmenter
+from infra.camera_segment import MAX_CHUNK_MS, Segmenter, Trust
 from schemas.errors import SourceError, UsageError
 from schemas.frames import CodedUnit, FrameChunk, Planes, VideoFormat
 
@@ -96,9 +97,9 @@ def open_source(
     elif is_live(src):
         chunks = _live(src, open_input(src), encode, chunk_ms, chunker, audio)
     else:
-        first = [open_input(src)]
+        first, trust = [open_input(src)], Trust() if realtime else None
         chunks = _repeat(
-            lambda: _read(first.pop() if first else open_input(src), encode, chunk_ms, chunker, audio), loop
+            lambda: _read(first.pop() if first else open_input(src), encode, chunk_ms, chunker, audio, trust), loop
         )
     return _paced(chunks) if realtime and not is_live(src) else chunks
 
@@ -127,9 +128,11 @@ def _paced(chunks: Iterator[FrameChunk]) -> Iterator[FrameChunk]:
         yield chunk
 
 
-def _read(source: Input, encode: Encode, chunk_ms: int, chunker: Chunker, audio: bool) -> Iterator[FrameChunk]:
+def _read(
+    source: Input, encode: Encode, chunk_ms: int, chunker: Chunker, audio: bool, trust: Trust | None = None
+) -> Iterator[FrameChunk]:
     """All chunks of an open source until it ends or breaks."""
-    segmenter = Segmenter(source, encode, chunk_ms)
+    segmenter = Segmenter(source, encode, chunk_ms, trust)
     sounds = source.container.streams.audio
     track = AudioTrack(sounds[0]) if audio and sounds else None
     streams = [source.stream, sounds[0]] if track else [source.stream]
@@ -168,7 +171,7 @@ def _live(
     """A camera, called again after each stop."""
     failures = 0
     while True:
-        for chunk in _read(source, encode, chunk_ms, chunker, audio):
+        for chunk in _read(source, encode, chunk_ms, chunker, audio, Trust()):
             failures = 0
             yield chunk
         while True:

@@ -1,13 +1,17 @@
 """Cuts a stream of packets into closed GOPs, and decides for each whether it stays as it is.
 
-The rules are in the docstring of `camera`; the decision is made by decoding the GOP as the pipeline will.
+The rules are in the docstring of `camera`; the decision is made by decoding the GOP as the pipeline will. A camera's
+bytes come over TCP as it sent them: one whose GOPs were in order so far has one in some decoded, as that takes as long
+as all else here together. What is wrong with one of the others the pipeline finds, and puts the chunk in quarantine.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import av
+from av.video.frame import VideoFrame
 
 from infra.camera_chunks import MAX_GAP_S, Clock, Run
 from infra.camera_convert import check_size
@@ -17,12 +21,42 @@ from infra.camera_units import Item, UnitReader, check_gop, decoder
 from schemas.frames import MAX_CODED_BYTES, MAX_DECODED_BYTES, CodedUnit, SourceCodec
 
 MAX_CHUNK_MS = 10_000
+TRUSTED_AFTER, CHECK_EVERY = 8, 8
+"""A camera's GOPs in a row that must have been in order; one in so many is decoded from then on, and the last one."""
+
+
+@dataclass(slots=True)
+class Trust:
+    """How many GOPs in a row were in order; parameter sets and first picture of the one that was decoded last."""
+
+    in_order: int = 0
+    sets: bytes = b""
+    first: VideoFrame | None = None
+
+    def known(self, gop: Sequence[Item]) -> tuple[list[int], VideoFrame] | None:
+        """As `check_gop`, from times and what was decoded before; None where the GOP is to be decoded."""
+        due = self.in_order < TRUSTED_AFTER or self.in_order % CHECK_EVERY == 0
+        if due or self.first is None or gop[0].sets != self.sets or any(item.sets for item in gop[1:]):
+            return None
+        times = [item.pts for item in gop if item.pts is not None]
+        if len(set(times)) < len(gop):
+            return None
+        return sorted(range(len(gop)), key=times.__getitem__), self.first
+
+    def note(self, gop: Sequence[Item], found: tuple[list[int], VideoFrame] | str) -> None:
+        """What `known` or `check_gop` said of a GOP."""
+        if isinstance(found, str):
+            self.in_order = 0
+        else:
+            self.in_order, self.sets, self.first = self.in_order + 1, gop[0].sets, found[1]
 
 
 class Segmenter:
     """Packets in, runs out; `reasons` collects why GOPs were encoded again."""
 
-    def __init__(self, source: Input, encode: Encode, chunk_ms: int) -> None:
+    def __init__(self, source: Input, encode: Encode, chunk_ms: int, trust: Trust | None = None) -> None:
+        """`trust`: what is known of a camera, or of a file in the place of one; None: every GOP is decoded."""
+        self._trust = trust
         self._in, self._encode, self._chunk_ms = source, encode, chunk_ms
         self._longest_ms = chunk_ms * 1.05 if source.live else MAX_CHUNK_MS
         self._base = source.stream.time_base or source.time_base
@@ -115,10 +149,13 @@ class Segmenter:
             return self._in.why
         if any(item.hidden for item in gop):
             return "the container hides some of its pictures"
-        checked = check_gop(gop, codec)
-        if isinstance(checked, str):
-            return checked
-        order, first = checked
+        trust = self._trust if codec == "h264" else None
+        found = (trust.known(gop) if trust and following else None) or check_gop(gop, codec)
+        if trust:
+            trust.note(gop, found)
+        if isinstance(found, str):
+            return found
+        order, first = found
         check_size(first.width, first.height)
         self._in.width, self._in.height = first.width, first.height
         if why := self._too_long():

@@ -27,7 +27,7 @@ PLAIN = ("yuv420p", "yuvj420p")
 class Item:
     """One packet: pts and duration in the stream's ticks, Annex B for H.264/H.265, else as it came.
 
-    `sets` are the parameter sets before an IDR picture; `leading`: pictures may follow that are shown before it.
+    `sets` are the parameter sets before the picture; `leading`: pictures may follow that are shown before it.
     `packet`: as it came, for other codecs.
     """
 
@@ -88,7 +88,7 @@ class UnitReader:
         idr = "idr" in kinds or "radl" in kinds
         before = self._sets if idr else sets
         data = b"".join(_START + unit for unit in (*before, *pictures))
-        return Item(pts, duration, data, arrived_ms, idr, hidden, "radl" in kinds, b"".join(before) if idr else b"")
+        return Item(pts, duration, data, arrived_ms, idr, hidden, "radl" in kinds, b"".join(before))
 
 
 def decoder(codec: str) -> VideoCodecContext:

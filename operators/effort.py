@@ -22,9 +22,11 @@ from schemas.state import LoadState
 
 FULL, SPARSE, COARSE, WHOLE, DROPPED = range(5)
 LEVELS = ("full", "sparse", "coarse", "whole", "dropped")
-RISE_S = (1.0, 1.25, 8.0, 30.0)
+RISE_S = (1.0, 1.25, 10.0, 30.0)
 """From so late on a level is left for the next one."""
-FALL_S = (0.0, 0.5, 0.8, 1.0)
+HASTE_S = 2.0
+"""From so late on the first steps are taken at once."""
+FALL_S = (0.0, 0.5, 0.5, 1.0)
 """Below it a chunk is early enough to leave a level for the one before."""
 LOSING_S, OLDEST_S = 10.0, 600.0
 """What is masked whole is given up once it is so much later than it was, or so late: the source keeps it for 900 s."""
@@ -47,7 +49,8 @@ def decide(load: LoadState | None, late_s: float) -> LoadState:
     level, patience, recent = before.ahead, before.patience or PATIENCE, max(0, before.recent - 1)
     if _too_late(level, late_s, before.mark_ms / 1000):
         patience = min(2 * patience, MOST_PATIENCE) if recent else patience
-        return LoadState(level, level + 1, 0, patience, 0, _mark(level + 1, late_ms))
+        higher = COARSE if level < COARSE and late_s >= HASTE_S else level + 1
+        return LoadState(level, higher, 0, patience, 0, _mark(higher, late_ms))
     early = late_s < (before.mark_ms / 2000 if level == DROPPED else FALL_S[level])
     calm = before.calm + 1 if early else 0
     if calm and calm >= HURRY.get(level, patience):

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
@@ -92,6 +92,8 @@ def gather(decoded: DecodedChunk, layout: Layout, joined: bool = False) -> list[
     `joined`: in a frame where claims of one kind overlap, all blocks of those who meet are one set's: far fewer pieces
     in a crowd, but none shows one of them alone. Where much is hidden, all of it is one piece, which needs no coding.
     """
+    if joined and (crowd := _crowd(decoded, layout)):
+        return [crowd]
     groups: dict[tuple[int, ...], list[_Part]] = {}
     kinds = {claim.track: claim.kind for claims in layout for claim in claims}
     for index in range(len(layout)):
@@ -99,8 +101,6 @@ def gather(decoded: DecodedChunk, layout: Layout, joined: bool = False) -> list[
             rect = pixels.bounds(mask)
             if rect is not None:
                 groups.setdefault(tracks, []).append(_Part(index, mask, rect))
-    if joined and (crowd := _crowd(decoded, groups, set(kinds.values()))):
-        return [crowd]
     gathered = [
         _gathered(decoded, tracks, tuple(sorted({kinds[t] for t in tracks})), parts)
         for tracks, parts in sorted(groups.items())
@@ -170,8 +170,8 @@ def decode_piece(units: Sequence[CodedUnit], width: int, height: int) -> list[Pl
         own = width, height
     # A canvas of whole blocks may be larger than the picture.
     pictures = decode_units(units, "h264", *own, MAX_PIECE_BYTES, MAX_DECODED_BYTES * 2)
-    whole = BlockRect(0, 0, height // BLOCK, width // BLOCK)
-    return pictures if own == (width, height) else [_cropped(picture, whole) for picture in pictures]
+    format = VideoFormat(width, height, Fraction(1, 25))
+    return [_whole_blocks(picture, format) for picture in pictures]
 
 
 def block_mask(frame: PieceFrame, piece: Piece) -> Mask:
@@ -238,29 +238,25 @@ def _canvas_format(decoded: DecodedChunk, rows: int, columns: int) -> VideoForma
     return VideoFormat(columns * BLOCK, rows * BLOCK, Fraction(1, 25), full_range=decoded.chunk.format.full_range)
 
 
-def _crowd(
-    decoded: DecodedChunk, groups: Mapping[tuple[int, ...], Sequence[_Part]], kinds: set[str]
-) -> Gathered | None:
+def _crowd(decoded: DecodedChunk, layout: Layout) -> Gathered | None:
     """All that is hidden as one piece of the camera's own pictures.
 
     None where the camera has no such, where little is hidden or in some frame nothing, and where what is hidden is of
     several kinds, or a zone's: others may be entitled to it.
     """
-    masks = [pixels.no_blocks(decoded.chunk.format) for _ in decoded.frames]
-    for part in chain.from_iterable(groups.values()):
-        masks[part.index] |= part.mask
-    shown = all(mask.any() for mask in masks) and np.mean(masks) >= CROWD_SHARE
-    if not shown or len(kinds) != 1 or (WHOLE,) in groups:
+    kinds = {claim.track: claim.kind for claims in layout for claim in claims}
+    masks = [pixels.rects_mask((claim.rect for claim in claims), decoded.chunk.format) for claims in layout]
+    much = all(mask.any() for mask in masks) and np.mean(masks) >= CROWD_SHARE
+    if not much or len(set(kinds.values())) > 1 or WHOLE in kinds:
         return None
-    whole = BlockRect(0, 0, *decoded.chunk.format.blocks)
     format = _canvas_format(decoded, *decoded.chunk.format.blocks)
     if not (units := _own_units(decoded.chunk, format)):
         return None
     frames = tuple(PieceFrame(frame.frame_no, 0, 0, np.packbits(mask).tobytes())
                    for frame, mask in zip(decoded.frames, masks, strict=True))
-    cuts = [(frame.planes, whole, mask) for frame, mask in zip(decoded.frames, masks, strict=True)]
-    tracks = tuple(sorted(set(chain.from_iterable(groups))))
-    return Gathered(tracks, tuple(kinds), format, partial(_canvases, cuts), masks, frames, units)
+    pictures = [_whole_blocks(frame.planes, format) for frame in decoded.frames]
+    tracks, kind = tuple(sorted(kinds)), next(iter(kinds.values()))
+    return Gathered(tracks, (kind,), format, partial(list, pictures), masks, frames, units)
 
 
 def _canvases(cuts: Sequence[tuple[Planes, BlockRect, Mask]]) -> list[Planes]:
@@ -284,6 +280,12 @@ def _canvas(planes: Planes, rect: BlockRect, mask: Mask) -> Planes:
         for size, plane in zip((BLOCK, BLOCK // 2, BLOCK // 2), cropped.all(), strict=True):
             plane[~mask.repeat(size, 0).repeat(size, 1)] = 128
     return cropped
+
+
+def _whole_blocks(planes: Planes, canvas: VideoFormat) -> Planes:
+    """A picture that fills a canvas of its blocks: itself, or a copy with its last samples repeated."""
+    filled = planes.y.shape == (canvas.height, canvas.width)
+    return planes if filled else _cropped(planes, BlockRect(0, 0, *canvas.blocks))
 
 
 def _cropped(planes: Planes, rect: BlockRect) -> Planes:

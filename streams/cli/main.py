@@ -40,6 +40,10 @@ PANELS = {
 }
 """The verbs as `--help` groups them, each with its module in `streams.cli`."""
 
+SWITCH_SECONDS = 0.0005
+"""After so long a thread lets others have the interpreter. Codecs and networks work outside of it, and come back for
+every picture: with Python's 5 ms they wait that long for whoever is inside (file mode in a crowd: 8 % of its time).
+"""
 VERBS = {verb: module for verbs in PANELS.values() for verb, module in verbs.items()}
 MISSING = "Verbs of the stack (up, push, search, ...) come with: pip install 'sealframe\\[server]'"
 
@@ -82,6 +86,7 @@ def _mount(asked: str = "") -> None:
 
 def run() -> None:
     """Entry point: errors on one line, with what to do next; never pixels, plates or keys."""
+    sys.setswitchinterval(SWITCH_SECONDS)
     try:
         _mount(next(iter(sys.argv[1:]), ""))
         app()

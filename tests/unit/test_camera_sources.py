@@ -11,7 +11,10 @@ import numpy as np
 import pytest
 from av.video.frame import VideoFrame
 
+from infra import camera_segment
 from infra.camera import describe, open_source
+from infra.camera_segment import Trust
+from infra.camera_units import check_gop
 from operators.codec import decode, encode
 from schemas.errors import SourceError, UsageError
 from tests.unit.test_camera_formats import read, times_of, write
@@ -151,3 +154,43 @@ def test_describe_says_what_is_kept_and_why_not(tmp_path):
     assert (kept.gops, kept.kept, kept.recoded, kept.reasons) == ((10, 10), 2, 0, ())
     other = describe(str(write(tmp_path / "b.mp4", pixels="yuv422p")))
     assert other.kept == 0 and other.recoded == 1 and "yuv422p" in other.reasons[0]
+
+
+def _decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Counts pictures of the GOPs that are decoded."""
+    counted: list[int] = []
+
+    def check(gop, codec):
+        counted.append(len(gop))
+        return check_gop(gop, codec)
+
+    monkeypatch.setattr(camera_segment, "check_gop", check)
+    return counted
+
+
+GOPS = {"g": "2", "x264-params": "scenecut=0:open-gop=0:bframes=1"}
+
+
+def test_a_camera_whose_pictures_are_in_order_has_one_gop_in_eight_decoded_and_the_last(tmp_path, monkeypatch):
+    path = write(tmp_path / "a.mp4", options=GOPS, times=range(60))
+    counted = _decoded(monkeypatch)
+    plain = read(path, chunk_ms=200)
+    assert len(counted) == 30
+    counted.clear()
+    live = list(open_source(str(path), encode=encode, camera_id="cam-1", chunk_ms=200, realtime=True))
+    assert [(c.pts, c.units, c.format, c.end) for c in live] == [(c.pts, c.units, c.format, c.end) for c in plain]
+    assert len(counted) == 8 + 3 + 1
+
+
+def test_a_cameras_gop_with_other_parameter_sets_or_after_damage_is_decoded(tmp_path, monkeypatch):
+    parts = [write(tmp_path / f"{n}.ts", options={**GOPS, "profile": profile}, times=range(n, n + 40)).read_bytes()
+             for n, profile in ((0, "high"), (40, "main"))]
+    path = tmp_path / "both.ts"
+    path.write_bytes(b"".join(parts))
+    counted = _decoded(monkeypatch)
+    chunks = list(open_source(str(path), encode=encode, camera_id="cam-1", chunk_ms=200, realtime=True))
+    assert sum(len(decode(chunk).frames) for chunk in chunks) == 80
+    assert len(counted) == (8 + 2) + (1 + 2 + 1)
+    trust = Trust(in_order=20)
+    trust.note([], "pictures that don't decode")
+    assert trust.in_order == 0
