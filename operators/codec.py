@@ -12,6 +12,7 @@ from itertools import chain, repeat, zip_longest
 
 import av
 import numpy as np
+import numpy.typing as npt
 from av.codec.context import CodecContext
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
@@ -36,6 +37,8 @@ from schemas.frames import (
 
 _FORMATS = ("yuv420p", "yuvj420p")
 _FULL_RANGE, _LIMITED_RANGE = 2, 1
+BLOCK_BYTES = 8 * 2**20
+"""Of decoded pictures that are let go together."""
 
 
 def decode(chunk: FrameChunk) -> DecodedChunk:
@@ -86,14 +89,15 @@ def _decode(units: Sequence[CodedUnit], codec: SourceCodec, width: int, height: 
     # strict: wait for the full reorder depth where the stream doesn't state it, else late B-frames are dropped.
     context.options = {"strict": "1", "err_detect": "explode", "max_pixels": str((width + 64) * (height + 64))}
     pictures: list[tuple[int | None, Planes]] = []
+    memory = _Memory(width, height, len(units))
     try:
         for index, unit in enumerate(units):
             packet = av.Packet(unit.data)
             packet.pts = index
-            pictures += [(frame.pts, _planes(frame, width, height, where)) for frame in context.decode(packet)]
+            pictures += [(frame.pts, _planes(frame, memory, where)) for frame in context.decode(packet)]
             if len(pictures) > len(units):
                 break
-        pictures += [(frame.pts, _planes(frame, width, height, where)) for frame in context.decode(None)]
+        pictures += [(frame.pts, _planes(frame, memory, where)) for frame in context.decode(None)]
     except av.FFmpegError as error:
         raise UndecodableChunk(f"{where}: {type(error).__name__} in the {codec} decoder") from error
     order = [index for index, _ in pictures]
@@ -109,24 +113,38 @@ def _plane(frame: VideoFrame, index: int) -> Plane:
     return flat.reshape(plane.height, plane.line_size)[:, : plane.width]
 
 
-def _planes(frame: VideoFrame, width: int, height: int, where: str) -> Planes:
+class _Memory:
+    """Memory for the pictures of a chunk, several together: large blocks come in large pages (NumPy asks for them)."""
+
+    def __init__(self, width: int, height: int, pictures: int) -> None:
+        self.width, self.height = width, height
+        self._bytes = width * height * 3 // 2
+        self._at_once = max(1, min(pictures, BLOCK_BYTES // self._bytes))
+        self._free: list[npt.NDArray[np.uint8]] = []
+
+    def picture(self) -> Planes:
+        """Planes that nobody has written to."""
+        self._free = self._free or list(np.empty((self._at_once, self._bytes), np.uint8))
+        samples, luma, half = self._free.pop(), self.width * self.height, (self.height // 2, self.width // 2)
+        return Planes(
+            samples[:luma].reshape(self.height, self.width),
+            samples[luma : luma + luma // 4].reshape(half), samples[luma + luma // 4 :].reshape(half),
+        )
+
+
+def _planes(frame: VideoFrame, memory: _Memory, where: str) -> Planes:
     """A picture in memory of its own: the decoder's pool gives none back before all its pictures are gone."""
-    if (frame.width, frame.height) != (width, height) or frame.format.name not in _FORMATS or frame.is_corrupt:
+    if (frame.width, frame.height) != (memory.width, memory.height) or frame.is_corrupt \
+            or frame.format.name not in _FORMATS:
         raise UndecodableChunk(f"{where}: damaged, or {frame.format.name} {frame.width}x{frame.height}")
-    samples, luma = np.empty(width * height * 3 // 2, np.uint8), width * height
-    planes = Planes(
-        samples[:luma].reshape(height, width),
-        samples[luma : luma + luma // 4].reshape(height // 2, width // 2),
-        samples[luma + luma // 4 :].reshape(height // 2, width // 2),
-    )
+    planes = memory.picture()
     for index, plane in enumerate(planes.all()):
         np.copyto(plane, _plane(frame, index))
         plane.flags.writeable = False
     return planes
 
 
-def _frame(planes: Planes, width: int, height: int) -> VideoFrame:
-    frame = VideoFrame(width, height, "yuv420p")
+def _fill(frame: VideoFrame, planes: Planes) -> VideoFrame:
     for index, plane in enumerate(planes.all()):
         np.copyto(_plane(frame, index), plane)
     return frame
@@ -185,9 +203,10 @@ def encode(
     """
     _check_times(pts, format)
     context, interest = _encoder(pts, format, crf, preset, lossless, tune, extra), Interest(format)
-    packets = []
+    packets, picture = [], VideoFrame(format.width, format.height, "yuv420p")
     for (planes, time), rects in zip(_timed(frames, pts, format), chain(easy, repeat(())), strict=False):
-        frame = interest.marked(_frame(planes, format.width, format.height), rects)
+        # x264 copies a picture before `encode` returns, so that all lie in the same memory.
+        frame = interest.marked(_fill(picture, planes), rects)
         # Relative times: the same pictures give the same bytes wherever they stand in the video.
         frame.pts, frame.time_base = time - pts[0], format.time_base
         packets += context.encode(frame)

@@ -7,9 +7,10 @@ step on every mask is larger by what else only doubtful ones get, and the pictur
 preset.
 
 How late a chunk was decides about the one after the next: that one is looked ahead to before its own turn comes, and a
-chunk must be searched once, in one way. What was decided is part of the camera's state, so a chunk that comes again is
-treated as it was. A step up takes one late chunk, a step down several early ones in a row, and more of them each time
-it had to be taken back. Lateness is in seconds since the next chunk came, for which each is held in any case.
+chunk must be searched once, in one way. Masks and evidence of the next one already follow what was decided. What was
+decided is part of the camera's state, so a chunk that comes again is treated as it was. A step up takes one late chunk,
+a step down several early ones in a row, and more of them each time it had to be taken back. Lateness is in seconds
+since the next chunk came, for which each is held in any case.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from schemas.state import LoadState
 
 FULL, SPARSE, COARSE, WHOLE, DROPPED = range(5)
 LEVELS = ("full", "sparse", "coarse", "whole", "dropped")
-RISE_S = (1.0, 1.25, 10.0, 30.0)
+RISE_S = (1.0, 1.25, 12.0, 30.0)
 """From so late on a level is left for the next one."""
 HASTE_S = 2.0
 """From so late on the first steps are taken at once."""
@@ -74,6 +75,11 @@ def _mark(level: int, late_ms: int) -> int:
 def eased(policy: Policy, level: int) -> Policy:
     """The policy as a chunk of this level is masked and coded."""
     return policy if level == FULL else replace(policy, padding=policy.padding + policy.doubt, preset="ultrafast")
+
+
+def coded(level: int, load: LoadState | None) -> int:
+    """The level at which a chunk that was searched at `level` is masked and coded: that of the next one, if higher."""
+    return max(level, min(load.ahead, COARSE)) if load else level
 
 
 def joins(level: int) -> bool:

@@ -43,6 +43,7 @@ class Interest:
 
     def _built(self, rects: Sequence[BlockRect]) -> Graph:
         graph = Graph()
+        graph.threads = 1  # else it starts one a core, each time
         last = graph.add_buffer(
             width=self._format.width, height=self._format.height, format=PixelFormat("yuv420p"),
             time_base=self._format.time_base,

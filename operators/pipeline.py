@@ -167,6 +167,7 @@ class Pipeline:
         decoded = decoded or self.examiner.take(chunk, regions.effort)
         if len(regions.frames) != len(decoded.frames):
             raise MalformedRecord(f"{chunk.video_id} chunk {chunk.chunk_seq}: regions of another chunk")
+        regions = replace(regions, effort=effort.coded(regions.effort, state.load))
         state, opening = chain.open_video(state, chunk, self._signer)
         _check_order(state, chunk)
         policy = effort.eased(self.policy.at(chunk.camera_id), regions.effort)
@@ -178,7 +179,7 @@ class Pipeline:
         coding = self._code(decoded, layout, policy, regions.effort) if policy.keeps_evidence else []
         looked_at = regions.failed if regions.effort < effort.WHOLE else ()
         blind = any(is_blind(decoded.frames[i].planes) for i in looked_at)
-        frames = paint(_released(deque(decoded.frames)), layout, chunk.format, used, policy)
+        frames = paint(_released(deque(decoded.frames)), layout, chunk.format, used, policy, passing=True)
         del decoded
         packed = pack_masks(masks(layout, chunk.format))
         units, passed = self._coding.submit(_public_units, chunk, frames, packed, policy, layout).result()

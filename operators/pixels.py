@@ -107,9 +107,13 @@ def crop(planes: Planes, rect: BlockRect) -> Planes:
     return copy(view(planes, rect))
 
 
-def copy(planes: Planes) -> Planes:
-    """Writable, contiguous copy."""
-    return Planes(planes.y.copy(), planes.u.copy(), planes.v.copy())
+def copy(planes: Planes, into: Planes | None = None) -> Planes:
+    """Writable, contiguous copy; `into`: of the same size, written over."""
+    if into is None:
+        return Planes(planes.y.copy(), planes.u.copy(), planes.v.copy())
+    for to, of in zip(into.all(), planes.all(), strict=True):
+        np.copyto(to, of)
+    return Planes(into.y.view(), into.u.view(), into.v.view())
 
 
 def freeze(planes: Planes) -> Planes:

@@ -282,6 +282,7 @@ def run(worker: WorkerApp, *, loglevel: str = "WARNING") -> None:
     """
     handler = _Denied(worker)
     logging.getLogger().addHandler(handler)
+    logging.getLogger("aiokafka").setLevel(loglevel)  # else each request's record is made, and thrown away
     try:
         faust.Worker(worker.faust, loglevel=loglevel, quiet=True, redirect_stdouts=False).execute_from_commandline()
     except SystemExit as ended:

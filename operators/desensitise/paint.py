@@ -62,11 +62,16 @@ def masks(layout: Layout, format: VideoFormat) -> list[Mask]:
 
 
 def paint(
-    frames: Iterable[RawFrame], layout: Layout, format: VideoFormat, used: Mapping[int, bytes], policy: Policy
+    frames: Iterable[RawFrame], layout: Layout, format: VideoFormat, used: Mapping[int, bytes], policy: Policy,
+    passing: bool = False,
 ) -> Iterator[DesensitisedFrame]:
-    """The desensitised pictures one by one: no more of them are held than the reader keeps."""
+    """The desensitised pictures one by one: no more of them are held than the reader keeps.
+
+    `passing`: each lies in the memory of the one before, for a reader that keeps none.
+    """
+    canvas = pixels.blank(format.width, format.height) if passing else None
     for frame, claims in zip(frames, layout, strict=True):
-        yield _painted(frame, claims, format, used, policy)
+        yield _painted(frame, claims, format, used, policy, canvas)
 
 
 def spot(planes: Planes, claim: Claim, format: VideoFormat) -> Spot:
@@ -76,9 +81,10 @@ def spot(planes: Planes, claim: Claim, format: VideoFormat) -> Spot:
 
 
 def _painted(
-    frame: RawFrame, claims: Sequence[Claim], format: VideoFormat, used: Mapping[int, bytes], policy: Policy
+    frame: RawFrame, claims: Sequence[Claim], format: VideoFormat, used: Mapping[int, bytes], policy: Policy,
+    canvas: Planes | None,
 ) -> DesensitisedFrame:
-    planes = pixels.copy(frame.planes) if claims else frame.planes
+    planes = pixels.copy(frame.planes, canvas) if claims else frame.planes
     for claim in claims:
         place = spot(planes, claim, format)
         if claim.track == WHOLE:

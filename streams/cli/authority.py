@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -32,6 +33,8 @@ from streams.forensic.face_search import rates
 from streams.retention import rules_of
 from streams.setup import detector
 
+BEHIND = 5
+"""Niceness: on a machine that the worker shares, what somebody watches comes before what may be searched later."""
 WHEN: dict[str, When] = {"always": "always", "on_case": "on_case", "off": "off"}
 
 
@@ -78,6 +81,7 @@ def authority(
     """
     if index_faces not in WHEN:
         raise UsageError(f"--index-faces is one of {', '.join(WHEN)}")
+    os.nice(BEHIND)
     principal = f"authority-{name}"
     setup = AuthoritySetup(
         name, tuple(kind or ("face",)), KafkaAccess(bootstrap, tls.load(tls_folder, principal)),

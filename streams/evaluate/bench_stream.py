@@ -15,17 +15,19 @@ from fractions import Fraction
 
 import numpy as np
 
+from infra.postgres import Database
 from operators.effort import COARSE, LEVELS, SPARSE, WHOLE
 from operators.masks import unpack_masks
 from schemas.frames import VideoFormat
 from schemas.records import OperatorChunk
 from streams.demo.compose import Face, Truth
-from streams.evaluate.latency import SLACK_SECONDS, Timed, film
+from streams.evaluate.latency import SETTLE_SECONDS, SLACK_SECONDS, Timed, film
 from streams.evaluate.leak import LEAK, MAX_LEAK, MIN_HEIGHT, MIN_VISIBLE, bare_share
 from streams.evaluate.report import Figure
 from streams.evaluate.stage import Clip, Meter
 from streams.stack import Stack
 
+POLL_SECONDS = 0.2
 CROWD, CROWDED = 3, 0.5
 """A clip is worth measuring with so many faces in this share of its frames."""
 
@@ -34,9 +36,32 @@ def evaluate(stack: Stack, clips: Mapping[str, Clip], minutes: float, preset: st
     """Film each camera's clip for so many minutes; `preset` names the figures."""
     meter, began = Meter(stack), time.monotonic()
     timed = film(stack, {camera: clip.path for camera, clip in clips.items()}, minutes * 60)
+    seconds, spent = time.monotonic() - began, meter.figures(f"stream_{preset}_")
+    behind = Figure(f"stream_{preset}_behind_s", _behind(stack, timed), "s", "<=", None, len(timed.chunks),
+                    "until the authorities had stored all evidence, from the last chunk's arrival on")
     truths = {camera: clip.truth for camera, clip in clips.items()}
-    found = figures(timed, truths, time.monotonic() - began, stack.settings.chunk_ms / 1000, preset)
-    return [*found, *meter.figures(f"stream_{preset}_")]
+    found = figures(timed, truths, seconds, stack.settings.chunk_ms / 1000, preset)
+    return [*found, behind, *spent]
+
+
+def _behind(stack: Stack, timed: Timed) -> float:
+    """How long the authorities take to store what is still on its way; endless where it never comes."""
+    began, wanted = time.monotonic(), Counter[str]()
+    for chunk in timed.chunks.values():
+        wanted.update({count.authority: count.parts for count in chunk.evidence})
+    for name in stack.settings.authorities:
+        with Database(stack.databases[f"authority-{name}"].app()) as database:
+            while _stored(database) < wanted[name]:
+                if time.monotonic() - began > SETTLE_SECONDS:
+                    return float("inf")
+                time.sleep(POLL_SECONDS)
+    return time.monotonic() - began
+
+
+def _stored(database: Database) -> int:
+    with database.connection() as db:
+        row = db.execute("SELECT coalesce(sum(parts), 0) FROM evidence").fetchone()
+    return int(row[0]) if row else 0
 
 
 def figures(
