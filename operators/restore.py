@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from operators import pixels
 from operators.masks import unpack_masks
@@ -19,11 +20,20 @@ from schemas.errors import MalformedRecord, NotDesensitised
 from schemas.frames import BLOCK, Plane, Planes, VideoFormat
 from schemas.records import OperatorChunk, Piece
 
+Values = npt.NDArray[np.float32]
 SAME_DETAIL, FEW_BLOCKS = 0.5, 0.3
 """Correlation from which detail is the same; more is asked of few blocks, where chance alone gave 0.58 in one block of
 some hundred thousand pieces."""
 MIN_GAIN = 0.3
 MIN_DETAIL = 4.0
+OUTLINED, HALVED = "silhouette", "scale2"
+"""Methods that leave fine detail: what is beside an outline, and half of the resolution."""
+GREY, NEAR, LEAST_GREY = 128, 6, 0.1
+"""What fills an outline in all planes, how far off a codec may bring it, and the least of what is masked that it fills
+(0.15 in some 700 pieces of three clips).
+"""
+HALVED_DETAIL, HALVED_GAIN = 0.8, 0.6
+"""As SAME_DETAIL and MIN_GAIN where half of the resolution is shown: it agrees in part with what is beyond it."""
 
 
 def restore_frames(
@@ -40,7 +50,7 @@ def restore_frames(
     """
     if len(frames) != len(chunk.pts):
         raise MalformedRecord(f"{len(frames)} pictures for a chunk of {len(chunk.pts)}")
-    masks = unpack_masks(chunk.masks, len(frames), format)
+    masks, methods = unpack_masks(chunk.masks, len(frames), format), chunk.method.split(",")
     restored = [pixels.copy(frame) for frame in frames]
     for piece in pieces:
         for place, canvas in zip(piece.frames, canvases(piece), strict=True):
@@ -51,17 +61,18 @@ def restore_frames(
             mask, picture = _placed(place.row, place.column, block_mask(place, piece), canvas, format)
             if (mask & ~masks[index]).any():
                 raise NotDesensitised(f"{where}: a block to replace isn't masked in the signed chunk")
-            if looks_bare(frames[index].y, picture.y, mask):
+            bare = looks_bare(frames[index].y, picture.y, mask, HALVED in methods)
+            if bare and not (OUTLINED in methods and outlined(frames[index], masks[index], mask)):
                 raise NotDesensitised(f"{where}: the fetched picture isn't desensitised there")
             pixels.paste(restored[index], picture, mask)
     return restored
 
 
-def looks_bare(fetched: Plane, original: Plane, mask: Mask) -> bool:
+def looks_bare(fetched: Plane, original: Plane, mask: Mask, halved: bool = False) -> bool:
     """The fetched luma shows the original's fine detail in these blocks.
 
     Compares what a 5x5 mean leaves over: it must agree in shape (correlation) and in strength (gain). A region without
-    detail has nothing to show.
+    detail has nothing to show. `halved`: what is shown has half of the resolution, so that what counts is beyond that.
     """
     rect = pixels.bounds(mask)
     if rect is None:
@@ -69,7 +80,8 @@ def looks_bare(fetched: Plane, original: Plane, mask: Mask) -> bool:
     region = np.s_[rect.top * BLOCK : rect.bottom * BLOCK, rect.left * BLOCK : rect.right * BLOCK]
     blocks = mask[rect.top : rect.bottom, rect.left : rect.right].astype(np.uint8)
     inner = blocks.repeat(BLOCK, 0).repeat(BLOCK, 1)
-    a, b = (_detail(np.ascontiguousarray(plane[region])) for plane in (fetched, original))
+    shown, true = (np.ascontiguousarray(plane[region], np.float32) for plane in (fetched, original))
+    a, b = (shown - _half(true), true - _half(true)) if halved else (_detail(shown), _detail(true))
     # Only samples whose neighbours are all in the mask: what lies beyond it differs anyway.
     core = cv2.erode(np.ascontiguousarray(inner[: a.shape[0], : a.shape[1]]), np.ones((5, 5)), borderValue=0) > 0
     a, b = a[core], b[core]
@@ -77,13 +89,28 @@ def looks_bare(fetched: Plane, original: Plane, mask: Mask) -> bool:
     if not b.size or energy / b.size < MIN_DETAIL:
         return False
     shared = float(np.dot(a, b))
-    alike = SAME_DETAIL + FEW_BLOCKS / int(mask.sum())
-    return shared > alike * float(np.sqrt(np.dot(a, a) * energy)) and shared > MIN_GAIN * energy
+    alike = HALVED_DETAIL if halved else SAME_DETAIL + FEW_BLOCKS / int(mask.sum())
+    least = HALVED_GAIN if halved else MIN_GAIN
+    return shared > alike * float(np.sqrt(np.dot(a, a) * energy)) and shared > least * energy
 
 
-def _detail(luma: Plane) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-    values = luma.astype(np.float32)
-    return values - cv2.blur(values, (5, 5))
+def outlined(fetched: Planes, signed: Mask, mask: Mask) -> bool:
+    """An outline's grey fills a part of all that is masked about these blocks; `signed` says what is masked."""
+    _, labels = cv2.connectedComponents(signed.astype(np.uint8), connectivity=8)
+    about = np.isin(labels, np.unique(labels[mask])).repeat(BLOCK // 2, 0).repeat(BLOCK // 2, 1)
+    levels = np.stack([fetched.y[::2, ::2], fetched.u, fetched.v])[:, about[: fetched.u.shape[0], : fetched.u.shape[1]]]
+    return float(np.mean((np.abs(levels.astype(np.int16) - GREY) <= NEAR).all(0))) >= LEAST_GREY
+
+
+def _detail(values: Values) -> Values:
+    return values - np.asarray(cv2.blur(values, (5, 5)), np.float32)
+
+
+def _half(values: Values) -> Values:
+    """As `scale2` shows it."""
+    high, wide = values.shape
+    low = cv2.resize(values, (wide // 2, high // 2), interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(low, (wide, high), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def _placed(row: int, column: int, blocks: Mask, canvas: Planes, format: VideoFormat) -> tuple[Mask, Planes]:
