@@ -77,9 +77,9 @@ def eased(policy: Policy, level: int) -> Policy:
     return policy if level == FULL else replace(policy, padding=policy.padding + policy.doubt, preset="ultrafast")
 
 
-def coded(level: int, load: LoadState | None) -> int:
-    """The level at which a chunk that was searched at `level` is masked and coded: that of the next one, if higher."""
-    return max(level, min(load.ahead, COARSE)) if load else level
+def coded(load: LoadState) -> int:
+    """The level at which a chunk that is searched at all is masked and coded: that of the next one, if it is higher."""
+    return max(load.level, min(load.ahead, COARSE))
 
 
 def joins(level: int) -> bool:

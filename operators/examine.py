@@ -47,11 +47,11 @@ class Examiner:
     def __init__(self, policy: Policy, detector: Finder, at_once: int | None = None) -> None:
         self._policy, self._detector = policy, detector
         self._pool = ThreadPoolExecutor(at_once or os.cpu_count() or 1, "look")
-        self._kept: dict[str, dict[bytes, tuple[FrameChunk, Future[Examined]]]] = {}
+        self._kept: dict[str, dict[tuple[bytes, int], tuple[FrameChunk, Future[Examined]]]] = {}
 
     def begin(self, chunk: FrameChunk, level: int = effort.FULL) -> Future[Examined]:
         """Look at a chunk that comes soon; what it raises, `of` raises."""
-        mine, key = self._kept.setdefault(chunk.camera_id, {}), key_of(chunk, level)
+        mine, key = self._kept.setdefault(chunk.camera_id, {}), (key_of(chunk), level)
         if key not in mine:
             mine[key] = chunk, self._pool.submit(self._examine, chunk, level)
             for old in list(mine)[:-MOST_KEPT]:
@@ -78,13 +78,13 @@ class Examiner:
             return self._with_border(here.result(), ahead.result()), ahead.result()
         return here.result(), ahead.result()
 
-    def take(self, chunk: FrameChunk, level: int = effort.FULL) -> DecodedChunk:
+    def take(self, chunk: FrameChunk) -> DecodedChunk:
         """The pictures of a chunk, for the last time; decoded anew where nobody has looked at it."""
-        mine = self._kept.get(chunk.camera_id, {})
-        found = mine.pop(key_of(chunk, level), None)
+        mine, wanted = self._kept.get(chunk.camera_id, {}), key_of(chunk)
+        found = [mine.pop(key) for key in list(mine) if key[0] == wanted]
         if not mine:
             self._kept.pop(chunk.camera_id, None)
-        return found[1].result().decoded if found else decode(chunk)
+        return found[-1][1].result().decoded if found else decode(chunk)
 
     def _drop_before(self, chunk: FrameChunk) -> None:
         mine = self._kept.get(chunk.camera_id, {})
@@ -143,7 +143,7 @@ class Examiner:
         return choose(seen, policy.kinds, policy.smallest)
 
 
-def key_of(chunk: FrameChunk, level: int = effort.FULL) -> bytes:
-    """Digest of what a chunk is: video, number, codec, times, coded pictures; and of how it is looked at."""
-    head = f"{chunk.video_id}/{chunk.chunk_seq}/{chunk.codec}/{chunk.pts}/{level}".encode()
+def key_of(chunk: FrameChunk) -> bytes:
+    """Digest of what a chunk is: video, number, codec, times, coded pictures."""
+    head = f"{chunk.video_id}/{chunk.chunk_seq}/{chunk.codec}/{chunk.pts}".encode()
     return digest(head + b"".join(unit.data for unit in chunk.units))

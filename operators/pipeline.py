@@ -146,7 +146,7 @@ class Pipeline:
         cut = len(here.decoded.frames) in after
         located = replace(state, next_track=tracked.next_track, tracks=tracked.tracks, cut=cut)
         located = replace(located, format=chunk.format, view=None) if not same else located
-        return self._watched(located, chunk, here, replace(regions, effort=load.level))
+        return self._watched(located, chunk, here, replace(regions, effort=effort.coded(load)))
 
     def _watched(
         self, state: CameraState, chunk: FrameChunk, here: Examined, regions: RegionSet
@@ -164,10 +164,9 @@ class Pipeline:
         self, state: CameraState, chunk: FrameChunk, regions: RegionSet, decoded: DecodedChunk | None = None
     ) -> tuple[CameraState, Outgoing]:
         """Desensitise, cohere, split, sign; errors as `step`. `decoded`: the examiner's, to be let go here."""
-        decoded = decoded or self.examiner.take(chunk, regions.effort)
+        decoded = decoded or self.examiner.take(chunk)
         if len(regions.frames) != len(decoded.frames):
             raise MalformedRecord(f"{chunk.video_id} chunk {chunk.chunk_seq}: regions of another chunk")
-        regions = replace(regions, effort=effort.coded(regions.effort, state.load))
         state, opening = chain.open_video(state, chunk, self._signer)
         _check_order(state, chunk)
         policy = effort.eased(self.policy.at(chunk.camera_id), regions.effort)

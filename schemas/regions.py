@@ -68,7 +68,7 @@ class RegionSet:
     """The regions of every frame of a chunk, in frame order; `failed` are frame indices to be masked whole.
 
     `cuts` are frame indices where a new scene begins. `moved`: a fixed camera shows another view than it did.
-    `effort`: how little was spent, see `operators/effort.py`.
+    `effort`: how little is spent on masks and evidence, see `operators/effort.py`.
     """
 
     camera_id: str

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from operators.effort import COARSE, DROPPED, FULL, SPARSE, WHOLE
+from operators.effort import COARSE, DROPPED, FULL, WHOLE
 from schemas.codec import unpack_as
 from streams.runner import Limits, Runner
 from tests.support.memory import ALARMS, OUT, QUARANTINE, Cut, DigestStage, MemoryPort, arrivals, chunk, no_wait
@@ -41,12 +41,12 @@ def test_late_camera_gets_less_step_by_step_and_drops_last(pool: ThreadPoolExecu
     stage, port = DigestStage(), MemoryPort()
     worker = at(GONE_SOON_S, stage, port, pool)
     asyncio.run(feed(worker, LIVE))
-    assert stage.stepped == [("v", 0, 1), ("v", 1, 2), ("v", 2, 3), ("v", 3, 4), ("v", 4, 5), ("v", 9, None)]
-    assert stage.levels == [FULL, FULL, SPARSE, COARSE, WHOLE, DROPPED]
-    assert [output.value for output in port.of(ALARMS)] == [f"v/{seq}".encode() for seq in range(5, 9)]
-    assert len(port.of(QUARANTINE)) == 4 and port.committed(0) == 10
+    assert stage.stepped == [("v", 0, 1), ("v", 1, 2), ("v", 2, 3), ("v", 3, 4), ("v", 9, None)]
+    assert stage.levels == [FULL, FULL, COARSE, WHOLE, DROPPED]
+    assert [output.value for output in port.of(ALARMS)] == [f"v/{seq}".encode() for seq in range(4, 9)]
+    assert len(port.of(QUARANTINE)) == 5 and port.committed(0) == 10
     counted = worker.counters
-    assert (counted.processed, counted.eased, counted.masked_whole, counted.dropped) == (6, 2, 2, 4)
+    assert (counted.processed, counted.eased, counted.masked_whole, counted.dropped) == (5, 1, 2, 5)
     assert worker.late == {"a": (GONE_SOON_S, DROPPED)}
 
 
@@ -54,7 +54,7 @@ def test_dropped_chunk_ends_all_tracks(pool: ThreadPoolExecutor) -> None:
     port = MemoryPort()
     asyncio.run(feed(at(GONE_SOON_S, DigestStage(), port, pool), LIVE[:7]))
     state = unpack_as("state", port.table["a"])
-    assert (state.last_seq, state.next_offset, state.tracks, state.cut) == (4, 6, (), True)
+    assert (state.last_seq, state.next_offset, state.tracks, state.cut) == (3, 6, (), True)
 
 
 @pytest.mark.parametrize(("step_s", "fate"), [(0.5, WHOLE), (1.5, DROPPED)])
@@ -112,9 +112,9 @@ def test_camera_that_falls_silent_is_not_late(pool: ThreadPoolExecutor) -> None:
 def test_file_of_a_camera_that_was_late_gets_everything(pool: ThreadPoolExecutor) -> None:
     stage, port = DigestStage(), MemoryPort()
     records = [*LIVE[:6], *(chunk("a", "w", seq, end=seq == 2) for seq in range(3))]
-    worker = at(9.0, stage, port, pool)
+    worker = at(13.0, stage, port, pool)
     asyncio.run(feed(worker, records))
-    assert stage.levels == [FULL, FULL, SPARSE, COARSE, WHOLE, WHOLE, FULL, FULL, FULL]
+    assert stage.levels == [FULL, FULL, COARSE, WHOLE, WHOLE, WHOLE, FULL, FULL, FULL]
     assert worker.late == {}
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from infra import tls
 from operators.desensitise.policy import Policy
-from operators.effort import COARSE, FULL, SPARSE, WHOLE
+from operators.effort import COARSE, FULL, WHOLE
 from operators.pipeline import Pipeline
 from operators.seal import Identity, evidence_aad, unseal
 from operators.sign import SigningKey
@@ -133,15 +133,15 @@ def test_late_camera_is_treated_alike_whole_and_cut_and_what_is_dropped_is_a_gap
     check_chain(records)
     shown = [record.body.chunk for record in records if record.body.chunk]
     assert [(one.chunk_seq, one.effort, one.gaps) for one in shown] == [
-        (0, FULL, 0), (1, FULL, 0), (2, SPARSE, 0), (3, COARSE, 0), (4, WHOLE, 0), (7, WHOLE, 8),
+        (0, FULL, 0), (1, COARSE, 0), (2, COARSE, 0), (3, WHOLE, 0), (7, WHOLE, 12),
     ]  # fmt: skip
     kinds = {unpack_as("alarm", one.value).kind for port in (whole, located) for one in port.of(ALARMS)}
     assert kinds == {"overload"}
     for port in (whole, located):
         dropped = [one for one in map(_quarantined, port.of(QUARANTINE)) if one is not None]
-        assert [(one.offset, one.reason.split(":")[0]) for one in dropped] == [(5, "Overload"), (6, "Overload")]
-        plain = unseal(dropped[0].sealed, [SAFE], quarantine_aad(RAW, 0, 5))
-        assert plain == raw[5].value
+        assert [(one.offset, one.reason.split(":")[0]) for one in dropped] == [(n, "Overload") for n in (4, 5, 6)]
+        plain = unseal(dropped[0].sealed, [SAFE], quarantine_aad(RAW, 0, 4))
+        assert plain == raw[4].value
 
 
 def _quarantined(output: Output) -> Quarantined | None:
