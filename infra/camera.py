@@ -2,11 +2,11 @@
 
 A GOP stays as it is (its slices and parameter sets, byte for byte) when it is H.264 or H.265, progressive 8-bit 4:2:0
 of even size, starts with an IDR picture, lasts no longer than 10 s (a file) or the chunk length (a camera), is within
-2 MiB coded and 96 MiB decoded, and decodes to one picture per packet in the order of its times (of a camera that did so
-far, one GOP in eight is tried). Short GOPs are merged
-up to the chunk length. All others go through `camera_convert` and `camera_recode`, GOP by GOP: frames out are frames
-in. Times stay as the source gives them, the first may be other than 0; missing ones come from its frame rate (25 a
-second if unknown). A broken tail ends the video. What a video is: `camera_chunks`.
+2 MiB coded and 96 MiB decoded, and decodes to one picture per packet in the order of its times (of a camera whose GOPs
+did so far, one in eight is tried). Short GOPs are merged up to the chunk length. All others go through `camera_convert`
+and `camera_recode`, GOP by GOP: frames out are frames in. Times stay as the source gives them, the first may be other
+than 0; missing ones come from its frame rate (25 a second if unknown). A broken tail ends the video. What a video is:
+`camera_chunks`.
 """
 
 from __future__ import annotations

@@ -37,8 +37,8 @@ from schemas.frames import (
 
 _FORMATS = ("yuv420p", "yuvj420p")
 _FULL_RANGE, _LIMITED_RANGE = 2, 1
-BLOCK_BYTES = 8 * 2**20
-"""Of decoded pictures that are let go together."""
+TOGETHER_BYTES = 8 * 2**20
+"""Of decoded pictures that share memory, and are let go together."""
 
 
 def decode(chunk: FrameChunk) -> DecodedChunk:
@@ -119,7 +119,7 @@ class _Memory:
     def __init__(self, width: int, height: int, pictures: int) -> None:
         self.width, self.height = width, height
         self._bytes = width * height * 3 // 2
-        self._at_once = max(1, min(pictures, BLOCK_BYTES // self._bytes))
+        self._at_once = max(1, min(pictures, TOGETHER_BYTES // self._bytes))
         self._free: list[npt.NDArray[np.uint8]] = []
 
     def picture(self) -> Planes:
@@ -134,8 +134,8 @@ class _Memory:
 
 def _planes(frame: VideoFrame, memory: _Memory, where: str) -> Planes:
     """A picture in memory of its own: the decoder's pool gives none back before all its pictures are gone."""
-    if (frame.width, frame.height) != (memory.width, memory.height) or frame.is_corrupt \
-            or frame.format.name not in _FORMATS:
+    promised = (frame.width, frame.height) == (memory.width, memory.height) and frame.format.name in _FORMATS
+    if not promised or frame.is_corrupt:
         raise UndecodableChunk(f"{where}: damaged, or {frame.format.name} {frame.width}x{frame.height}")
     planes = memory.picture()
     for index, plane in enumerate(planes.all()):

@@ -23,6 +23,7 @@ import numpy.typing as npt
 from operators import annexb, pixels
 from operators.codec import decode_units, encode
 from operators.cohere import WHOLE, Claim, Layout
+from operators.desensitise.paint import masks
 from operators.pixels import BlockRect, Mask
 from schemas.errors import DigestMismatch, MalformedRecord
 from schemas.frames import (
@@ -165,13 +166,13 @@ def canvases(piece: Piece) -> list[Planes]:
 
 def decode_piece(units: Sequence[CodedUnit], width: int, height: int) -> list[Planes]:
     """Pictures of a piece, made whole blocks where they are the camera's own; errors as `decode_units`."""
+    canvas = VideoFormat(width, height, Fraction(1, 25))
     own = annexb.size_of(units[0].data) if units else None
-    if own is None or -(-own[0] // BLOCK) * BLOCK != width or -(-own[1] // BLOCK) * BLOCK != height:
+    if own is None or VideoFormat(*own, canvas.time_base).blocks != canvas.blocks:
         own = width, height
     # A canvas of whole blocks may be larger than the picture.
     pictures = decode_units(units, "h264", *own, MAX_PIECE_BYTES, MAX_DECODED_BYTES * 2)
-    format = VideoFormat(width, height, Fraction(1, 25))
-    return [_whole_blocks(picture, format) for picture in pictures]
+    return [_whole_blocks(picture, canvas) for picture in pictures]
 
 
 def block_mask(frame: PieceFrame, piece: Piece) -> Mask:
@@ -245,18 +246,18 @@ def _crowd(decoded: DecodedChunk, layout: Layout) -> Gathered | None:
     several kinds, or a zone's: others may be entitled to it.
     """
     kinds = {claim.track: claim.kind for claims in layout for claim in claims}
-    masks = [pixels.rects_mask((claim.rect for claim in claims), decoded.chunk.format) for claims in layout]
-    much = all(mask.any() for mask in masks) and np.mean(masks) >= CROWD_SHARE
+    hidden = masks(layout, decoded.chunk.format)
+    much = all(mask.any() for mask in hidden) and np.mean(hidden) >= CROWD_SHARE
     if not much or len(set(kinds.values())) > 1 or WHOLE in kinds:
         return None
     format = _canvas_format(decoded, *decoded.chunk.format.blocks)
     if not (units := _own_units(decoded.chunk, format)):
         return None
     frames = tuple(PieceFrame(frame.frame_no, 0, 0, np.packbits(mask).tobytes())
-                   for frame, mask in zip(decoded.frames, masks, strict=True))
+                   for frame, mask in zip(decoded.frames, hidden, strict=True))
     pictures = [_whole_blocks(frame.planes, format) for frame in decoded.frames]
     tracks, kind = tuple(sorted(kinds)), next(iter(kinds.values()))
-    return Gathered(tracks, (kind,), format, partial(list, pictures), masks, frames, units)
+    return Gathered(tracks, (kind,), format, partial(list, pictures), hidden, frames, units)
 
 
 def _canvases(cuts: Sequence[tuple[Planes, BlockRect, Mask]]) -> list[Planes]:

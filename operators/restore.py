@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from operators import pixels
+from operators.desensitise.scale import SCALES
+from operators.desensitise.silhouette import GREY, SILHOUETTE
 from operators.masks import unpack_masks
 from operators.pieces import block_mask, canvases
 from operators.pixels import Mask
@@ -26,11 +28,11 @@ SAME_DETAIL, FEW_BLOCKS = 0.5, 0.3
 some hundred thousand pieces."""
 MIN_GAIN = 0.3
 MIN_DETAIL = 4.0
-OUTLINED, HALVED = "silhouette", "scale2"
+OUTLINED, HALVED = SILHOUETTE.name, SCALES[0].name
 """Methods that leave fine detail: what is beside an outline, and half of the resolution."""
-GREY, NEAR, LEAST_GREY = 128, 6, 0.1
-"""What fills an outline in all planes, how far off a codec may bring it, and the least of what is masked that it fills
-(0.15 in some 700 pieces of three clips).
+NEAR, LEAST_GREY = 6, 0.1
+"""How far off a codec may bring an outline's grey, and the least of what is masked that it fills (0.15 in some 700
+pieces of three clips).
 """
 HALVED_DETAIL, HALVED_GAIN = 0.8, 0.6
 """As SAME_DETAIL and MIN_GAIN where half of the resolution is shown: it agrees in part with what is beyond it."""
@@ -81,7 +83,8 @@ def looks_bare(fetched: Plane, original: Plane, mask: Mask, halved: bool = False
     blocks = mask[rect.top : rect.bottom, rect.left : rect.right].astype(np.uint8)
     inner = blocks.repeat(BLOCK, 0).repeat(BLOCK, 1)
     shown, true = (np.ascontiguousarray(plane[region], np.float32) for plane in (fetched, original))
-    a, b = (shown - _half(true), true - _half(true)) if halved else (_detail(shown), _detail(true))
+    left = (_half(true),) * 2 if halved else (_mean(shown), _mean(true))
+    a, b = shown - left[0], true - left[1]
     # Only samples whose neighbours are all in the mask: what lies beyond it differs anyway.
     core = cv2.erode(np.ascontiguousarray(inner[: a.shape[0], : a.shape[1]]), np.ones((5, 5)), borderValue=0) > 0
     a, b = a[core], b[core]
@@ -102,8 +105,8 @@ def outlined(fetched: Planes, signed: Mask, mask: Mask) -> bool:
     return float(np.mean((np.abs(levels.astype(np.int16) - GREY) <= NEAR).all(0))) >= LEAST_GREY
 
 
-def _detail(values: Values) -> Values:
-    return values - np.asarray(cv2.blur(values, (5, 5)), np.float32)
+def _mean(values: Values) -> Values:
+    return np.asarray(cv2.blur(values, (5, 5)), np.float32)
 
 
 def _half(values: Values) -> Values:
