@@ -1,28 +1,28 @@
 """Cut a chunk's hidden samples into pieces, and open pieces again.
 
-A piece holds the blocks that one set of tracks claims, through the frames of a chunk, as a small H.264 video: one
-canvas size, each picture with the place of its canvas. Blocks of the canvas that others claim are grey, so no piece
-shows what isn't its own; each painted block of a frame is in exactly one piece. The piece of a chunk that is masked
-whole is the camera's own H.264 where it can be: nothing is lost, and nothing has to be coded. So is that of a late
-camera's crowd: then all who are hidden are one set, and beside them the canvas shows what everybody may see.
+A piece holds the blocks that one set of tracks claims (`claims`), through the frames of a chunk, as a small H.264
+video: one canvas size, each picture with the place of its canvas. Blocks of the canvas that others claim are grey, so
+no piece shows what isn't its own; each painted block of a frame is in exactly one piece. The piece of a chunk that is
+masked whole is the camera's own H.264 where it can be: nothing is lost, and nothing has to be coded. So is that of a
+late camera's crowd: then all who are hidden are one set, and beside them the canvas shows what everybody may see.
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
-from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
 
 from operators import annexb, pixels
+from operators.claims import claimed_sets, kinds_of
 from operators.codec import decode_units, encode
-from operators.cohere import WHOLE, Claim, Layout
+from operators.cohere import WHOLE, Layout
 from operators.desensitise.paint import masks
 from operators.pixels import BlockRect, Mask
 from schemas.errors import DigestMismatch, MalformedRecord
@@ -39,8 +39,13 @@ from schemas.frames import (
 from schemas.records import Piece, PieceFrame, PieceUnit, Quality
 
 MIN_PSNR_DB = 45.0
-ENOUGH_DB, DB_PER_CRF = 2.0, 0.75
+ENOUGH_DB, AIM_DB, NEAR_DB, DB_PER_CRF = 2.5, 0.8, 0.3, 0.7
+"""Above `MIN_PSNR_DB`: what is no longer tried to be coded coarser, what a next piece and what a next try aim at."""
 FIRST_CRF, MIN_CRF, MAX_CRF, MAX_TRIES = 18, 2, 24, 5
+SAMPLE_BLOCKS, SAMPLE_STEP, SAMPLE_DB = 256, 5, 1.2
+"""Of a piece of so many blocks every so manieth picture is coded first: the others, closer to their neighbours, make it
+so much better, give or take 0.4 dB (63 pieces of four clips).
+"""
 COARSE_CRFS = (18, 20, 24, 28, 34, 40, 51)
 PRESET, FAST_PRESET, LATE_PRESET = "veryfast", "superfast", "ultrafast"
 """x264 presets of evidence: who wants the public video in less time wants so of evidence, for a tenth more bytes; where
@@ -51,15 +56,6 @@ FINE = "subme=4:trellis=1"
 MAX_PIECE_SIDE = 8192
 CROWD_SHARE = 0.2
 """From so much of the pictures on, all that is hidden of a late camera is sealed as the camera's own coded pictures."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Part:
-    """The blocks of one piece in one frame: mask over the picture."""
-
-    index: int
-    mask: Mask
-    rect: BlockRect
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,21 +86,15 @@ def gather(decoded: DecodedChunk, layout: Layout, joined: bool = False) -> list[
 
     In a crowd canvases overlap, and would take more memory than the pictures: then these are kept, and each piece's
     canvases are cut when it is coded.
-    `joined`: in a frame where claims of one kind overlap, all blocks of those who meet are one set's: far fewer pieces
-    in a crowd, but none shows one of them alone. Where much is hidden, all of it is one piece, which needs no coding.
+    `joined`: as in `claimed_sets`, far fewer pieces in a crowd, but none shows one of them alone. Where much is hidden,
+    all of it is one piece, which needs no coding.
     """
     if joined and (crowd := _crowd(decoded, layout)):
         return [crowd]
-    groups: dict[tuple[int, ...], list[_Part]] = {}
     kinds = {claim.track: claim.kind for claims in layout for claim in claims}
-    for index in range(len(layout)):
-        for tracks, mask in _claimed(layout[index], decoded.chunk.format, joined).items():
-            rect = pixels.bounds(mask)
-            if rect is not None:
-                groups.setdefault(tracks, []).append(_Part(index, mask, rect))
     gathered = [
-        _gathered(decoded, tracks, tuple(sorted({kinds[t] for t in tracks})), parts)
-        for tracks, parts in sorted(groups.items())
+        _gathered(decoded, tracks, kinds_of(tracks, kinds), masks)
+        for tracks, masks in sorted(claimed_sets(layout, decoded.chunk.format, joined).items())
     ]
     rows, columns = decoded.chunk.format.blocks
     crowded = sum(map(_area, gathered)) > len(decoded.frames) * rows * columns
@@ -189,48 +179,23 @@ def block_mask(frame: PieceFrame, piece: Piece) -> Mask:
     return bits[: rows * columns].reshape(rows, columns).astype(bool)
 
 
-def _claimed(claims: Sequence[Claim], format: VideoFormat, joined: bool) -> dict[tuple[int, ...], Mask]:
-    """Sets of tracks that claim blocks in a frame, each with its blocks."""
-    if len(claims) < 2:
-        return {(claim.track,): pixels.rects_mask([claim.rect], format) for claim in claims}
-    stack = np.stack([pixels.rects_mask([claim.rect], format) for claim in claims])
-    painted = stack.any(0)
-    sets, inverse = np.unique(stack[:, painted], axis=1, return_inverse=True)
-    crowds = _crowds(claims) if joined else {}
-    result: dict[tuple[int, ...], Mask] = {}
-    for i in range(sets.shape[1]):
-        owners = [claim for claim, owns in zip(claims, sets[:, i], strict=True) if owns]
-        crowd = crowds.get(owners[0].track, ()) if len({owner.kind for owner in owners}) == 1 else ()
-        mask = result.setdefault(crowd or tuple(sorted({owner.track for owner in owners})), pixels.no_blocks(format))
-        mask[painted] |= inverse.reshape(-1) == i
-    return result
-
-
-def _crowds(claims: Sequence[Claim]) -> dict[int, tuple[int, ...]]:
-    """By track those of its kind that it shares blocks with, or by way of others; nobody's blocks stay apart."""
-    crowds: list[list[Claim]] = []
-    for claim in (claim for claim in claims if claim.track != WHOLE):
-        met = [c for c in crowds if any(o.kind == claim.kind and pixels.meet(o.rect, claim.rect) for o in c)]
-        crowds = [c for c in crowds if c not in met] + [[claim, *chain.from_iterable(met)]]
-    return {claim.track: tuple(sorted(c.track for c in crowd)) for crowd in crowds for claim in crowd}
-
-
 def _gathered(
-    decoded: DecodedChunk, tracks: tuple[int, ...], kinds: tuple[str, ...], parts: Sequence[_Part]
+    decoded: DecodedChunk, tracks: tuple[int, ...], kinds: tuple[str, ...], claimed: Mapping[int, Mask]
 ) -> Gathered:
-    rows = max(part.rect.bottom - part.rect.top for part in parts)
-    columns = max(part.rect.right - part.rect.left for part in parts)
+    """A piece of these blocks: by index of the frame, over the picture, none empty."""
+    rects = {i: rect for i, mask in sorted(claimed.items()) if (rect := pixels.bounds(mask))}
+    rows = max(rect.bottom - rect.top for rect in rects.values())
+    columns = max(rect.right - rect.left for rect in rects.values())
     format = _canvas_format(decoded, rows, columns)
     cuts, masks, frames = [], [], []
-    for part in parts:
-        frame = decoded.frames[part.index]
-        top = max(0, min(part.rect.top, part.mask.shape[0] - rows))
-        left = max(0, min(part.rect.left, part.mask.shape[1] - columns))
-        mask = part.mask[top : top + rows, left : left + columns]
+    for index, rect in rects.items():
+        frame, (below, beside) = decoded.frames[index], claimed[index].shape
+        top, left = max(0, min(rect.top, below - rows)), max(0, min(rect.left, beside - columns))
+        mask = claimed[index][top : top + rows, left : left + columns]
         cuts.append((frame.planes, BlockRect(top, left, top + rows, left + columns), mask))
         masks.append(mask)
         frames.append(PieceFrame(frame.frame_no, top, left, np.packbits(mask).tobytes()))
-    whole = len(parts) == len(decoded.frames) and all(mask.all() for mask in masks)
+    whole = len(rects) == len(decoded.frames) and all(mask.all() for mask in masks)
     units = _own_units(decoded.chunk, format) if whole else ()
     return Gathered(tracks, kinds, format, partial(_canvases, cuts), masks, tuple(frames), units)
 
@@ -304,7 +269,7 @@ class _Coder:
 
     def __init__(self, quality: Quality, preset: str) -> None:
         self._quality, self._preset = quality, preset
-        self._first: dict[int, int] = {}
+        self._suited = {0: FIRST_CRF}
 
     def code(
         self, pictures: Sequence[Planes], masks: Sequence[Mask], format: VideoFormat
@@ -331,13 +296,14 @@ class _Coder:
     ) -> tuple[tuple[CodedUnit, ...], list[Planes]] | None:
         """The coarsest coding found that keeps 45 dB and fits; None where none did.
 
-        A secant: quality falls by about `DB_PER_CRF`, so one or two encodings are enough for most pieces. To stop at
-        `ENOUGH_DB` above costs 1 % more bytes than at 1 dB, for 1.6 instead of 2 encodings (15 clips; crowds).
+        A secant: quality falls by about `DB_PER_CRF`, so most pieces are coded once and some twice.
+
+        To stop at `ENOUGH_DB` above costs 1 % more bytes than at 1 dB, for 1.6 instead of 2 encodings (15 clips).
         """
         best: tuple[tuple[CodedUnit, ...], list[Planes]] | None = None
-        size = sum(int(mask.sum()) for mask in masks).bit_length() // 2
-        crf, good, bad = self._first.get(size, FIRST_CRF), MIN_CRF - 1, MAX_CRF + 1
         claimed = [pixels.sample_masks(mask, format) for mask in masks]
+        blocks = sum(int(mask.sum()) for mask in masks)
+        crf, good, bad = self._guess(pictures, claimed, format, blocks), MIN_CRF - 1, MAX_CRF + 1
         for _ in range(MAX_TRIES):
             units = self._encode(pictures, format, crf)
             if not _fits(units):
@@ -346,14 +312,27 @@ class _Coder:
             surplus = _psnr(pictures, decoded, claimed) - MIN_PSNR_DB
             if surplus >= 0:
                 best, good = (units, decoded), crf
-                self._first[size] = crf
             else:
                 bad = crf
+            self._suited[blocks.bit_length()] = _stepped(crf, surplus - AIM_DB)
             if good + 1 == bad or 0 <= surplus < ENOUGH_DB:
                 break
-            step = math.floor(min(surplus / DB_PER_CRF, MAX_CRF))  # infinite where all samples came out equal
-            crf = min(bad - 1, max(good + 1, crf + step))
+            crf = min(bad - 1, max(good + 1, _stepped(crf, surplus - NEAR_DB)))
         return best
+
+    def _guess(
+        self, pictures: Sequence[Planes], claimed: Sequence[tuple[Mask, Mask]], format: VideoFormat, blocks: int
+    ) -> int:
+        """The quality to begin with: what suited the last piece of about this size, or some pictures of a large one."""
+        size = blocks.bit_length()
+        crf = self._suited[min(self._suited, key=lambda known: (abs(known - size), known))]
+        some = slice(0, None, SAMPLE_STEP)
+        if blocks < SAMPLE_BLOCKS or len(pictures[some]) < 2:
+            return crf
+        units = self._encode(pictures[some], format, crf)
+        decoded = decode_piece(units, format.width, format.height)
+        surplus = _psnr(pictures[some], decoded, claimed[some]) - MIN_PSNR_DB
+        return _stepped(crf, surplus + SAMPLE_DB - AIM_DB)
 
     def _encode(self, pictures: Sequence[Planes], format: VideoFormat, crf: int | None) -> tuple[CodedUnit, ...]:
         """Coded at this quality; lossless for None."""
@@ -361,6 +340,11 @@ class _Coder:
             pictures, range(len(pictures)), format, crf=crf or 0, preset=self._preset, lossless=crf is None,
             tune="psnr", extra=FINE if self._preset == PRESET else "",
         )
+
+
+def _stepped(crf: int, surplus: float) -> int:
+    """The quality that spends this surplus, in dB; infinite where all samples came out equal."""
+    return min(MAX_CRF, max(MIN_CRF, crf + math.floor(min(surplus / DB_PER_CRF, MAX_CRF))))
 
 
 def _fits(units: Sequence[CodedUnit]) -> bool:
