@@ -16,8 +16,8 @@ from dataclasses import dataclass, field, replace
 import cv2
 
 from operators import annexb, chain, effort
+from operators.alarms import alarms_of
 from operators.bare import LeftBare, hidden, left_bare
-from operators.chain import PIPELINE
 from operators.codec import encode
 from operators.cohere import Layout, lay_out
 from operators.desensitise.paint import appearance_keys, appearances, masks, paint
@@ -51,13 +51,6 @@ from schemas.regions import Place, RegionSet
 from schemas.state import CameraState, LoadState, TrackAppearance, ViewState
 
 HEAD_MS = 10_000
-LATE = {
-    effort.SPARSE: "fewer frames are searched, masks are larger",
-    effort.COARSE: "fewer frames are searched, some of them at half the size, masks are larger, "
-    "evidence of people whose masks meet is sealed together, in a crowd of everybody",
-    effort.WHOLE: "its frames are masked whole",
-    effort.DROPPED: "its frames are dropped from the video and sealed to the custodian",
-}
 KEEP_APPEARANCE_CHUNKS = 10
 SHARES = 2
 """In so many threads a chunk's pieces are coded: in a crowd they take longer than all else together."""
@@ -72,6 +65,26 @@ class EvidenceDraft:
     operator_digest: bytes
     previous: int
     parts: tuple[OpenPart, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Coding:
+    """A chunk whose desensitised pictures and pieces are being coded: nothing of it has been sent.
+
+    `used`: by track the appearance that hides it, `keys` those that give it back; `masks`: packed, of the frames.
+    """
+
+    chunk: FrameChunk
+    regions: RegionSet
+    policy: Policy
+    bare: LeftBare
+    layout: Layout
+    used: dict[int, bytes] = field(repr=False)
+    keys: Mapping[int, bytes] = field(repr=False)
+    masks: bytes = field(repr=False)
+    blind: bool
+    public: Future[tuple[tuple[CodedUnit, ...], bool]] = field(repr=False)
+    pieces: Sequence[Future[tuple[Piece, ...]]] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,32 +177,45 @@ class Pipeline:
         self, state: CameraState, chunk: FrameChunk, regions: RegionSet, decoded: DecodedChunk | None = None
     ) -> tuple[CameraState, Outgoing]:
         """Desensitise, cohere, split, sign; errors as `step`. `decoded`: the examiner's, to be let go here."""
+        return self.finish(state, self.begin(state.appearances, chunk, regions, decoded))
+
+    def begin(
+        self, shown: Sequence[TrackAppearance], chunk: FrameChunk, regions: RegionSet,
+        decoded: DecodedChunk | None = None,
+    ) -> Coding:
+        """The first half of `protect`: lay out, and let coding begin. `shown`: the camera's appearances so far."""
         decoded = decoded or self.examiner.take(chunk)
         if len(regions.frames) != len(decoded.frames):
             raise MalformedRecord(f"{chunk.video_id} chunk {chunk.chunk_seq}: regions of another chunk")
-        state, opening = chain.open_video(state, chunk, self._signer)
-        _check_order(state, chunk)
         policy = effort.eased(self.policy.at(chunk.camera_id), regions.effort)
         bare = left_bare(regions, chunk, policy)
         layout, regions = lay_out(regions, chunk.format, policy, bare.places), hidden(regions, bare.places)
-        known = {a.track: a.appearance for a in state.appearances}
+        known = {a.track: a.appearance for a in shown}
         keys = appearance_keys(layout, chunk, policy, self._signer.secret("appearances"))
         used = appearances(decoded, layout, known, policy, keys)
-        coding = self._code(decoded, layout, policy, regions.effort) if policy.keeps_evidence else []
+        pieces = self._code(decoded, layout, policy, regions.effort) if policy.keeps_evidence else []
         looked_at = regions.failed if regions.effort < effort.WHOLE else ()
         blind = any(is_blind(decoded.frames[i].planes) for i in looked_at)
         frames = paint(_released(deque(decoded.frames)), layout, chunk.format, used, policy, passing=True)
         del decoded
         packed = pack_masks(masks(layout, chunk.format))
-        units, passed = self._coding.submit(_public_units, chunk, frames, packed, policy, layout).result()
-        parts = route(chunk, regions, _coded(coding), policy, _keyed(layout, keys)) if coding else {}
-        record, body = self._operator_chunk(state, chunk, units, passed, packed, parts, policy, bare, regions.effort)
-        alarms = _alarms(chunk, regions, blind, state.effort)
-        state = _after(state, chunk, digest(body), parts, used, regions.effort)
+        public = self._coding.submit(_public_units, chunk, frames, packed, policy, layout)
+        return Coding(chunk, regions, policy, bare, layout, used, keys, packed, blind, public, pieces)
+
+    def finish(self, state: CameraState, coding: Coding) -> tuple[CameraState, Outgoing]:
+        """The second half of `protect`: wait for what is coded, split and sign it, in the order of chunks."""
+        chunk, regions = coding.chunk, coding.regions
+        state, opening = chain.open_video(state, chunk, self._signer)
+        _check_order(state, chunk)
+        pieces = _coded(coding.pieces)
+        parts = route(chunk, regions, pieces, coding.policy, _keyed(coding)) if coding.pieces else {}
+        record, body = self._operator_chunk(state, coding, parts)
+        alarms = alarms_of(chunk, regions, coding.blind, state.effort)
+        state = _after(state, chunk, digest(body), parts, coding.used, regions.effort)
         drafts = tuple(_draft(chunk, digest(body), body_counts, parts) for body_counts in _sent(record[1].evidence))
         state, closing = self._close(state, chunk)
         return state, Outgoing(
-            (*opening, record[0], *closing), drafts, alarms, (_events(chunk, regions),), bare.places,
+            (*opening, record[0], *closing), drafts, alarms, (_events(chunk, regions),), coding.bare.places,
         )
 
     def _code(
@@ -201,17 +227,18 @@ class Pipeline:
         return [self._beside.submit(code, share, policy.quality, preset) for share in shares(gathered, SHARES)]
 
     def _operator_chunk(
-        self, state: CameraState, chunk: FrameChunk, units: tuple[CodedUnit, ...], passed: bool, packed: bytes,
-        parts: dict[str, tuple[OpenPart, ...]], policy: Policy, bare: LeftBare, level: int,
+        self, state: CameraState, coding: Coding, parts: dict[str, tuple[OpenPart, ...]]
     ) -> tuple[tuple[OperatorRecord, OperatorChunk], bytes]:
+        chunk, bare, packed = coding.chunk, coding.bare, coding.masks
+        units, passed = coding.public.result()
         media = fragment(units, chunk.end_pts, chunk.chunk_seq + 1, chunk.format, state.origin_pts)
         previous = {count.authority: count.previous for count in state.evidence}
         counts = tuple(EvidenceCount(name, len(mine), previous.get(name, 0)) for name, mine in parts.items())
+        methods = ",".join(sorted(set(coding.policy.methods.values()))) if packed else ""
         body = OperatorChunk(
             chunk.camera_id, chunk.video_id, chunk.chunk_seq, chunk.first_frame, chunk.capture_ms, chunk.pts,
-            chunk.end_pts, packed, ",".join(sorted(set(policy.methods.values()))) if packed else "", counts,
-            digest(media), len(media), state.last_digest, passed, chunk.gaps + chunk.first_frame - state.frames,
-            bare.zones, bare.spared, level,
+            chunk.end_pts, packed, methods, counts, digest(media), len(media), state.last_digest, passed,
+            chunk.gaps + chunk.first_frame - state.frames, bare.zones, bare.spared, coding.regions.effort,
         )
         encoded = encode_record(OperatorBody(chunk=body))
         return (OperatorRecord(sign(encoded, chain.RECORD, self._signer), media), body), encoded
@@ -286,12 +313,12 @@ def _stripped(chunk: FrameChunk) -> tuple[CodedUnit, ...]:
     return tuple(CodedUnit(unit.pts, annexb.strip(unit.data)) for unit in chunk.units)
 
 
-def _keyed(layout: Layout, keys: Mapping[int, bytes]) -> Keyed:
+def _keyed(coding: Coding) -> Keyed:
     blocks = {
         (i, claim.track): (claim.rect.top, claim.rect.left, claim.rect.bottom, claim.rect.right)
-        for i, claims in enumerate(layout) for claim in claims if claim.track in keys
+        for i, claims in enumerate(coding.layout) for claim in claims if claim.track in coding.keys
     }
-    return Keyed(keys, blocks)
+    return Keyed(coding.keys, blocks)
 
 
 def _sent(counts: Sequence[EvidenceCount]) -> list[EvidenceCount]:
@@ -321,13 +348,20 @@ def _after(
         before = totals.get(name, EvidenceCount(name, 0, 0))
         last = chunk.chunk_seq + 1 if mine else before.previous
         totals[name] = EvidenceCount(name, before.parts + len(mine), last)
-    kept = {a.track: a for a in state.appearances if chunk.chunk_seq - a.last_seq <= KEEP_APPEARANCE_CHUNKS}
-    kept |= {track: TrackAppearance(track, shown, chunk.chunk_seq) for track, shown in used.items()}
     return replace(
         state, last_seq=chunk.chunk_seq, last_digest=body_digest, evidence=tuple(totals[n] for n in sorted(totals)),
         frames=chunk.first_frame + len(chunk.units), last_capture_ms=chunk.capture_ms, flushed=False,
-        appearances=tuple(kept[track] for track in sorted(kept)), effort=level,
+        appearances=kept_appearances(state.appearances, chunk, used), effort=level,
     )
+
+
+def kept_appearances(
+    known: Sequence[TrackAppearance], chunk: FrameChunk, used: Mapping[int, bytes]
+) -> tuple[TrackAppearance, ...]:
+    """What hides tracks after this chunk: what it used, and what the last chunks did."""
+    kept = {a.track: a for a in known if chunk.chunk_seq - a.last_seq <= KEEP_APPEARANCE_CHUNKS}
+    kept |= {track: TrackAppearance(track, shown, chunk.chunk_seq) for track, shown in used.items()}
+    return tuple(kept[track] for track in sorted(kept))
 
 
 def _unseen(chunk: FrameChunk) -> RegionSet:
@@ -337,26 +371,6 @@ def _unseen(chunk: FrameChunk) -> RegionSet:
         chunk.camera_id, chunk.video_id, chunk.chunk_seq, ((),) * count, frozenset(range(count)),
         effort=effort.WHOLE,
     )  # fmt: skip
-
-
-def _alarms(chunk: FrameChunk, regions: RegionSet, blind: bool, before: int) -> tuple[Alarm, ...]:
-    """`before`: the effort of the chunk before."""
-    late = (overload(chunk, regions.effort),) if regions.effort > min(before, effort.COARSE) else ()
-    if not regions.failed or regions.effort >= effort.WHOLE:
-        return late
-    why = "no contrast: see what covers or dazzles the camera" if blind else "check the detector's model and the scene"
-    if regions.moved:
-        why = "the camera shows another view: turn it back, or set its zones anew"
-    text = f"{chunk.video_id} chunk {chunk.chunk_seq}: {len(regions.failed)} frames masked whole; {why}"
-    if regions.moved:
-        return (*late, Alarm("moved", PIPELINE, chunk.camera_id, chunk.capture_ms, text))
-    return (*late, Alarm("blind" if blind else "masked-whole", PIPELINE, chunk.camera_id, chunk.capture_ms, text))
-
-
-def overload(chunk: FrameChunk, level: int) -> Alarm:
-    """That a camera is late, from a new level on and with every chunk that is masked whole or dropped."""
-    text = f"{chunk.video_id}: the camera is late, {LATE[level]}; give it more cores"
-    return Alarm("overload", PIPELINE, chunk.camera_id, chunk.capture_ms, text)
 
 
 def _events(chunk: FrameChunk, regions: RegionSet) -> bytes:

@@ -14,19 +14,22 @@ from pathlib import Path
 from infra.atomic import AtomicFile
 from infra.framing import EVIDENCE, framed
 from operators.bare import hidden
-from operators.pipeline import Outgoing, Pipeline, seal_draft
+from operators.pipeline import Coding, Outgoing, Pipeline, kept_appearances, seal_draft
 from operators.sign import SigningKey
 from schemas.codec import decode, pack
-from schemas.errors import SourceError
+from schemas.errors import SealframeError, SourceError
 from schemas.frames import FrameChunk
 from schemas.records import OperatorBody, OperatorRecord
 from schemas.regions import RegionSet
+from schemas.state import CameraState, TrackAppearance
 from streams.account import Account
 from streams.spare import FirstPass
 
 TOPIC = "file"
 EPOCH = "file"
 Progress = Callable[[int], None]
+Begun = tuple[CameraState, RegionSet, Coding]
+"""The state that locating a chunk gave, what was found, and what is being coded."""
 
 
 @dataclass(slots=True)
@@ -50,16 +53,28 @@ def run_pipeline(
 ) -> Iterator[tuple[FrameChunk, RegionSet, Outgoing]]:
     """Every chunk of one camera with what is found in it and what it gives, looking one chunk ahead.
 
-    While a chunk is protected, the next one is located and the one after it examined, on as many cores as there are:
-    codecs and networks leave the interpreter's lock.
+    While a chunk is coded, the next one begins to be, the one after it is located and the third examined, on as many
+    cores as there are: codecs and networks leave the interpreter's lock.
     """
+    state: CameraState | None = None
+    for located, regions, coding in _one_behind(_begun(pipeline, chunks)):
+        state = located if state is None else replace(
+            state, next_track=located.next_track, tracks=located.tracks, cut=located.cut, format=located.format,
+            view=located.view,
+        )
+        state, outgoing = pipeline.finish(state, coding)
+        yield coding.chunk, regions, outgoing
+
+
+def _begun(pipeline: Pipeline, chunks: Iterator[FrameChunk]) -> Iterator[Begun]:
+    """Every chunk located and being coded."""
     coming = _examined_ahead(pipeline, chunks)
     current, following = next(coming, None), next(coming, None)
     if current is None:
         raise SourceError("the source holds no picture")
-    state = pipeline.initial(current.camera_id)
+    shown: tuple[TrackAppearance, ...] = ()
     with ThreadPoolExecutor(1, "locate") as ahead:
-        locating = ahead.submit(pipeline.locate, state, current, following)
+        locating = ahead.submit(pipeline.locate, pipeline.initial(current.camera_id), current, following)
         while current is not None:
             located, regions = locating.result()
             taken = [pipeline.examiner.take(current)]
@@ -67,14 +82,26 @@ def run_pipeline(
             if following is not None:
                 seen = replace(located, video_id=current.video_id)
                 locating = ahead.submit(pipeline.locate, seen, following, later)
-            state = replace(
-                state, next_track=located.next_track, tracks=located.tracks, cut=located.cut, format=located.format,
-                view=located.view,
-            )
             # Popped, so that nobody else holds the pictures: each is let go once it is painted.
-            state, outgoing = pipeline.protect(state, current, regions, taken.pop())
-            yield current, regions, outgoing
+            coding = pipeline.begin(shown, current, regions, taken.pop())
+            shown = kept_appearances(shown, current, coding.used)
+            yield located, regions, coding
             current, following = following, later
+
+
+def _one_behind(begun: Iterator[Begun]) -> Iterator[Begun]:
+    """Each once the one after it has begun, too; what fails there is raised after it."""
+    ready = next(begun, None)
+    while ready is not None:
+        later, failed = None, None
+        try:
+            later = next(begun, None)
+        except SealframeError as error:
+            failed = error
+        yield ready
+        if failed:
+            raise failed
+        ready = later
 
 
 def _examined_ahead(pipeline: Pipeline, chunks: Iterator[FrameChunk]) -> Iterator[FrameChunk]:

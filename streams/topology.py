@@ -12,10 +12,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from operators.alarms import overload
 from operators.desensitise.policy import Policy
 from operators.detect import Finder
 from operators.effort import DROPPED
-from operators.pipeline import EvidenceDraft, Outgoing, Pipeline, overload, seal_draft
+from operators.pipeline import EvidenceDraft, Outgoing, Pipeline, seal_draft
 from operators.seal import seal
 from operators.sign import SigningKey, digest
 from schemas.codec import pack, unpack_as

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
+from operators.alarms import LATE
 from operators.codec import decode as decode_pictures
 from operators.effort import COARSE, FULL, SPARSE, WHOLE
 from operators.masks import unpack_masks
-from operators.pipeline import LATE
 from schemas.codec import unpack_as
 from schemas.frames import BLOCK, FrameChunk
 from schemas.records import Alarm, OperatorChunk

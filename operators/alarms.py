@@ -1,0 +1,37 @@
+"""Alarms of the pipeline: cameras that are late, blind, moved, or masked whole, each with what to do about it."""
+
+from __future__ import annotations
+
+from operators import effort
+from operators.chain import PIPELINE
+from schemas.frames import FrameChunk
+from schemas.records import Alarm
+from schemas.regions import RegionSet
+
+LATE = {
+    effort.SPARSE: "fewer frames are searched, masks are larger",
+    effort.COARSE: "fewer frames are searched, some of them at half the size, masks are larger, "
+    "evidence of people whose masks meet is sealed together, in a crowd of everybody",
+    effort.WHOLE: "its frames are masked whole",
+    effort.DROPPED: "its frames are dropped from the video and sealed to the custodian",
+}
+
+
+def alarms_of(chunk: FrameChunk, regions: RegionSet, blind: bool, before: int) -> tuple[Alarm, ...]:
+    """That a camera is late, or frames are masked whole, and why; `before`: the effort of the chunk before."""
+    late = (overload(chunk, regions.effort),) if regions.effort > min(before, effort.COARSE) else ()
+    if not regions.failed or regions.effort >= effort.WHOLE:
+        return late
+    why = "no contrast: see what covers or dazzles the camera" if blind else "check the detector's model and the scene"
+    if regions.moved:
+        why = "the camera shows another view: turn it back, or set its zones anew"
+    text = f"{chunk.video_id} chunk {chunk.chunk_seq}: {len(regions.failed)} frames masked whole; {why}"
+    if regions.moved:
+        return (*late, Alarm("moved", PIPELINE, chunk.camera_id, chunk.capture_ms, text))
+    return (*late, Alarm("blind" if blind else "masked-whole", PIPELINE, chunk.camera_id, chunk.capture_ms, text))
+
+
+def overload(chunk: FrameChunk, level: int) -> Alarm:
+    """That a camera is late, from a new level on and with every chunk that is masked whole or dropped."""
+    text = f"{chunk.video_id}: the camera is late, {LATE[level]}; give it more cores"
+    return Alarm("overload", PIPELINE, chunk.camera_id, chunk.capture_ms, text)
