@@ -303,21 +303,21 @@ class _Coder:
         best: tuple[tuple[CodedUnit, ...], list[Planes]] | None = None
         claimed = [pixels.sample_masks(mask, format) for mask in masks]
         blocks = sum(int(mask.sum()) for mask in masks)
-        crf, good, bad = self._guess(pictures, claimed, format, blocks), MIN_CRF - 1, MAX_CRF + 1
+        tried: dict[int, float] = {}
+        crf = self._guess(pictures, claimed, format, blocks)
         for _ in range(MAX_TRIES):
             units = self._encode(pictures, format, crf)
             if not _fits(units):
                 break
             decoded = decode_piece(units, format.width, format.height)
-            surplus = _psnr(pictures, decoded, claimed) - MIN_PSNR_DB
+            tried[crf] = surplus = _psnr(pictures, decoded, claimed) - MIN_PSNR_DB
             if surplus >= 0:
-                best, good = (units, decoded), crf
-            else:
-                bad = crf
+                best = units, decoded
             self._suited[blocks.bit_length()] = _stepped(crf, surplus - AIM_DB)
-            if good + 1 == bad or 0 <= surplus < ENOUGH_DB:
+            following = _next(tried)
+            if following is None or 0 <= surplus < ENOUGH_DB:
                 break
-            crf = min(bad - 1, max(good + 1, _stepped(crf, surplus - NEAR_DB)))
+            crf = following
         return best
 
     def _guess(
@@ -342,9 +342,24 @@ class _Coder:
         )
 
 
-def _stepped(crf: int, surplus: float) -> int:
+def _stepped(crf: int, surplus: float, slope: float = DB_PER_CRF) -> int:
     """The quality that spends this surplus, in dB; infinite where all samples came out equal."""
-    return min(MAX_CRF, max(MIN_CRF, crf + math.floor(min(surplus / DB_PER_CRF, MAX_CRF))))
+    return min(MAX_CRF, max(MIN_CRF, crf + math.floor(min(surplus / slope, MAX_CRF))))
+
+
+def _next(tried: Mapping[int, float]) -> int | None:
+    """The quality to try after these, in order; None once the coarsest that is good enough is known.
+
+    `tried`: by quality its surplus in dB. Two of them tell how fast quality falls here.
+    """
+    *before, crf = tried
+    good = max((one for one, surplus in tried.items() if surplus >= 0), default=MIN_CRF - 1)
+    bad = min((one for one, surplus in tried.items() if surplus < 0), default=MAX_CRF + 1)
+    if good + 1 == bad:
+        return None
+    slope = (tried[before[-1]] - tried[crf]) / (crf - before[-1]) if before else DB_PER_CRF
+    step = _stepped(crf, tried[crf] - NEAR_DB, min(max(slope, DB_PER_CRF / 2), 2 * DB_PER_CRF))
+    return min(bad - 1, max(good + 1, step))
 
 
 def _fits(units: Sequence[CodedUnit]) -> bool:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from operators.desensitise.policy import Policy
 from operators.detect.face import frozen
-from operators.pipeline import Pipeline
+from operators.pipeline import Coding, Outgoing, Pipeline
 from operators.sign import SigningKey
 from schemas.errors import SourceError, UndecodableChunk
 from schemas.frames import Planes, VideoFormat
 from schemas.regions import Detections, boxes
+from schemas.state import CameraState
 from streams.anonymize import run_pipeline
 from tests.support.scenes import FACE, chunk, crossing
 
@@ -47,6 +49,25 @@ def test_run_pipeline_gives_what_steps_one_after_the_other_give() -> None:
     assert [one for one, _, _ in found] == CHUNKS
     assert [outgoing for _, _, outgoing in found] == expected
     assert any(frame for _, regions, _ in found for frame in regions.frames)
+
+
+def test_run_pipeline_a_chunk_begins_to_be_coded_before_the_one_before_it_is_done() -> None:
+    done: list[tuple[str, int]] = []
+
+    class Told(Pipeline):
+        def begin(self, *args: Any) -> Coding:
+            coding = super().begin(*args)
+            done.append(("begin", coding.chunk.chunk_seq))
+            return coding
+
+        def finish(self, state: CameraState, coding: Coding) -> tuple[CameraState, Outgoing]:
+            done.append(("finish", coding.chunk.chunk_seq))
+            return super().finish(state, coding)
+
+    list(run_pipeline(Told(Policy({"faces": frozenset({"face"})}), Textures(), KEY), iter(CHUNKS)))
+    last = len(CHUNKS) - 1
+    between = [event for i in range(last) for event in (("begin", i + 1), ("finish", i))]
+    assert done == [("begin", 0), *between, ("finish", last)]
 
 
 def test_run_pipeline_a_broken_chunk_stops_the_run_after_those_before_it() -> None:

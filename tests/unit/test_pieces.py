@@ -249,6 +249,23 @@ def test_frame_masked_whole_is_one_piece_of_track_zero() -> None:
     assert not any(f.frame_no == 3 for p in cut(DECODED, layout, "high") if p.tracks != (0,) for f in p.frames)
 
 
+@pytest.mark.parametrize(("noise", "times"), [(1, 1), (2, 3), (8, 1), (20, 1)])
+def test_a_large_piece_is_coded_as_a_whole_once_where_some_of_its_pictures_tell_its_quality(
+    noise: int, times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    random, coded = np.random.default_rng(noise), []
+    grainy = [Planes(*(np.clip(plane + random.normal(0, noise, plane.shape), 0, 255).astype(np.uint8)
+                       for plane in frame.planes.all())) for frame in DECODED.frames]
+    frames = tuple(replace(frame, planes=freeze(one)) for frame, one in zip(DECODED.frames, grainy, strict=True))
+    monkeypatch.setattr(pieces_module, "encode", lambda one, *a, **k: coded.append(len(one)) or encode(one, *a, **k))
+    layout = ((Claim(1, "face", BlockRect(0, 0, 6, 8)),),) * len(frames)
+    (piece,) = cut(replace(DECODED, frames=frames), layout, "high")
+    assert coded == [2, *[10] * times]
+    cropped = [Planes(one.y[:96, :128], one.u[:48, :64], one.v[:48, :64]) for one in grainy]
+    errors = [pixels.squared_error(a, b) for a, b in zip(canvases(piece), cropped, strict=True)]
+    assert MIN_PSNR_DB <= pixels.psnr_of(sum(e for e, _ in errors), sum(n for _, n in errors)) < MIN_PSNR_DB + 2.5
+
+
 def test_piece_over_the_limit_is_coded_to_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pieces_module, "MAX_PIECE_BYTES", 900)
     for quality in ("lossless", "high"):
