@@ -18,15 +18,15 @@ from operators.codec import decode
 from operators.cohere import Layout, lay_out
 from operators.desensitise.paint import appearances, paint
 from operators.desensitise.policy import Policy
-from operators.detect import Finder, is_blind, is_cut
+from operators.detect import Finder, choose, is_blind, is_cut
 from operators.pieces import cut, preset_beside
 from operators.pipeline import EvidenceDraft, encode_public, seal_draft
 from operators.seal import Identity
 from operators.sign import digest
 from operators.split import route
-from operators.track import Tracker, TrackerState, frame_seconds, plan
+from operators.track import Tracker, TrackerState, between, frame_seconds, plan
 from schemas.frames import DecodedChunk, FrameChunk
-from schemas.regions import RegionSet
+from schemas.regions import Detections, RegionSet
 from streams.anonymize import EPOCH, TOPIC, fresh_signer
 from streams.evaluate.report import Figure
 
@@ -115,8 +115,9 @@ def _run(
             times = [float(decoded.frames[i].pts * chunk.format.time_base) for i in seeing]
             sides = effort.sides(policy.detection_side, level, max(chunk.format.width, chunk.format.height), times)
         with measure("detect"):
-            found = {i: finder.detect_planes(decoded.frames[i].planes, chunk.format, side)
-                     for i, side in zip(seeing, sides, strict=True)}
+            found = {i: _look(finder, decoded, i, policy, side) for i, side in zip(seeing, sides, strict=True)}
+            if level == effort.FULL:
+                found |= {i: _look(finder, decoded, i, policy, policy.detection_side) for i in between(found)}
         with measure("track"):
             state, regions = tracker.step(state, decoded, found, cuts=looked.cuts)
         with measure("lay_out"):
@@ -124,7 +125,12 @@ def _run(
         _protect(chunk, decoded, regions, layout, policy, effort.joins(level), measure)
         spent.frames += len(decoded.frames)
         spent.regions += sum(map(len, regions.frames))
-        spent.looks += len(seeing)
+        spent.looks += len(found)
+
+
+def _look(finder: Finder, decoded: DecodedChunk, index: int, policy: Policy, side: int) -> tuple[Detections, ...]:
+    seen = finder.detect_planes(decoded.frames[index].planes, decoded.chunk.format, side)
+    return choose(seen, policy.kinds, policy.smallest)
 
 
 def _protect(
