@@ -82,14 +82,17 @@ def _taken_in(sets: Sets, kinds: Mapping[int, str], few: int) -> Sets:
     Who crosses in a crowd leaves dozens of such sets, and a piece more costs as much as a hundred blocks more. Whoever
     may open the larger set may open the smaller one. What one track claims alone stays its own.
     """
-    taken = dict(sets)
-    for tracks in sorted((tracks for tracks in sets if len(tracks) > 1), key=lambda tracks: (len(tracks), tracks)):
-        masks = taken[tracks]
-        larger = [other for other in taken if set(tracks) < set(other) and len(kinds_of(other, kinds)) == 1]
-        if not larger or sum(int(mask.sum()) for mask in masks.values()) > few:
+    taken, members = dict(sets), {tracks: frozenset(tracks) for tracks in sets if len(kinds_of(tracks, kinds)) == 1}
+    for tracks in sorted((tracks for tracks in members if len(tracks) > 1), key=_smaller):
+        if sum(int(mask.sum()) for mask in taken[tracks].values()) > few:
             continue
-        into = min(larger, key=lambda other: (len(other), other))
-        both = {i: mask | masks[i] for i, mask in taken[into].items() if i in masks}
-        taken[into] = taken[into] | masks | both
-        del taken[tracks]
+        into = min((other for other in members if members[tracks] < members[other]), key=_smaller, default=None)
+        if into is not None:
+            masks = taken.pop(tracks)
+            both = {i: mask | masks[i] for i, mask in taken[into].items() if i in masks}
+            taken[into] = taken[into] | masks | both
     return taken
+
+
+def _smaller(tracks: tuple[int, ...]) -> tuple[int, tuple[int, ...]]:
+    return len(tracks), tracks
