@@ -10,7 +10,6 @@ late camera's crowd: then all who are hidden are one set, and beside them the ca
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -21,15 +20,13 @@ import numpy.typing as npt
 
 from operators import annexb, pixels
 from operators.claims import claimed_sets, kinds_of
-from operators.codec import decode_units, encode
 from operators.cohere import WHOLE, Layout
 from operators.desensitise.paint import masks
+from operators.piece_video import PRESET, Coder, decode_piece
 from operators.pixels import BlockRect, Mask
 from schemas.errors import DigestMismatch, MalformedRecord
 from schemas.frames import (
     BLOCK,
-    MAX_DECODED_BYTES,
-    MAX_PIECE_BYTES,
     CodedUnit,
     DecodedChunk,
     FrameChunk,
@@ -38,21 +35,6 @@ from schemas.frames import (
 )
 from schemas.records import Piece, PieceFrame, PieceUnit, Quality
 
-MIN_PSNR_DB = 45.0
-ENOUGH_DB, AIM_DB, NEAR_DB, DB_PER_CRF = 2.5, 0.8, 0.3, 0.7
-"""Above `MIN_PSNR_DB`: what is no longer tried to be coded coarser, what a next piece and what a next try aim at."""
-FIRST_CRF, MIN_CRF, MAX_CRF, MAX_TRIES = 18, 2, 24, 5
-SAMPLE_BLOCKS, SAMPLE_STEP, SAMPLE_DB = 256, 5, 1.2
-"""Of a piece of so many blocks every so manieth picture is coded first: the others, closer to their neighbours, make it
-so much better, give or take 0.4 dB (63 pieces of four clips).
-"""
-COARSE_CRFS = (18, 20, 24, 28, 34, 40, 51)
-PRESET, FAST_PRESET, LATE_PRESET = "veryfast", "superfast", "ultrafast"
-"""x264 presets of evidence: who wants the public video in less time wants so of evidence, for a tenth more bytes; where
-a camera is late beyond that, for half as many again.
-"""
-FINE = "subme=4:trellis=1"
-"""What evidence beside an unhurried video is coded with, too: 8 to 27 % fewer bytes, a fifth more time (four clips)."""
 MAX_PIECE_SIDE = 8192
 CROWD_SHARE = 0.2
 """From so much of the pictures on, all that is hidden of a late camera is sealed as the camera's own coded pictures."""
@@ -103,7 +85,7 @@ def gather(decoded: DecodedChunk, layout: Layout, joined: bool = False) -> list[
 
 def code(gathered: Sequence[Gathered], quality: Quality, preset: str = PRESET) -> tuple[Piece, ...]:
     """The pieces as small videos."""
-    coder, pieces = _Coder(quality, preset), []
+    coder, pieces = Coder(quality, preset), []
     for one in gathered:
         pictures = one.pictures()
         if one.units:
@@ -126,13 +108,6 @@ def _area(one: Gathered) -> int:
     return sum(mask.size for mask in one.masks)
 
 
-def preset_beside(public: str, joined: bool = False) -> str:
-    """The x264 preset of evidence beside a public video of this preset; `joined`: of a camera that is so late."""
-    if joined:
-        return LATE_PRESET
-    return FAST_PRESET if public in ("ultrafast", "superfast") else PRESET
-
-
 def canvases(piece: Piece) -> list[Planes]:
     """The sealed samples of a piece, one canvas per frame.
 
@@ -152,17 +127,6 @@ def canvases(piece: Piece) -> list[Planes]:
     if _digest(pictures, masks) != piece.sealed_digest:
         raise DigestMismatch("a piece decodes to other samples than were sealed")
     return pictures
-
-
-def decode_piece(units: Sequence[CodedUnit], width: int, height: int) -> list[Planes]:
-    """Pictures of a piece, made whole blocks where they are the camera's own; errors as `decode_units`."""
-    canvas = VideoFormat(width, height, Fraction(1, 25))
-    own = annexb.size_of(units[0].data) if units else None
-    if own is None or VideoFormat(*own, canvas.time_base).blocks != canvas.blocks:
-        own = width, height
-    # A canvas of whole blocks may be larger than the picture.
-    pictures = decode_units(units, "h264", *own, MAX_PIECE_BYTES, MAX_DECODED_BYTES * 2)
-    return [_whole_blocks(picture, canvas) for picture in pictures]
 
 
 def block_mask(frame: PieceFrame, piece: Piece) -> Mask:
@@ -220,7 +184,7 @@ def _crowd(decoded: DecodedChunk, layout: Layout) -> Gathered | None:
         return None
     frames = tuple(PieceFrame(frame.frame_no, 0, 0, np.packbits(mask).tobytes())
                    for frame, mask in zip(decoded.frames, hidden, strict=True))
-    pictures = [_whole_blocks(frame.planes, format) for frame in decoded.frames]
+    pictures = [pixels.whole_blocks(frame.planes, format) for frame in decoded.frames]
     tracks, kind = tuple(sorted(kinds)), next(iter(kinds.values()))
     return Gathered(tracks, (kind,), format, partial(list, pictures), hidden, frames, units)
 
@@ -241,138 +205,11 @@ def _canvas(planes: Planes, rect: BlockRect, mask: Mask) -> Planes:
     """A crop of whole blocks, grey where unclaimed."""
     if planes.y.shape == (mask.shape[0] * BLOCK, mask.shape[1] * BLOCK) and mask.all():
         return planes
-    cropped = _cropped(planes, rect)
+    cropped = pixels.crop_blocks(planes, rect)
     if not mask.all():
         for size, plane in zip((BLOCK, BLOCK // 2, BLOCK // 2), cropped.all(), strict=True):
             plane[~mask.repeat(size, 0).repeat(size, 1)] = 128
     return cropped
-
-
-def _whole_blocks(planes: Planes, canvas: VideoFormat) -> Planes:
-    """A picture that fills a canvas of its blocks: itself, or a copy with its last samples repeated."""
-    filled = planes.y.shape == (canvas.height, canvas.width)
-    return planes if filled else _cropped(planes, BlockRect(0, 0, *canvas.blocks))
-
-
-def _cropped(planes: Planes, rect: BlockRect) -> Planes:
-    """A copy of whole blocks; past the picture's edge its last samples are repeated."""
-    cropped = []
-    for size, plane in zip((BLOCK, BLOCK // 2, BLOCK // 2), pixels.view(planes, rect).all(), strict=True):
-        height, width = (rect.bottom - rect.top) * size, (rect.right - rect.left) * size
-        below, beside = height - plane.shape[0], width - plane.shape[1]
-        cropped.append(np.pad(plane, ((0, below), (0, beside)), mode="edge") if below or beside else plane.copy())
-    return Planes(*cropped)
-
-
-class _Coder:
-    """Codes the pieces of a chunk, one after the other; each begins with the quality that suited one of its size."""
-
-    def __init__(self, quality: Quality, preset: str) -> None:
-        self._quality, self._preset = quality, preset
-        self._suited = {0: FIRST_CRF}
-
-    def code(
-        self, pictures: Sequence[Planes], masks: Sequence[Mask], format: VideoFormat
-    ) -> tuple[tuple[PieceUnit, ...], list[Planes]]:
-        """Coded pictures, and what they decode to.
-
-        Equal ones, or at least 45 dB over the claimed blocks; where that is over the limit of a piece, the best that
-        fits: evidence that can't be sent is worth nothing. `true_digest` tells whether a piece is lossless.
-        """
-        good = self._search(pictures, masks, format) if self._quality == "high" else None
-        if good is not None:
-            return _piece_units(good[0]), good[1]
-        units = self._encode(pictures, format, None)
-        if _fits(units):
-            return _piece_units(units), list(pictures)
-        for crf in COARSE_CRFS:
-            units = self._encode(pictures, format, crf)
-            if _fits(units):
-                break
-        return _piece_units(units), decode_piece(units, format.width, format.height)
-
-    def _search(
-        self, pictures: Sequence[Planes], masks: Sequence[Mask], format: VideoFormat
-    ) -> tuple[tuple[CodedUnit, ...], list[Planes]] | None:
-        """The coarsest coding found that keeps 45 dB and fits; None where none did.
-
-        A secant: quality falls by about `DB_PER_CRF`, so most pieces are coded once and some twice.
-
-        To stop at `ENOUGH_DB` above costs 1 % more bytes than at 1 dB, for 1.6 instead of 2 encodings (15 clips).
-        """
-        best: tuple[tuple[CodedUnit, ...], list[Planes]] | None = None
-        claimed = [pixels.sample_masks(mask, format) for mask in masks]
-        blocks = sum(int(mask.sum()) for mask in masks)
-        tried: dict[int, float] = {}
-        crf = self._guess(pictures, claimed, format, blocks)
-        for _ in range(MAX_TRIES):
-            units = self._encode(pictures, format, crf)
-            if not _fits(units):
-                break
-            decoded = decode_piece(units, format.width, format.height)
-            tried[crf] = surplus = _psnr(pictures, decoded, claimed) - MIN_PSNR_DB
-            if surplus >= 0:
-                best = units, decoded
-            self._suited[blocks.bit_length()] = _stepped(crf, surplus - AIM_DB)
-            following = _next(tried)
-            if following is None or 0 <= surplus < ENOUGH_DB:
-                break
-            crf = following
-        return best
-
-    def _guess(
-        self, pictures: Sequence[Planes], claimed: Sequence[tuple[Mask, Mask]], format: VideoFormat, blocks: int
-    ) -> int:
-        """The quality to begin with: what suited the last piece of about this size, or some pictures of a large one."""
-        size = blocks.bit_length()
-        crf = self._suited[min(self._suited, key=lambda known: (abs(known - size), known))]
-        some = slice(0, None, SAMPLE_STEP)
-        if blocks < SAMPLE_BLOCKS or len(pictures[some]) < 2:
-            return crf
-        units = self._encode(pictures[some], format, crf)
-        decoded = decode_piece(units, format.width, format.height)
-        surplus = _psnr(pictures[some], decoded, claimed[some]) - MIN_PSNR_DB
-        return _stepped(crf, surplus + SAMPLE_DB - AIM_DB)
-
-    def _encode(self, pictures: Sequence[Planes], format: VideoFormat, crf: int | None) -> tuple[CodedUnit, ...]:
-        """Coded at this quality; lossless for None."""
-        return encode(
-            pictures, range(len(pictures)), format, crf=crf or 0, preset=self._preset, lossless=crf is None,
-            tune="psnr", extra=FINE if self._preset == PRESET else "",
-        )
-
-
-def _stepped(crf: int, surplus: float, slope: float = DB_PER_CRF) -> int:
-    """The quality that spends this surplus, in dB; infinite where all samples came out equal."""
-    return min(MAX_CRF, max(MIN_CRF, crf + math.floor(min(surplus / slope, MAX_CRF))))
-
-
-def _next(tried: Mapping[int, float]) -> int | None:
-    """The quality to try after these, in order; None once the coarsest that is good enough is known.
-
-    `tried`: by quality its surplus in dB. Two of them tell how fast quality falls here.
-    """
-    *before, crf = tried
-    good = max((one for one, surplus in tried.items() if surplus >= 0), default=MIN_CRF - 1)
-    bad = min((one for one, surplus in tried.items() if surplus < 0), default=MAX_CRF + 1)
-    if good + 1 == bad:
-        return None
-    slope = (tried[before[-1]] - tried[crf]) / (crf - before[-1]) if before else DB_PER_CRF
-    step = _stepped(crf, tried[crf] - NEAR_DB, min(max(slope, DB_PER_CRF / 2), 2 * DB_PER_CRF))
-    return min(bad - 1, max(good + 1, step))
-
-
-def _fits(units: Sequence[CodedUnit]) -> bool:
-    return sum(len(unit.data) for unit in units) <= MAX_PIECE_BYTES
-
-
-def _piece_units(units: Sequence[CodedUnit]) -> tuple[PieceUnit, ...]:
-    return tuple(PieceUnit(unit.pts, unit.data) for unit in units)
-
-
-def _psnr(a: Sequence[Planes], b: Sequence[Planes], masks: Sequence[tuple[Mask, Mask]]) -> float:
-    errors = [pixels.squared_error(one, two, mask) for one, two, mask in zip(a, b, masks, strict=True)]
-    return pixels.psnr_of(sum(error for error, _ in errors), sum(count for _, count in errors))
 
 
 def _digest(pictures: Sequence[Planes], masks: Sequence[Mask]) -> bytes:

@@ -27,7 +27,8 @@ from operators.examine import Examined, Examiner
 from operators.fragment import fragment
 from operators.grey import all_grey, all_whole
 from operators.masks import pack_masks
-from operators.pieces import code, gather, preset_beside, shares
+from operators.piece_video import preset_beside
+from operators.pieces import code, gather, shares
 from operators.seal import OpenPart, new_evidence, seal_evidence
 from operators.sign import SigningKey, digest, sign
 from operators.split import Keyed, route

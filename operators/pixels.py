@@ -107,6 +107,22 @@ def crop(planes: Planes, rect: BlockRect) -> Planes:
     return copy(view(planes, rect))
 
 
+def crop_blocks(planes: Planes, rect: BlockRect) -> Planes:
+    """As `crop`, of whole blocks: past the picture's edge its last samples are repeated."""
+    filled = []
+    for size, plane in zip(_SIZES, view(planes, rect).all(), strict=True):
+        height, width = (rect.bottom - rect.top) * size, (rect.right - rect.left) * size
+        below, beside = height - plane.shape[0], width - plane.shape[1]
+        filled.append(np.pad(plane, ((0, below), (0, beside)), mode="edge") if below or beside else plane.copy())
+    return Planes(*filled)
+
+
+def whole_blocks(planes: Planes, canvas: VideoFormat) -> Planes:
+    """A picture that fills a canvas of its blocks: itself, or a copy with its last samples repeated."""
+    filled = planes.y.shape == (canvas.height, canvas.width)
+    return planes if filled else crop_blocks(planes, BlockRect(0, 0, *canvas.blocks))
+
+
 def copy(planes: Planes, into: Planes | None = None) -> Planes:
     """Writable, contiguous copy; `into`: of the same size, written over."""
     if into is None:

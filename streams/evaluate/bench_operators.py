@@ -19,7 +19,8 @@ from operators.cohere import Layout, lay_out
 from operators.desensitise.paint import appearances, paint
 from operators.desensitise.policy import Policy
 from operators.detect import Finder, choose, is_blind, is_cut
-from operators.pieces import cut, preset_beside
+from operators.piece_video import preset_beside
+from operators.pieces import cut
 from operators.pipeline import EvidenceDraft, encode_public, seal_draft
 from operators.seal import Identity
 from operators.sign import digest

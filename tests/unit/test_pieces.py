@@ -5,14 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from operators import annexb, pixels
+from operators import annexb, piece_video, pixels
 from operators import pieces as pieces_module
 from operators.codec import decode, encode
 from operators.cohere import Claim, lay_out
 from operators.desensitise.paint import appearances, masks, paint
 from operators.desensitise.policy import Policy
 from operators.masks import pack_masks
-from operators.pieces import MIN_PSNR_DB, Gathered, block_mask, canvases, cut, gather, shares
+from operators.piece_video import MIN_PSNR_DB
+from operators.pieces import Gathered, block_mask, canvases, cut, gather, shares
 from operators.pixels import BlockRect, freeze
 from operators.restore import looks_bare, restore_frames
 from schemas.errors import DigestMismatch, MalformedRecord, NotDesensitised, UndecodableChunk
@@ -257,7 +258,7 @@ def test_a_large_piece_is_coded_as_a_whole_once_where_some_of_its_pictures_tell_
     grainy = [Planes(*(np.clip(plane + random.normal(0, noise, plane.shape), 0, 255).astype(np.uint8)
                        for plane in frame.planes.all())) for frame in DECODED.frames]
     frames = tuple(replace(frame, planes=freeze(one)) for frame, one in zip(DECODED.frames, grainy, strict=True))
-    monkeypatch.setattr(pieces_module, "encode", lambda one, *a, **k: coded.append(len(one)) or encode(one, *a, **k))
+    monkeypatch.setattr(piece_video, "encode", lambda one, *a, **k: coded.append(len(one)) or encode(one, *a, **k))
     layout = ((Claim(1, "face", BlockRect(0, 0, 6, 8)),),) * len(frames)
     (piece,) = cut(replace(DECODED, frames=frames), layout, "high")
     assert coded == [2, *[10] * times]
@@ -267,7 +268,7 @@ def test_a_large_piece_is_coded_as_a_whole_once_where_some_of_its_pictures_tell_
 
 
 def test_piece_over_the_limit_is_coded_to_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pieces_module, "MAX_PIECE_BYTES", 900)
+    monkeypatch.setattr(piece_video, "MAX_PIECE_BYTES", 900)
     for quality in ("lossless", "high"):
         for piece in cut(DECODED, LAYOUT, quality):
             assert sum(len(unit.data) for unit in piece.units) <= 900
