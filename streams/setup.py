@@ -50,7 +50,7 @@ class FaceModel:
 
 FACE_MODELS: Mapping[str, FaceModel] = MappingProxyType({
     CENTERFACE: FaceModel(CenterFace(), 0.2),
-    PYRAMID_FACE: FaceModel(PyramidFace(), 0.25),
+    PYRAMID_FACE: FaceModel(PyramidFace(), 0.2),
 })  # fmt: skip
 
 

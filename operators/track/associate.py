@@ -77,14 +77,30 @@ def associate(
 
 
 def half_hidden(sight: Sight, known: Sequence[Sight], settings: TrackSettings) -> bool:
-    """An unsure detection that touches one of those known, is about as large, and lies in none of them for the most."""
-    if sight.score < settings.hidden_score:
+    """An unsure detection that touches one of those known, is about as large, and lies in none of them for the most.
+
+    A faint one must lie behind it: partly covered, as high up, and closer in size.
+    """
+    if sight.score < settings.faint_score:
         return False
-    mine, most = area(sight.box), settings.resize**2
+    mine = area(sight.box)
     beside = [one for one in known if one.kind == sight.kind and shared(sight.box, one.box) > 0]
     if any(shared(sight.box, one.box) > settings.hidden_share * mine for one in beside):
         return False
-    return any(1 / most <= mine / area(one.box) <= most for one in beside)
+    if sight.score >= settings.hidden_score:
+        return any(_sized_alike(sight.box, one.box, settings.resize**2) for one in beside)
+    return any(_behind(sight.box, one.box, settings) for one in beside)
+
+
+def _sized_alike(one: Box, other: Box, most: float) -> bool:
+    return 1 / most <= area(one) / area(other) <= most
+
+
+def _behind(hidden: Box, other: Box, settings: TrackSettings) -> bool:
+    off = abs(other[1] + other[3] - hidden[1] - hidden[3]) / 2
+    level = off <= settings.faint_off * (hidden[3] - hidden[1])
+    covered = shared(hidden, other) >= settings.faint_share * area(hidden)
+    return level and covered and _sized_alike(hidden, other, settings.faint_size)
 
 
 def affinity(track: TrackState, sight: Sight, settings: TrackSettings) -> float | None:

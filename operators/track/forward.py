@@ -184,8 +184,9 @@ class _Run:
     def _confirm(self, k: int, sight: Sight) -> None:
         track = self.tracks[k]
         now = kalman.update(Filter(track.mean, track.covariance), sight.box)
+        confirms = track.hits > 0 or sight.score >= self.settings.hidden_score
         self.tracks[k] = _at(
-            track, now, misses=0, hits=track.hits + 1, score=sight.score, landmarks=sight.landmarks,
+            track, now, misses=0, hits=track.hits + confirms, score=sight.score, landmarks=sight.landmarks,
             histogram=appearance.blend(track.histogram, sight.colours, 0 if track.doubt else self.settings.learn),
         )  # fmt: skip
         self.seen[track.id] = sight

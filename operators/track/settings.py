@@ -17,9 +17,11 @@ class TrackSettings:
 
     `start_score`, `small_start_score`, `plate_start_score`: a detection from here on starts a track; lower ones down to
     `keep_score` only continue one. Small faces score lower, and hide little where they are none. `hidden_score`: from
-    here on a track starts beside a sure detection, unless that covers more than `hidden_share` of it; until it is
-    confirmed, such a one lasts `hidden_s` forwards and backwards. `coast_s`: how long a
-    track outlives its last detection; `back_s`: how far a track is filled in before its first.
+    here on a track starts beside a sure detection, unless that covers more than `hidden_share` of it; until one of such
+    a score confirms it, it lasts `hidden_s` forwards and backwards. `faint_score`: from here on where that other one
+    covers `faint_share` of it, is at most `faint_size` times larger or smaller, and no more than `faint_off` of its
+    height above or below: somebody's ear and cheek behind another head score so little.
+    `coast_s`: how long a track outlives its last detection; `back_s`: how far a track is filled in before its first.
     `shared_iou`, `shared_s`: going backwards, a track that lies this long on what another one was detected at is that
     other one, and ends there. `meet`: share of the smaller of two boxes from which they touch; `margin`: so much better
     must detections fit than the other way round; `tell_apart`: so much more alike must the colours be; `own_colours`:
@@ -35,6 +37,10 @@ class TrackSettings:
     hidden_score: float = 0.25
     hidden_share: float = 0.7
     hidden_s: float = 0.2
+    faint_score: float = 0.2
+    faint_share: float = 0.15
+    faint_size: float = 1.5
+    faint_off: float = 0.3
     coast_s: float = 1.0
     back_s: float = 1.0
     match_iou: float = 0.2

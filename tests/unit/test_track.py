@@ -277,36 +277,6 @@ def test_step_weak_detection_continues_but_starts_no_track() -> None:
     assert tracks_of(one) == {1} and one.frames[15][0].source == "detected"
 
 
-HIDES = (100.0, 80.0, 140.0, 130.0)
-
-
-@pytest.mark.parametrize(
-    ("box", "score", "starts"),
-    [
-        ((130.0, 84.0, 166.0, 130.0), 0.3, True),
-        ((130.0, 84.0, 166.0, 130.0), 0.24, False),
-        ((142.0, 84.0, 178.0, 130.0), 0.3, False),
-        ((108.0, 84.0, 144.0, 130.0), 0.3, False),
-        ((130.0, 40.0, 230.0, 180.0), 0.3, False),
-    ],
-)
-def test_step_unsure_detection_beside_a_sure_one_starts_a_track(box: Box, score: float, starts: bool) -> None:
-    chunk = scene_chunk([picture([(box, BLUE), (HIDES, RED)], i) for i in range(20)])
-    found = {i: detections([(HIDES, 0.9), *([(box, score)] if i in (5, 10) else [])]) for i in range(0, 20, 5)}
-    _, result = Tracker().step(TrackerState(), chunk, found)
-    assert tracks_of(result) == ({1, 2} if starts else {1})
-    assert not starts or min(covered(result.frames[i], box) for i in range(3, 13)) > 0.95
-
-
-def test_step_track_of_one_unsure_detection_ends_before_the_second_look_after_it() -> None:
-    box = (130.0, 84.0, 166.0, 130.0)
-    chunk = scene_chunk([picture([(box, BLUE), (HIDES, RED)], i) for i in range(40)])
-    found = {i: detections([(HIDES, 0.9), *([(box, 0.3)] if i == 20 else [])]) for i in range(0, 40, 5)}
-    state, result = Tracker().step(TrackerState(), chunk, found)
-    assert [i for i, row in enumerate(result.frames) if len(row) == 2] == list(range(15, 26))
-    assert [track.id for track in state.tracks] == [1]
-
-
 @pytest.mark.parametrize(
     ("examined", "failed", "expected"),
     [
