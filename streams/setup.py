@@ -31,6 +31,7 @@ from operators.detect import (
     opened,
 )
 from operators.routes import Grading, Route, When
+from operators.track import TrackSettings
 from operators.zones import BareZones, Zone
 from schemas.errors import ConfigError, UsageError
 from schemas.records import Quality
@@ -50,7 +51,7 @@ class FaceModel:
 
 FACE_MODELS: Mapping[str, FaceModel] = MappingProxyType({
     CENTERFACE: FaceModel(CenterFace(), 0.2),
-    PYRAMID_FACE: FaceModel(PyramidFace(), 0.2),
+    PYRAMID_FACE: FaceModel(PyramidFace(), 0.25),
 })  # fmt: skip
 
 
@@ -82,7 +83,7 @@ def named_detector(name: str, score: float | None = None, folder: Path = FOLDER)
 
     """
     if name in FACE_MODELS:
-        return detector(name, score)
+        return detector(name, TrackSettings().faint_score if score is None else score)
     face, make = _optional(name, folder)
     return Stretched(make(CONTINUES * face), face) if score is None else make(score)
 
