@@ -92,11 +92,10 @@ class Coder:
         tried: dict[int, float] = {}
         crf = self._guess(pictures, claimed, format, blocks)
         for _ in range(MAX_TRIES):
-            units = self._encode(pictures, format, crf)
-            if not _fits(units):
+            if (coded := self._try(pictures, claimed, format, crf)) is None:
                 break
-            decoded = decode_piece(units, format.width, format.height)
-            tried[crf] = surplus = _psnr(pictures, decoded, claimed) - MIN_PSNR_DB
+            units, decoded, surplus = coded
+            tried[crf] = surplus
             if surplus >= 0:
                 best = units, decoded
             self._suited[blocks.bit_length()] = _stepped(crf, surplus - AIM_DB)
@@ -115,10 +114,18 @@ class Coder:
         some = slice(0, None, SAMPLE_STEP)
         if blocks < SAMPLE_BLOCKS or len(pictures[some]) < 2:
             return crf
-        units = self._encode(pictures[some], format, crf)
+        coded = self._try(pictures[some], claimed[some], format, crf)
+        return crf if coded is None else _stepped(crf, coded[2] + SAMPLE_DB - AIM_DB)
+
+    def _try(
+        self, pictures: Sequence[Planes], claimed: Sequence[tuple[Mask, Mask]], format: VideoFormat, crf: int
+    ) -> tuple[tuple[CodedUnit, ...], list[Planes], float] | None:
+        """Coded at this quality, decoded, and how far that is above 45 dB; None where it doesn't fit."""
+        units = self._encode(pictures, format, crf)
+        if not _fits(units):
+            return None
         decoded = decode_piece(units, format.width, format.height)
-        surplus = _psnr(pictures[some], decoded, claimed[some]) - MIN_PSNR_DB
-        return _stepped(crf, surplus + SAMPLE_DB - AIM_DB)
+        return units, decoded, _psnr(pictures, decoded, claimed) - MIN_PSNR_DB
 
     def _encode(self, pictures: Sequence[Planes], format: VideoFormat, crf: int | None) -> tuple[CodedUnit, ...]:
         """Coded at this quality; lossless for None."""

@@ -276,6 +276,21 @@ def test_piece_over_the_limit_is_coded_to_fit(monkeypatch: pytest.MonkeyPatch) -
             assert restore_frames(_body(), FORMAT, PUBLIC, [piece])
 
 
+def test_piece_whose_sample_alone_is_over_the_limit_is_coded_to_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(3)
+    frames = tuple(
+        replace(frame, planes=freeze(Planes(*(random.integers(0, 256, plane.shape, np.uint8)
+                                              for plane in frame.planes.all()))))
+        for frame in DECODED.frames
+    )
+    limit = 12_000
+    monkeypatch.setattr(piece_video, "MAX_PIECE_BYTES", limit)
+    layout = ((Claim(1, "face", BlockRect(0, 0, 6, 8)),),) * len(frames)
+    (piece,) = cut(replace(DECODED, frames=frames), layout, "high")
+    assert sum(len(unit.data) for unit in piece.units) <= limit
+    assert piece.true_digest != piece.sealed_digest
+
+
 def test_cut_a_plain_picture_that_codes_without_any_error() -> None:
     flat = [freeze(Planes(*(np.full(plane.shape, 90, np.uint8) for plane in frame.planes.all())))
             for frame in DECODED.frames]
