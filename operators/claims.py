@@ -15,6 +15,7 @@ from operators import pixels
 from operators.cohere import WHOLE, Claim, Layout
 from operators.pixels import Mask
 from schemas.frames import VideoFormat
+from schemas.regions import ObjectKind
 
 Sets = dict[tuple[int, ...], dict[int, Mask]]
 """By tracks, ascending, the blocks of their set: over the picture, by index of the frame; none is empty."""
@@ -29,8 +30,12 @@ def claimed_sets(layout: Layout, format: VideoFormat, joined: bool = False) -> S
         for tracks, mask in _of_frame(claims, format, joined).items():
             if mask.any():
                 sets.setdefault(tracks, {})[index] = mask
-    kinds = {claim.track: claim.kind for claims in layout for claim in claims}
-    return _taken_in(sets, kinds, FEW_BLOCKS * len(layout))
+    return _taken_in(sets, track_kinds(layout), FEW_BLOCKS * len(layout))
+
+
+def track_kinds(layout: Layout) -> dict[int, ObjectKind]:
+    """By track, of what kind it is."""
+    return {claim.track: claim.kind for claims in layout for claim in claims}
 
 
 def kinds_of(tracks: Iterable[int], kinds: Mapping[int, str]) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from operators import annexb, pixels
-from operators.claims import claimed_sets, kinds_of
+from operators.claims import claimed_sets, kinds_of, track_kinds
 from operators.cohere import WHOLE, Layout
 from operators.desensitise.paint import masks
 from operators.piece_video import PRESET, Coder, decode_piece
@@ -73,7 +73,7 @@ def gather(decoded: DecodedChunk, layout: Layout, joined: bool = False) -> list[
     """
     if joined and (crowd := _crowd(decoded, layout)):
         return [crowd]
-    kinds = {claim.track: claim.kind for claims in layout for claim in claims}
+    kinds = track_kinds(layout)
     gathered = [
         _gathered(decoded, tracks, kinds_of(tracks, kinds), masks)
         for tracks, masks in sorted(claimed_sets(layout, decoded.chunk.format, joined).items())
@@ -174,7 +174,7 @@ def _crowd(decoded: DecodedChunk, layout: Layout) -> Gathered | None:
     None where the camera has no such, where little is hidden or in some frame nothing, and where what is hidden is of
     several kinds, or a zone's: others may be entitled to it.
     """
-    kinds = {claim.track: claim.kind for claims in layout for claim in claims}
+    kinds = track_kinds(layout)
     hidden = masks(layout, decoded.chunk.format)
     much = all(mask.any() for mask in hidden) and np.mean(hidden) >= CROWD_SHARE
     if not much or len(set(kinds.values())) > 1 or WHOLE in kinds:

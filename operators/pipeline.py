@@ -174,18 +174,22 @@ class Pipeline:
             regions = replace(regions, failed=frozenset(range(len(regions.frames))), moved=True)
         return replace(state, view=view), regions
 
-    def protect(
-        self, state: CameraState, chunk: FrameChunk, regions: RegionSet, decoded: DecodedChunk | None = None
-    ) -> tuple[CameraState, Outgoing]:
-        """Desensitise, cohere, split, sign; errors as `step`. `decoded`: the examiner's, to be let go here."""
-        return self.finish(state, self.begin(state.appearances, chunk, regions, decoded))
+    def protect(self, state: CameraState, chunk: FrameChunk, regions: RegionSet) -> tuple[CameraState, Outgoing]:
+        """Desensitise, cohere, split, sign; errors as `step`."""
+        decoded = self.examiner.take(chunk)
+        if chunk.video_id == state.video_id:
+            _check_order(state, chunk)
+        coding = self.begin(state.appearances, chunk, regions, decoded)
+        del decoded
+        return self.finish(state, coding)
 
     def begin(
-        self, shown: Sequence[TrackAppearance], chunk: FrameChunk, regions: RegionSet,
-        decoded: DecodedChunk | None = None,
+        self, shown: Sequence[TrackAppearance], chunk: FrameChunk, regions: RegionSet, decoded: DecodedChunk
     ) -> Coding:
-        """The first half of `protect`: lay out, and let coding begin. `shown`: the camera's appearances so far."""
-        decoded = decoded or self.examiner.take(chunk)
+        """The first half of `protect`: lay out, and let coding begin. `shown`: the camera's appearances so far.
+
+        Pictures of `decoded` that nobody else holds are let go one by one, as they are painted.
+        """
         if len(regions.frames) != len(decoded.frames):
             raise MalformedRecord(f"{chunk.video_id} chunk {chunk.chunk_seq}: regions of another chunk")
         policy = effort.eased(self.policy.at(chunk.camera_id), regions.effort)
