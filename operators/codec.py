@@ -12,13 +12,13 @@ from itertools import chain, repeat, zip_longest
 
 import av
 import numpy as np
-import numpy.typing as npt
 from av.codec.context import CodecContext
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 
 from operators import annexb
 from operators.interest import Interest
+from operators.lending import PictureMemory
 from operators.pixels import BlockRect
 from schemas.errors import ChunkTooLarge, MalformedRecord, UndecodableChunk
 from schemas.frames import (
@@ -37,8 +37,6 @@ from schemas.frames import (
 
 _FORMATS = ("yuv420p", "yuvj420p")
 _FULL_RANGE, _LIMITED_RANGE = 2, 1
-TOGETHER_BYTES = 8 * 2**20
-"""Of decoded pictures that share memory, and are let go together."""
 
 
 def decode(chunk: FrameChunk) -> DecodedChunk:
@@ -89,7 +87,7 @@ def _decode(units: Sequence[CodedUnit], codec: SourceCodec, width: int, height: 
     # strict: wait for the full reorder depth where the stream doesn't state it, else late B-frames are dropped.
     context.options = {"strict": "1", "err_detect": "explode", "max_pixels": str((width + 64) * (height + 64))}
     pictures: list[tuple[int | None, Planes]] = []
-    memory = _Memory(width, height, len(units))
+    memory = PictureMemory(width, height, len(units))
     try:
         for index, unit in enumerate(units):
             packet = av.Packet(unit.data)
@@ -113,26 +111,7 @@ def _plane(frame: VideoFrame, index: int) -> Plane:
     return flat.reshape(plane.height, plane.line_size)[:, : plane.width]
 
 
-class _Memory:
-    """Memory for the pictures of a chunk, several together: large blocks come in large pages (NumPy asks for them)."""
-
-    def __init__(self, width: int, height: int, pictures: int) -> None:
-        self.width, self.height = width, height
-        self._bytes = width * height * 3 // 2
-        self._at_once = max(1, min(pictures, TOGETHER_BYTES // self._bytes))
-        self._free: list[npt.NDArray[np.uint8]] = []
-
-    def picture(self) -> Planes:
-        """Planes that nobody has written to."""
-        self._free = self._free or list(np.empty((self._at_once, self._bytes), np.uint8))
-        samples, luma, half = self._free.pop(), self.width * self.height, (self.height // 2, self.width // 2)
-        return Planes(
-            samples[:luma].reshape(self.height, self.width),
-            samples[luma : luma + luma // 4].reshape(half), samples[luma + luma // 4 :].reshape(half),
-        )
-
-
-def _planes(frame: VideoFrame, memory: _Memory, where: str) -> Planes:
+def _planes(frame: VideoFrame, memory: PictureMemory, where: str) -> Planes:
     """A picture in memory of its own: the decoder's pool gives none back before all its pictures are gone."""
     promised = (frame.width, frame.height) == (memory.width, memory.height) and frame.format.name in _FORMATS
     if not promised or frame.is_corrupt:
