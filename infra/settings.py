@@ -129,6 +129,7 @@ class Settings(BaseSettings):
     insist: bool = Field(False, description="methods that attacks broke are taken all the same; without it, refused")
     face_detector: str = Field("pyramid-face", description="finds faces: a name of `sealframe models list`")
     detection_side: int = Field(1920, ge=320, le=4096, description="pixels of the longer side that are searched")
+    watch: bool = Field(True, description="within a chunk only what has changed is searched again")
     quality: Literal["high", "lossless"] = "high"
     stride: int = Field(5, ge=1, le=60)
     padding: float = Field(0.1, ge=0, le=4, description="share of a box's sides masked beyond each")

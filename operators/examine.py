@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from operators import effort
 from operators.codec import decode
 from operators.desensitise.policy import Policy
-from operators.detect import Finder, choose, is_blind, is_cut
+from operators.detect import Finder, Watch, choose, is_blind, is_cut
 from operators.sign import digest
 from operators.track import between, frame_seconds, plan
 from operators.view import Edges, edges
@@ -98,8 +98,9 @@ class Examiner:
         times = [float(decoded.frames[index].pts * chunk.format.time_base) for index in looked.examine]
         longer = max(chunk.format.width, chunk.format.height)
         sides = effort.sides(policy.detection_side, level, longer, times)
+        watch = Watch(self._detector, everywhere=not policy.watch)
         found = {
-            index: self._look(decoded.frames[index].planes, chunk, policy, side)
+            index: self._look(watch, decoded.frames[index].planes, chunk, policy, side)
             for index, side in zip(looked.examine, sides, strict=True)
         }
         if level == effort.FULL:
@@ -126,18 +127,21 @@ class Examiner:
         return replace(here, found={**here.found, **self._looks(here.decoded, wanted)})
 
     def _looks(self, decoded: DecodedChunk, wanted: Sequence[int]) -> dict[int, tuple[Detections, ...] | None]:
-        """What these frames show at full size."""
-        policy = self._policy.at(decoded.chunk.camera_id)
+        """What these frames show at full size, all of each searched."""
+        policy, alone = self._policy.at(decoded.chunk.camera_id), Watch(self._detector, everywhere=True)
         return {
-            i: self._look(decoded.frames[i].planes, decoded.chunk, policy, policy.detection_side) for i in wanted
+            i: self._look(alone, decoded.frames[i].planes, decoded.chunk, policy, policy.detection_side) for i in wanted
         }
 
-    def _look(self, planes: Planes, chunk: FrameChunk, policy: Policy, side: int) -> tuple[Detections, ...] | None:
+    @staticmethod
+    def _look(
+        watch: Watch, planes: Planes, chunk: FrameChunk, policy: Policy, side: int
+    ) -> tuple[Detections, ...] | None:
         """What is to be hidden in a frame; None where nobody can say."""
         if is_blind(planes):
             return None
         try:
-            seen = self._detector.detect_planes(planes, chunk.format, side)
+            seen = watch.look(planes, chunk.format, side)
         except ConfigError:
             return None
         return choose(seen, policy.kinds, policy.smallest)

@@ -157,7 +157,7 @@ def stream_policy(settings: Settings) -> Policy:
         authorities={name: frozenset(kinds) for name, kinds in settings.authorities.items()},
         methods=MappingProxyType(dict(settings.methods)), padding=settings.padding, doubt=settings.doubt,
         stride=settings.stride, detection_side=settings.detection_side, crf=settings.crf, preset=settings.preset,
-        quality=settings.quality,
+        quality=settings.quality, watch=settings.watch,
         routes=_routes(settings),
         gradings=tuple(Grading(grading.level, _when(grading)) for grading in settings.gradings),
         sites=tuple(Site(site.cameras, site.changes()) for site in settings.sites),

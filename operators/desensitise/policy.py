@@ -56,7 +56,8 @@ class Policy:
     all this differs at which cameras, the first that holds counts; `bare`: never-masked zones, see `operators/bare.py`;
     `spared`: tracks of who consented, in file mode, which knows them before it paints; `insist`: methods that attacks
     broke are taken all the same (`operators/desensitise/proven.py`); `donors`: whose faces `replace` shows, drawn ones
-    where there are none; `fixed`: a camera that is moved is masked whole, see `operators/view.py`.
+    where there are none; `fixed`: a camera that is moved is masked whole, see `operators/view.py`; `watch`: within a
+    chunk only what has changed is searched again, see `operators/detect/watch.py`.
     """
 
     authorities: Mapping[str, frozenset[str]]
@@ -84,6 +85,7 @@ class Policy:
     insist: bool = False
     donors: tuple[Donor, ...] = ()
     fixed: bool = False
+    watch: bool = True
 
     def __post_init__(self) -> None:
         unknown = set(self.methods.values()) - set(METHODS)

@@ -12,6 +12,7 @@ from operators.detect.readers import CONTINUES, READERS, Stretched, fitting, ope
 from operators.detect.scene import is_cut
 from operators.detect.several import Finder, Several
 from operators.detect.spec import Candidates, Detector, DetectorSpec
+from operators.detect.watch import Watch
 
 __all__ = [
     "CONTINUES",
@@ -32,6 +33,7 @@ __all__ = [
     "PyramidPlate",
     "Several",
     "Stretched",
+    "Watch",
     "choose",
     "crop_rgb",
     "fitting",

@@ -18,7 +18,7 @@ from operators.codec import decode
 from operators.cohere import Layout, lay_out
 from operators.desensitise.paint import appearances, paint
 from operators.desensitise.policy import Policy
-from operators.detect import Finder, choose, is_blind, is_cut
+from operators.detect import Finder, Watch, choose, is_blind, is_cut
 from operators.piece_video import preset_beside
 from operators.pieces import cut
 from operators.pipeline import EvidenceDraft, encode_public, seal_draft
@@ -116,9 +116,10 @@ def _run(
             times = [float(decoded.frames[i].pts * chunk.format.time_base) for i in seeing]
             sides = effort.sides(policy.detection_side, level, max(chunk.format.width, chunk.format.height), times)
         with measure("detect"):
-            found = {i: _look(finder, decoded, i, policy, side) for i, side in zip(seeing, sides, strict=True)}
+            watch, alone = Watch(finder), Watch(finder, everywhere=True)
+            found = {i: _look(watch, decoded, i, policy, side) for i, side in zip(seeing, sides, strict=True)}
             if level == effort.FULL:
-                found |= {i: _look(finder, decoded, i, policy, policy.detection_side) for i in between(found)}
+                found |= {i: _look(alone, decoded, i, policy, policy.detection_side) for i in between(found)}
         with measure("track"):
             state, regions = tracker.step(state, decoded, found, cuts=looked.cuts)
         with measure("lay_out"):
@@ -129,8 +130,8 @@ def _run(
         spent.looks += len(found)
 
 
-def _look(finder: Finder, decoded: DecodedChunk, index: int, policy: Policy, side: int) -> tuple[Detections, ...]:
-    seen = finder.detect_planes(decoded.frames[index].planes, decoded.chunk.format, side)
+def _look(watch: Watch, decoded: DecodedChunk, index: int, policy: Policy, side: int) -> tuple[Detections, ...]:
+    seen = watch.look(decoded.frames[index].planes, decoded.chunk.format, side)
     return choose(seen, policy.kinds, policy.smallest)
 
 

@@ -101,7 +101,7 @@ def evaluate(data: Path, folder: Path, clips: int, policy: Policy, tell: Tell = 
         from operators.training.unrolled import Unrolled
     except ImportError as error:
         raise UsageError("attacks need torch: pip install 'sealframe[train]'") from error
-    path = resolve(PYRAMID_FACE, Path())
+    path, policy = resolve(PYRAMID_FACE, Path()), replace(policy, watch=False)  # an attack is on a whole picture
     plain, exact = Unrolled(path, rounded=False), Unrolled(path, rounded=True)
     networks = {"int8": (detector(PYRAMID_FACE), exact), "twin": (Twin(path, plain), plain)}
     tallies: dict[str, Tally] = {}

@@ -57,3 +57,18 @@ def test_of_a_late_camera_looks_no_more_than_planned() -> None:
     one, two = chunk(shown(ALWAYS, (3, 10)), 0), chunk(shown(NEVER, ALWAYS), 1, end=True)
     examined, _ = Examiner(Policy({}), Squares()).of(one, two, effort.SPARSE, effort.FULL)
     assert sorted(examined.found) == [0]
+
+
+@pytest.mark.parametrize(("watch", "asked"), [(True, 2), (False, 3)])
+def test_of_a_place_where_nothing_moves_is_searched_once(watch, asked) -> None:
+    class Counting(Squares):
+        count = 0
+
+        def detect_planes(self, planes: Planes, video: VideoFormat, size: int) -> tuple[Detections, ...]:
+            self.count += 1
+            return super().detect_planes(planes, video, size)
+
+    finder, one = Counting(), chunk(shown(ALWAYS, ALWAYS), 0, end=True)
+    examined, _ = Examiner(Policy({}, watch=watch), finder).of(one, None)
+    assert sorted(examined.found) == [0, 5, 9] and all(len(seen[0].boxes) == 2 for seen in examined.found.values())
+    assert finder.count == asked  # the last frame of a video is searched whole

@@ -1,0 +1,168 @@
+"""Search a picture only where it has changed since it was last searched: most cameras watch places where little moves.
+
+Every cell of a picture, as large as a small face, is compared with what that cell showed when it was last searched, so
+that what changes little by little counts, too. What changed is searched with a margin around it, together with all that
+was found there before; elsewhere what was found still holds, since the samples are the same. Whatever is cut by the
+edge of such a window, and whatever fails, leads to a search of the whole picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from operators.detect.choose import Seen
+from operators.detect.face import frozen
+from operators.detect.several import EDGE, Finder, Part, merged
+from operators.detect.windows import CELL, Flags, rooms_of, windows
+from schemas.frames import Plane, Planes, VideoFormat
+from schemas.regions import Detections, boxes
+
+STEP = 4
+"""Samples a side of what is averaged before it is compared: noise is less there, a face isn't."""
+LEAST, MOST, CONTRAST = 3, 8, 16
+"""A mean that differs by more levels has changed: one in so many of the levels that the picture spans, `LEAST` to
+`MOST` of them."""
+TOUCHED = 0.125
+"""Where so much of what was found has changed it is searched again."""
+Small = tuple[Plane, ...]
+
+
+@dataclass(slots=True)
+class _Last:
+    """What was searched last at one size: the picture, small, how many levels are no change, and what was found."""
+
+    small: Small
+    least: int
+    found: tuple[Detections, ...]
+
+
+class Watch:
+    """Searches pictures of one place, one after the other; for one thread. `everywhere`: each as a whole."""
+
+    def __init__(self, finder: Finder, *, everywhere: bool = False) -> None:
+        self._finder, self._everywhere, self._last = finder, everywhere, dict[int, _Last]()
+
+    def look(self, planes: Planes, video: VideoFormat, size: int) -> tuple[Detections, ...]:
+        """What the finder finds in the picture at this size; raises what the finder raises."""
+        if self._everywhere:
+            return self._whole(planes, video, size)
+        small, last = _small(planes), self._last.pop(size, None)
+        if last is None or last.small[0].shape != small[0].shape:
+            last = _Last(small, _least(small[0]), self._whole(planes, video, size))
+        elif (moved := changed(last.small, small, last.least)).any():
+            last = self._again(last, small, moved, planes, video, size)
+        self._last[size] = last
+        return last.found
+
+    def _whole(self, planes: Planes, video: VideoFormat, size: int) -> tuple[Detections, ...]:
+        seen: Seen = self._finder.detect_planes(planes, video, size)
+        return (seen,) if isinstance(seen, Detections) else seen
+
+    def _again(
+        self, last: _Last, small: Small, moved: Flags, planes: Planes, video: VideoFormat, size: int
+    ) -> _Last:
+        """The picture searched where it has changed, or as a whole."""
+        height, width = planes.y.shape
+        stays = [np.array([_share(moved, box) < TOUCHED for box in one.boxes.tolist()], bool) for one in last.found]
+        still = tuple(_only(one, kept) for one, kept in zip(last.found, stays, strict=True))
+        gone = [room for one, kept in zip(last.found, stays, strict=True)
+                for room in rooms_of(_only(one, ~kept), height, width)]
+        parts = windows(moved, gone, height, width, _scale(planes, size))
+        looks = None if parts is None else self._parts(parts, still, planes, video, size)
+        if parts is None or looks is None:
+            return _Last(small, _least(small[0]), self._whole(planes, video, size))
+        for top, left, bottom, right in parts:
+            rows, columns = slice(top // STEP, -(-bottom // STEP)), slice(left // STEP, -(-right // STEP))
+            for old, new in zip(last.small, small, strict=True):
+                old[rows, columns] = new[rows, columns]
+        found = tuple(merged([one, *(look[k] for look in looks)]) for k, one in enumerate(still))
+        return _Last(last.small, last.least, found)
+
+    def _parts(
+        self, parts: Sequence[Part], still: Sequence[Detections], planes: Planes, video: VideoFormat, size: int
+    ) -> list[tuple[Detections, ...]] | None:
+        """What each window shows whole; None where an edge cuts something that isn't `still` known."""
+        looks = []
+        for part in parts:
+            look = self._part(part, planes, video, size)
+            cuts = [_cut(one, part, *planes.y.shape) for one in look]
+            if any(not _within(_only(one, cut), known) for one, cut, known in zip(look, cuts, still, strict=True)):
+                return None
+            looks.append(tuple(_only(one, ~cut) for one, cut in zip(look, cuts, strict=True)))
+        return looks
+
+    def _part(self, part: Part, planes: Planes, video: VideoFormat, size: int) -> tuple[Detections, ...]:
+        """What a window shows, in samples of the picture; searched as finely as the whole is."""
+        top, left, bottom, right = part
+        luma, chroma = np.s_[top:bottom, left:right], np.s_[top // 2 : bottom // 2, left // 2 : right // 2]
+        window = Planes(planes.y[luma], planes.u[chroma], planes.v[chroma])
+        side = round(_scale(planes, size) * max(window.y.shape))
+        offset = np.array([left, top], np.float32)
+        return tuple(
+            Detections(one.kind, boxes(one.boxes + np.tile(offset, 2)), one.scores, frozen(one.landmarks + offset))
+            for one in self._whole(window, video, side)
+        )
+
+
+def _scale(planes: Planes, size: int) -> float:
+    """How finely a picture is searched."""
+    return min(1.0, size / max(planes.y.shape))
+
+
+def _share(moved: Flags, box: Sequence[float]) -> float:
+    """How much of a box (xyxy) lies in cells that have changed."""
+    x1, y1, x2, y2 = (int(side // CELL) for side in box)
+    return float(moved[y1 : y2 + 1, x1 : x2 + 1].mean())
+
+
+def _cut(found: Detections, part: Part, height: int, width: int) -> Flags:
+    """Which of these reach an edge of the window that isn't the picture's."""
+    top, left, bottom, right = part
+    low = np.array([left + EDGE if left else -np.inf, top + EDGE if top else -np.inf])
+    high = np.array([right - EDGE if right < width else np.inf, bottom - EDGE if bottom < height else np.inf])
+    return np.asarray((found.boxes[:, :2] < low).any(1) | (found.boxes[:, 2:] > high).any(1))
+
+
+def _within(found: Detections, known: Detections) -> bool:
+    """Whether each of these lies, by half at least, in something known."""
+    low = np.maximum(found.boxes[:, None, :2], known.boxes[None, :, :2])
+    shared = np.clip(np.minimum(found.boxes[:, None, 2:], known.boxes[None, :, 2:]) - low, 0, None).prod(2)
+    area = (found.boxes[:, 2:] - found.boxes[:, :2]).prod(1)
+    return bool((shared.max(1, initial=0) >= area / 2).all())
+
+
+def _only(found: Detections, which: Flags) -> Detections:
+    marks = frozen(found.landmarks[which])
+    return Detections(found.kind, boxes(found.boxes[which]), frozen(found.scores[which]), marks)
+
+
+def _small(planes: Planes) -> Small:
+    """Means of `STEP` x `STEP` samples of luma, and of the chroma that lies there."""
+    height, width = planes.y.shape
+    half, quarter = ((max(1, width // part), max(1, height // part)) for part in (STEP // 2, STEP))
+    luma = cv2.resize(planes.y, half, interpolation=cv2.INTER_AREA)  # two steps, each of a kind that OpenCV is fast at
+    return tuple(np.asarray(cv2.resize(p, quarter, interpolation=cv2.INTER_AREA), np.uint8)
+                 for p in (luma, planes.u, planes.v))
+
+
+def _least(small: Plane) -> int:
+    """From how many levels on a mean has changed, by the contrast of the picture without its extreme hundredths."""
+    some = small[::8, ::8].ravel()
+    few = len(some) // 100
+    dark, *_, light = np.partition(some, (few, len(some) - 1 - few))[few : len(some) - few]
+    return int(np.clip((int(light) - int(dark)) / CONTRAST, LEAST, MOST))
+
+
+def changed(before: Small, now: Small, least: int) -> Flags:
+    """Which cells differ by more than `least` levels anywhere in them, in luma or chroma: rows x columns of cells."""
+    apart = cv2.absdiff(before[0], now[0])
+    for one, other in zip(before[1:], now[1:], strict=True):
+        apart = cv2.max(apart, cv2.absdiff(one, other))
+    side, (rows, columns) = CELL // STEP, apart.shape
+    padded = np.zeros((-(-rows // side) * side, -(-columns // side) * side), bool)
+    padded[:rows, :columns] = apart > least
+    return np.asarray(padded.reshape(len(padded) // side, side, -1, side).any((1, 3)))
