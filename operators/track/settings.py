@@ -38,7 +38,7 @@ class TrackSettings:
     hidden_share: float = 0.7
     hidden_s: float = 0.2
     faint_score: float = 0.2
-    faint_share: float = 0.15
+    faint_share: float = 0.1
     faint_size: float = 1.5
     faint_off: float = 0.3
     coast_s: float = 1.0
