@@ -25,7 +25,7 @@ from streams.evaluate import stage
 from streams.evaluate.report import Figure, report, table, write
 from streams.setup import file_policy, finder
 
-CLIPS = 2
+CLIPS = 3
 """Clips that live cameras show in turn."""
 bench_app = typer.Typer(no_args_is_help=True, help="How fast, in ratios of one run on this machine.")
 

@@ -6,11 +6,13 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 
+import av
 import psutil
 
 from infra.postgres import migrate
@@ -24,6 +26,7 @@ from streams.evaluate.report import Figure
 from streams.setup import detector
 from streams.stack import Stack
 
+TAKES = 4
 MANY = 1_000_000
 """Searches an hour: a suite asks more often than a person may."""
 Tell = Callable[[str], None]
@@ -95,16 +98,36 @@ def cameras(pictures: Path, folder: Path, *, width: int, height: int, count: int
 
 
 def crowds(pictures: Path, folder: Path, *, width: int, height: int, count: int) -> list[Clip]:
-    """So many clips of 9 s at 25 frames a second in which all the demo's people walk about; errors as `cameras`."""
+    """So many clips in which all the demo's people walk about, each of `TAKES` takes of 9 s; errors as `cameras`."""
     everybody = [PersonPicture(person.label, person.photographs[0]) for person in people(pictures)]
-    face_width, clips = (66.0 * height / 360, 100.0 * height / 360), []
-    for seed in range(1, count + 1):
-        path = folder / f"crowd-{seed}.mp4"
-        truth = compose(
-            everybody, path, detect=detector().detect, seed=seed, width=width, height=height, face_width=face_width
-        )
-        clips.append(Clip(path, truth))
-    return clips
+    face_width, find = (66.0 * height / 360, 100.0 * height / 360), detector().detect
+    takes = []
+    for seed in range(1, count * TAKES + 1):
+        path = folder / f"take-{seed}.mp4"
+        truth = compose(everybody, path, detect=find, seed=seed, width=width, height=height, face_width=face_width)
+        takes.append(Clip(path, truth))
+    return [joined(takes[number::count], folder / f"crowd-{number + 1}.mp4") for number in range(count)]
+
+
+def joined(takes: Sequence[Clip], path: Path) -> Clip:
+    """One take after the other in one file, their coded pictures as they are; the takes' files are removed."""
+    with av.open(str(path), "w") as sink:
+        stream, first = None, 0
+        for take in takes:
+            with av.open(str(take.path)) as source:
+                video = source.streams.video[0]
+                stream = stream or sink.add_stream_from_template(video)
+                base = video.time_base or Fraction(1, take.truth.fps)
+                for packet in source.demux(video):
+                    if packet.dts is None or packet.pts is None:
+                        continue
+                    later = round(Fraction(first, take.truth.fps) / base)
+                    packet.pts, packet.dts, packet.stream = packet.pts + later, packet.dts + later, stream
+                    sink.mux(packet)
+            first += len(take.truth.frames)
+            take.path.unlink()
+    frames = tuple(faces for take in takes for faces in take.truth.frames)
+    return Clip(path, replace(takes[0].truth, frames=frames))
 
 
 def worker_mib(stack: Stack) -> Callable[[], float]:
