@@ -9,8 +9,8 @@ from schemas.records import Alarm
 from schemas.regions import RegionSet
 
 LATE = {
-    effort.SPARSE: "fewer frames are searched, masks are larger",
-    effort.COARSE: "fewer frames are searched, some of them at half the size, masks are larger, "
+    effort.SPARSE: "most searches are at half the size, masks are larger",
+    effort.COARSE: "most searches are at half the size, masks are larger, "
     "evidence of people whose masks meet is sealed together, in a crowd of everybody",
     effort.WHOLE: "its frames are masked whole",
     effort.DROPPED: "its frames are dropped from the video and sealed to the custodian",

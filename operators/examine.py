@@ -17,7 +17,7 @@ from operators.codec import decode
 from operators.desensitise.policy import Policy
 from operators.detect import Finder, Watch, choose, is_blind, is_cut
 from operators.sign import digest
-from operators.track import between, frame_seconds, plan
+from operators.track import between, plan
 from operators.view import Edges, edges
 from schemas.errors import ConfigError
 from schemas.frames import DecodedChunk, FrameChunk, Planes
@@ -94,7 +94,7 @@ class Examiner:
 
     def _examine(self, chunk: FrameChunk, level: int) -> Examined:
         decoded, policy = decode(chunk), self._policy.at(chunk.camera_id)
-        looked = plan(decoded, effort.stride(policy.stride, level, frame_seconds(decoded)), is_cut)
+        looked = plan(decoded, policy.stride, is_cut)
         times = [float(decoded.frames[index].pts * chunk.format.time_base) for index in looked.examine]
         longer = max(chunk.format.width, chunk.format.height)
         sides = effort.sides(policy.detection_side, level, longer, times)

@@ -85,7 +85,7 @@ def bench_stream(
 ) -> None:
     """Live cameras over the whole stack: latency, what was spent on each chunk, drops, leaks. Exit code 1: a miss.
 
-    A worker that can't keep up searches fewer frames, then smaller ones, then masks whole frames, then drops chunks:
+    A worker that can't keep up searches smaller pictures, then masks whole frames, then drops chunks:
     the figures say how often. Without --preset, veryfast and then ultrafast, each in a stack of its own.
     """
     chosen = _presets(preset)

@@ -25,7 +25,7 @@ from operators.pipeline import EvidenceDraft, encode_public, seal_draft
 from operators.seal import Identity
 from operators.sign import digest
 from operators.split import route
-from operators.track import Tracker, TrackerState, between, frame_seconds, plan
+from operators.track import Tracker, TrackerState, between, plan
 from schemas.frames import DecodedChunk, FrameChunk
 from schemas.regions import Detections, RegionSet
 from streams.anonymize import EPOCH, TOPIC, fresh_signer
@@ -110,8 +110,7 @@ def _run(
         with measure("decode"):
             decoded = decode(chunk)
         with measure("plan"):
-            stride = effort.stride(policy.stride, level, frame_seconds(decoded))
-            looked = plan(decoded, stride, is_cut, ends=chunk is chunks[-1])
+            looked = plan(decoded, policy.stride, is_cut, ends=chunk is chunks[-1])
             seeing = [i for i in looked.examine if not is_blind(decoded.frames[i].planes)]
             times = [float(decoded.frames[i].pts * chunk.format.time_base) for i in seeing]
             sides = effort.sides(policy.detection_side, level, max(chunk.format.width, chunk.format.height), times)
