@@ -8,6 +8,7 @@ edge of such a window, and whatever fails, leads to a search of the whole pictur
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -27,17 +28,21 @@ LEAST, MOST, CONTRAST = 3, 8, 16
 """A mean that differs by more levels has changed: one in so many of the levels that the picture spans, `LEAST` to
 `MOST` of them."""
 TOUCHED = 0.125
-"""Where so much of what was found has changed it is searched again."""
+"""What has changed by so much since all was searched is searched again whenever it changes."""
 Small = tuple[Plane, ...]
 
 
 @dataclass(slots=True)
 class _Last:
-    """What was searched last at one size: the picture, small, how many levels are no change, and what was found."""
+    """What was searched last at one size: the picture, small, how many levels are no change, and what was found.
+
+    `touched`: cells that have changed since all of a picture was searched.
+    """
 
     small: Small
     least: int
     found: tuple[Detections, ...]
+    touched: Flags | None = None
 
 
 class Watch:
@@ -67,7 +72,11 @@ class Watch:
     ) -> _Last:
         """The picture searched where it has changed, or as a whole."""
         height, width = planes.y.shape
-        stays = [np.array([_share(moved, box) < TOUCHED for box in one.boxes.tolist()], bool) for one in last.found]
+        touched = moved if last.touched is None else moved | last.touched
+        stays = [
+            np.array([not _share(moved, box) or _share(touched, box) < TOUCHED for box in one.boxes.tolist()], bool)
+            for one in last.found
+        ]
         still = tuple(_only(one, kept) for one, kept in zip(last.found, stays, strict=True))
         gone = [room for one, kept in zip(last.found, stays, strict=True)
                 for room in rooms_of(_only(one, ~kept), height, width)]
@@ -80,7 +89,7 @@ class Watch:
             for old, new in zip(last.small, small, strict=True):
                 old[rows, columns] = new[rows, columns]
         found = tuple(merged([one, *(look[k] for look in looks)]) for k, one in enumerate(still))
-        return _Last(last.small, last.least, found)
+        return _Last(last.small, last.least, found, touched)
 
     def _parts(
         self, parts: Sequence[Part], still: Sequence[Detections], planes: Planes, video: VideoFormat, size: int
@@ -115,8 +124,9 @@ def _scale(planes: Planes, size: int) -> float:
 
 def _share(moved: Flags, box: Sequence[float]) -> float:
     """How much of a box (xyxy) lies in cells that have changed."""
-    x1, y1, x2, y2 = (int(side // CELL) for side in box)
-    return float(moved[y1 : y2 + 1, x1 : x2 + 1].mean())
+    left, top = (int(side // CELL) for side in box[:2])
+    right, bottom = (math.ceil(side / CELL) for side in box[2:])
+    return float(moved[top:bottom, left:right].mean())
 
 
 def _cut(found: Detections, part: Part, height: int, width: int) -> Flags:

@@ -140,6 +140,17 @@ def test_a_large_object_of_which_little_changes_stays() -> None:
     assert places(first) == places(second) == {(300, 100)} and finder.share() < 0.3
 
 
+def test_a_large_object_that_creeps_is_followed_to_a_cell() -> None:
+    finder = Bright()
+    watch = Watch(finder)
+    for step in range(24):  # 6 samples a look change the two ends only, a tenth of its cells
+        y = picture().y.copy()
+        y[320:352, 100 + 6 * step : 740 + 6 * step] = 200
+        found = watch.look(freeze(Planes(y, picture().u, picture().v)), FORMAT, WIDE)
+        [(left, top)] = places(found)
+        assert top == 320 and 100 + 6 * step - CELL <= left <= 100 + 6 * step
+
+
 def test_where_most_has_changed_all_is_searched() -> None:
     finder = Bright()
     watch = Watch(finder)
