@@ -126,6 +126,19 @@ def rescale(found: Detections, scale_x: float, scale_y: float) -> Detections:
     )
 
 
+def only(found: Detections, which: npt.NDArray[np.bool_]) -> Detections:
+    """Those of the detections that are marked."""
+    marks = frozen(found.landmarks[which])
+    return Detections(found.kind, boxes(found.boxes[which]), frozen(found.scores[which]), marks)
+
+
+def shifted(found: Detections, left: int, top: int) -> Detections:
+    """The same detections, so much further right and down: from a part of a picture to all of it."""
+    offset = np.array([left, top], np.float32)
+    moved, marks = boxes(found.boxes + np.tile(offset, 2)), frozen(found.landmarks + offset)
+    return Detections(found.kind, moved, found.scores, marks)
+
+
 def _fitted(picture: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray[np.uint8]:
     """The picture scaled down until it fits into height and width; a smaller one as it is."""
     height, width = picture.shape[:2]

@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 
-from operators.detect.face import frozen, rescale, suppress
+from operators.detect.face import frozen, only, rescale, shifted, suppress
 from operators.detect.picture import DETECTION_SIDE, Rgb, picture_of
 from operators.detect.spec import Detector
 from schemas.frames import Planes, VideoFormat
@@ -89,17 +90,18 @@ def _searched(detector: Detector, picture: Rgb, part: Part) -> Detections:
     """What a tile shows whole, in pixels of the picture."""
     top, left, bottom, right = part
     found = detector.detect(np.ascontiguousarray(picture[top:bottom, left:right]))
-    height, width = picture.shape[:2]
+    return shifted(only(found, ~cut_off(found, part, *picture.shape[:2])), left, top)
+
+
+def cut_off(found: Detections, part: Part, height: int, width: int) -> npt.NDArray[np.bool_]:
+    """Which of these, in pixels of a part, reach an edge of it that isn't an edge of the picture (height, width)."""
+    top, left, bottom, right = part
     x1, y1, x2, y2 = found.boxes.T
     whole = (
         ((x1 > EDGE) | (left == 0)) & ((y1 > EDGE) | (top == 0))
         & ((x2 < right - left - EDGE) | (right == width)) & ((y2 < bottom - top - EDGE) | (bottom == height))
     )  # fmt: skip
-    offset = np.array([left, top], np.float32)
-    return Detections(
-        found.kind, boxes(found.boxes[whole] + np.tile(offset, 2)), frozen(found.scores[whole]),
-        frozen(found.landmarks[whole] + offset),
-    )  # fmt: skip
+    return np.asarray(~whole)
 
 
 def merged(found: Sequence[Detections]) -> Detections:

@@ -15,12 +15,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from operators.detect.choose import Seen
-from operators.detect.face import frozen
-from operators.detect.several import EDGE, Finder, Part, merged
+from operators.detect.face import only, shifted
+from operators.detect.several import Finder, Part, cut_off, merged
 from operators.detect.windows import CELL, Flags, rooms_of, windows
 from schemas.frames import Plane, Planes, VideoFormat
-from schemas.regions import Detections, boxes
+from schemas.regions import Detections
 
 STEP = 4
 """Samples a side of what is averaged before it is compared: noise is less there, a face isn't."""
@@ -64,7 +63,7 @@ class Watch:
         return last.found
 
     def _whole(self, planes: Planes, video: VideoFormat, size: int) -> tuple[Detections, ...]:
-        seen: Seen = self._finder.detect_planes(planes, video, size)
+        seen = self._finder.detect_planes(planes, video, size)
         return (seen,) if isinstance(seen, Detections) else seen
 
     def _again(
@@ -77,9 +76,9 @@ class Watch:
             np.array([not _share(moved, box) or _share(touched, box) < TOUCHED for box in one.boxes.tolist()], bool)
             for one in last.found
         ]
-        still = tuple(_only(one, kept) for one, kept in zip(last.found, stays, strict=True))
+        still = tuple(only(one, kept) for one, kept in zip(last.found, stays, strict=True))
         gone = [room for one, kept in zip(last.found, stays, strict=True)
-                for room in rooms_of(_only(one, ~kept), height, width)]
+                for room in rooms_of(only(one, ~kept), height, width)]
         parts = windows(moved, gone, height, width, _scale(planes, size))
         looks = None if parts is None else self._parts(parts, still, planes, video, size)
         if parts is None or looks is None:
@@ -98,23 +97,20 @@ class Watch:
         looks = []
         for part in parts:
             look = self._part(part, planes, video, size)
-            cuts = [_cut(one, part, *planes.y.shape) for one in look]
-            if any(not _within(_only(one, cut), known) for one, cut, known in zip(look, cuts, still, strict=True)):
+            cuts = [cut_off(one, part, *planes.y.shape) for one in look]
+            top, left, *_ = part
+            edged = [shifted(only(one, cut), left, top) for one, cut in zip(look, cuts, strict=True)]
+            if not all(map(_within, edged, still)):
                 return None
-            looks.append(tuple(_only(one, ~cut) for one, cut in zip(look, cuts, strict=True)))
+            looks.append(tuple(shifted(only(one, ~cut), left, top) for one, cut in zip(look, cuts, strict=True)))
         return looks
 
     def _part(self, part: Part, planes: Planes, video: VideoFormat, size: int) -> tuple[Detections, ...]:
-        """What a window shows, in samples of the picture; searched as finely as the whole is."""
+        """What a window shows, in its own samples; searched as finely as the whole is."""
         top, left, bottom, right = part
         luma, chroma = np.s_[top:bottom, left:right], np.s_[top // 2 : bottom // 2, left // 2 : right // 2]
         window = Planes(planes.y[luma], planes.u[chroma], planes.v[chroma])
-        side = round(_scale(planes, size) * max(window.y.shape))
-        offset = np.array([left, top], np.float32)
-        return tuple(
-            Detections(one.kind, boxes(one.boxes + np.tile(offset, 2)), one.scores, frozen(one.landmarks + offset))
-            for one in self._whole(window, video, side)
-        )
+        return self._whole(window, video, round(_scale(planes, size) * max(window.y.shape)))
 
 
 def _scale(planes: Planes, size: int) -> float:
@@ -129,25 +125,12 @@ def _share(moved: Flags, box: Sequence[float]) -> float:
     return float(moved[top:bottom, left:right].mean())
 
 
-def _cut(found: Detections, part: Part, height: int, width: int) -> Flags:
-    """Which of these reach an edge of the window that isn't the picture's."""
-    top, left, bottom, right = part
-    low = np.array([left + EDGE if left else -np.inf, top + EDGE if top else -np.inf])
-    high = np.array([right - EDGE if right < width else np.inf, bottom - EDGE if bottom < height else np.inf])
-    return np.asarray((found.boxes[:, :2] < low).any(1) | (found.boxes[:, 2:] > high).any(1))
-
-
 def _within(found: Detections, known: Detections) -> bool:
     """Whether each of these lies, by half at least, in something known."""
     low = np.maximum(found.boxes[:, None, :2], known.boxes[None, :, :2])
     shared = np.clip(np.minimum(found.boxes[:, None, 2:], known.boxes[None, :, 2:]) - low, 0, None).prod(2)
     area = (found.boxes[:, 2:] - found.boxes[:, :2]).prod(1)
     return bool((shared.max(1, initial=0) >= area / 2).all())
-
-
-def _only(found: Detections, which: Flags) -> Detections:
-    marks = frozen(found.landmarks[which])
-    return Detections(found.kind, boxes(found.boxes[which]), frozen(found.scores[which]), marks)
 
 
 def _small(planes: Planes) -> Small:
