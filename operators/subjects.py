@@ -6,7 +6,8 @@ cosine of unit vectors) and no two members are seen in one frame, for nobody is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,13 @@ import numpy.typing as npt
 from schemas.errors import MalformedRecord
 
 Vector = npt.NDArray[np.float32]
+Links = list[dict[int, float]]
+"""Of each member, by number, those that may be one with it, and how alike they are: the cosine."""
 _NEVER = np.float32(-np.inf)
+_SLACK = 1e-5
+"""Products of matrices of other sizes differ in their last digits."""
+_ROWS = 512
+"""So many members are compared with all at a time: of thousands the whole matrix would take hundreds of MiB."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,12 +90,27 @@ def merge_tracks(sightings: Sequence[TrackSighting], threshold: float) -> tuple[
     ordered = sorted(sightings, key=lambda sighting: sighting.track)
     if len({sighting.track for sighting in ordered}) != len(ordered):
         raise MalformedRecord("a track is named twice")
-    linkage = _linkage(
+    links = _links(
         [sighting.embedding for sighting in ordered], threshold,
         lambda a, b: together(ordered[a].spans, ordered[b].spans),
     )
-    subjects = (_subject([ordered[i] for i in group]) for group in _groups(linkage))
+    subjects = (_subject([ordered[i] for i in group]) for group in _groups(links))
     return tuple(sorted(subjects, key=lambda subject: subject.number))
+
+
+def connected(vectors: Mapping[int, Vector], some: AbstractSet[int], threshold: float) -> frozenset[int]:
+    """These tracks, and all that may be one with them, or by way of others: nobody else's subject changes with theirs.
+
+    `vectors`: a unit vector of every track of the recording that has one.
+    """
+    names = np.array(list(vectors), np.int64)
+    matrix = np.array(list(vectors.values()), np.float32)
+    left = ~np.isin(names, list(some))
+    edge = np.flatnonzero(~left)
+    while edge.size:
+        near = left & (matrix @ matrix[edge].T >= threshold - _SLACK).any(1)
+        edge, left = np.flatnonzero(near), left & ~near
+    return frozenset(some) | frozenset(names[~left].tolist())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,37 +135,62 @@ def merge_subjects(sightings: Sequence[SubjectSighting], threshold: float) -> tu
         one, other = ordered[a], ordered[b]
         return one.video_id == other.video_id and together(one.spans, other.spans)
 
-    groups = _groups(_linkage([sighting.embedding for sighting in ordered], threshold, apart))
+    groups = _groups(_links([sighting.embedding for sighting in ordered], threshold, apart))
     return tuple(tuple(ordered[i].subject_id for i in sorted(group)) for group in sorted(groups, key=min))
 
 
-def _groups(linkage: Vector) -> list[list[int]]:
+def _groups(links: Links) -> list[list[int]]:
     """Complete linkage: the most alike first, for as long as any two may be one."""
-    groups = {index: [index] for index in range(len(linkage))}
-    while linkage.size:
-        one, two = sorted(int(i) for i in np.unravel_index(int(linkage.argmax()), linkage.shape))
-        if linkage[one, two] == _NEVER:
-            break
+    return [group for members in _components(links) for group in _complete(members, links)]
+
+
+def _components(links: Links) -> list[list[int]]:
+    """Members that may be one, or by way of others; nobody else can become one."""
+    found, seen = [], [False] * len(links)
+    for start in range(len(links)):
+        if seen[start]:
+            continue
+        seen[start], members = True, [start]
+        for member in members:  # grows meanwhile
+            fresh = [other for other in links[member] if not seen[other]]
+            members += fresh
+            for other in fresh:
+                seen[other] = True
+        found.append(sorted(members))
+    return found
+
+
+def _complete(members: Sequence[int], links: Links) -> list[list[int]]:
+    """The groups of one component. What is nearest to each is kept, so a merger looks at a few rows, not at all."""
+    place = {member: at for at, member in enumerate(members)}
+    alike = np.full((len(members), len(members)), _NEVER, np.float32)
+    for member in members:
+        for other, cosine in links[member].items():
+            alike[place[member], place[other]] = cosine
+    groups, nearest = {at: [member] for at, member in enumerate(members)}, alike.max(1)
+    while nearest.max() > _NEVER:
+        one = int(nearest.argmax())
+        one, two = sorted((one, int(alike[one].argmax())))
         groups[one] += groups.pop(two)
-        linkage[one] = linkage[:, one] = np.minimum(linkage[one], linkage[two])
-        linkage[two] = linkage[:, two] = linkage[one, one] = _NEVER
+        stale = np.flatnonzero(((alike[:, one] == nearest) | (alike[:, two] == nearest)) & (nearest > _NEVER))
+        alike[one] = alike[:, one] = np.minimum(alike[one], alike[two])
+        alike[two] = alike[:, two] = alike[one, one] = _NEVER
+        nearest[stale] = alike[stale].max(1)
     return list(groups.values())
 
 
-def _linkage(
-    embeddings: Sequence[Vector | None], threshold: float, apart: Callable[[int, int], bool]
-) -> Vector:
-    """Cosine of every two that may be one person, else `_NEVER`; `apart` says of two that they can't be."""
-    linkage = np.full((len(embeddings), len(embeddings)), _NEVER, np.float32)
-    features = {i: embedding for i, embedding in enumerate(embeddings) if embedding is not None}
-    if not features:
-        return linkage
-    known, vectors = list(features), np.stack(list(features.values()))
-    for a, b in np.argwhere(np.triu(vectors @ vectors.T >= threshold, 1)):
-        i, j = known[a], known[b]
-        if not apart(i, j):
-            linkage[i, j] = linkage[j, i] = float(vectors[a] @ vectors[b])
-    return linkage
+def _links(embeddings: Sequence[Vector | None], threshold: float, apart: Callable[[int, int], bool]) -> Links:
+    """Who may be one person with whom; `apart` says of two that they can't be."""
+    links: Links = [{} for _ in embeddings]
+    known = [i for i, embedding in enumerate(embeddings) if embedding is not None]
+    vectors = np.array([embeddings[i] for i in known], np.float32)
+    for first in range(0, len(known), _ROWS):
+        alike = vectors[first : first + _ROWS] @ vectors.T
+        for row, b in np.argwhere(np.triu(alike >= threshold, first + 1)):
+            i, j = known[first + row], known[b]
+            if not apart(i, j):
+                links[i][j] = links[j][i] = float(alike[row, b])
+    return links
 
 
 def _subject(members: Sequence[TrackSighting]) -> Subject:

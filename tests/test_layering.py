@@ -66,7 +66,8 @@ def test_module_calls_nothing_forbidden(path: Path) -> None:
             caught = ast.unparse(node.type) if node.type else "everything"
             assert caught not in ("Exception", "BaseException", "everything"), f"{name}:{node.lineno} catches {caught}"
         if isinstance(node, ast.Attribute) and ast.unparse(node) in ("os.environ", "os.getenv"):
-            assert name == "infra/settings.py", f"{name}:{node.lineno} reads the environment"
+            # settings alone read it; threads sets what numpy reads
+            assert name in ("infra/settings.py", "infra/threads.py"), f"{name}:{node.lineno} reads the environment"
         if isinstance(node, ast.Import | ast.ImportFrom):
             assert "pickle" not in ast.unparse(node), f"{name}:{node.lineno} imports pickle"
 

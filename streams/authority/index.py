@@ -9,7 +9,7 @@ persons that they are across the videos of a camera.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import Any, Literal
@@ -17,7 +17,7 @@ from typing import Any, Literal
 import numpy as np
 
 from operators.embed import SAME, SURE
-from operators.subjects import Subject, TrackSighting, merge_spans, merge_tracks
+from operators.subjects import Subject, TrackSighting, connected, merge_spans, merge_tracks
 from schemas.errors import ConfigError
 from schemas.frames import VideoFormat
 from schemas.records import Piece, SealedEvidence, TrackMapping
@@ -74,7 +74,8 @@ class FaceIndex:
         known = db.execute("SELECT embedder FROM track_features WHERE embedding IS NOT NULL LIMIT 1").fetchone()
         if looked and known is not None and known[0] != self.embedder:
             raise ConfigError(f"faces are indexed by {known[0]}: start with it (--embedder), or run sealframe reindex")
-        self.merge(db, evidence.video_id, evidence.camera_id, self.note(db, evidence, looked))
+        changed = self.note(db, evidence, looked)
+        self.merge(db, evidence.video_id, evidence.camera_id, changed, evidence.chunk_seq)
 
     def note(self, db: Any, evidence: SealedEvidence, looked: Sequence[Looked]) -> set[int]:
         """Keep what the views add to what is known; the tracks of which something was kept.
@@ -88,21 +89,26 @@ class FaceIndex:
         return {one.track for one in looked if keep(db, evidence, self._turned(one, key), made)}
 
     def merge(
-        self, db: Any, video_id: str, camera_id: str, changed: AbstractSet[int] = frozenset()
-    ) -> tuple[Subject, ...]:
+        self, db: Any, video_id: str, camera_id: str, changed: AbstractSet[int] = frozenset(), chunk: int | None = None
+    ) -> None:
         """Bring a video's subjects up to date with its tracks; `changed` are tracks whose looks have changed.
 
         A later frame may show two tracks together that were one person till then, so every chunk is a reason to look.
+        `chunk`: all was up to date but for this one, so nobody is looked at who has nothing to do with who is in it;
+        else a crowd's chunks would take longer and longer.
         """
-        subjects = merge_tracks(_sightings(db, video_id), self._threshold)
+        vectors, within = _vectors(db, video_id), None
+        if chunk is not None:
+            within = _concerned(db, video_id, vectors, changed | store.tracks_in(db, video_id, chunk), self._threshold)
+        subjects = merge_tracks(_sightings(db, video_id, vectors, within), self._threshold)
         wanted = {subject_id(video_id, subject.number): subject for subject in subjects}
 
         def add(name: str, subject: Subject, times: tuple[int, int]) -> None:
             _add_features(db, name, subject, video_id, camera_id, times)
 
-        bring_up_to_date(db, (video_id, camera_id), "face", wanted, changed, "subject_features", add)
-        bring_persons_up_to_date(db, camera_id, video_id, self._templates)
-        return subjects
+        bring_up_to_date(db, (video_id, camera_id), "face", wanted, changed, "subject_features", add, within)
+        looked_at = None if within is None else wanted.keys()
+        bring_persons_up_to_date(db, camera_id, video_id, self._templates, subjects=looked_at)
 
     def _turned(self, looked: Looked, key: int) -> Looked:
         """With its vector as it is stored."""
@@ -123,21 +129,45 @@ class FaceIndex:
         return Looked(mapping.track, "unclear" if large else "too-small", mapping.regions[0].frame_no, 0.0)
 
 
-def _sightings(db: Any, video_id: str) -> list[TrackSighting]:
-    """The face tracks of a video as they can be merged. One of several looks, maybe two persons, goes with no other."""
-    known: dict[int, list[tuple[float, Array | None]]] = {}
-    for track, quality, text in db.execute(
-        "SELECT track, quality, embedding::text FROM track_features WHERE video_id = %s ORDER BY track, look",
-        (video_id,),
-    ).fetchall():
-        known.setdefault(track, []).append((quality, vector(text)))
-    found = []
-    for track, (kind, ranges) in store.track_spans(db, video_id).items():
-        if kind == "face":
-            looks = known.get(track, [(0.0, None)])
-            only = looks[0][1] if len(looks) == 1 else None
-            found.append(TrackSighting(track, merge_spans(ranges), only, max(quality for quality, _ in looks)))
-    return found
+def _vectors(db: Any, video_id: str) -> dict[int, Array]:
+    """Of each track of a video that has one look its vector. Who has several, maybe two persons, goes with no other."""
+    rows = db.execute(
+        "SELECT track, embedding FROM (SELECT track, embedding, count(*) OVER (PARTITION BY track) AS looks"
+        " FROM track_features WHERE video_id = %s) t WHERE looks = 1 AND embedding IS NOT NULL",
+        (video_id,), binary=True,
+    ).fetchall()
+    return {track: embedding.to_numpy() for track, embedding in rows}
+
+
+def _concerned(
+    db: Any, video_id: str, vectors: Mapping[int, Array], touched: AbstractSet[int], threshold: float
+) -> frozenset[int]:
+    """The tracks of all subjects that may change with these tracks."""
+    within: frozenset[int] = frozenset(touched)
+    while True:
+        rows = db.execute(
+            "SELECT unnest(tracks) FROM subjects WHERE video_id = %s AND kind = 'face' AND tracks && %s::bigint[]",
+            (video_id, list(within)),
+        ).fetchall()
+        wider = connected(vectors, within | {row[0] for row in rows}, threshold)
+        if wider == within:
+            return within
+        within = wider
+
+
+def _sightings(
+    db: Any, video_id: str, vectors: Mapping[int, Array], within: Collection[int] | None
+) -> list[TrackSighting]:
+    """The face tracks of a video, or those of them, as they can be merged."""
+    worth = dict(db.execute(
+        "SELECT track, max(quality) FROM track_features WHERE video_id = %(video)s"
+        " AND (%(some)s::bigint[] IS NULL OR track = ANY(%(some)s::bigint[])) GROUP BY track",
+        {"video": video_id, "some": None if within is None else list(within)},
+    ).fetchall())
+    return [
+        TrackSighting(track, merge_spans(ranges), vectors.get(track), worth.get(track, 0.0))
+        for track, (kind, ranges) in store.track_spans(db, video_id, within).items() if kind == "face"
+    ]
 
 
 def _add_features(

@@ -7,7 +7,7 @@ chunk contradicts: a subject looks otherwise, or two of them are seen in one fra
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from operators.embed import SAME
@@ -21,14 +21,16 @@ CALIBRATION = "complete linkage from 0.928; sealframe eval subjects"
 
 
 def bring_persons_up_to_date(
-    db: Any, camera_id: str, video_id: str, templates: Templates | None = None, threshold: float = SAME
+    db: Any, camera_id: str, video_id: str, templates: Templates | None = None, threshold: float = SAME,
+    subjects: Collection[str] | None = None,
 ) -> None:
     """Place the subjects of a camera that are in no person, or in one that can't be any more.
 
     `templates`: the keys that vectors are turned by, for while they are re-issued videos of a camera have several.
+    `subjects`: those of the video that may have changed; None: any of the camera.
     """
     keys = templates or Templates()
-    loose = _loose(db, camera_id) | _torn(db, video_id)
+    loose = _loose(db, camera_id, subjects) | _torn(db, video_id, subjects)
     if not loose:
         return
     touched = sorted(_near(db, camera_id, loose, keys, threshold) | loose)
@@ -62,26 +64,35 @@ def sweep(db: Any) -> None:
     )
 
 
-def _loose(db: Any, camera_id: str) -> set[str]:
-    """Searchable subjects of one look in no person."""
+def _loose(db: Any, camera_id: str, subjects: Collection[str] | None) -> set[str]:
+    """Searchable subjects of one look in no person; of the camera, or of these."""
     rows = db.execute(
         "SELECT f.subject_id FROM subject_features f LEFT JOIN person_subjects p USING (subject_id)"
-        " WHERE f.camera_id = %s AND p.subject_id IS NULL GROUP BY 1 HAVING count(*) = 1", (camera_id,),
+        " WHERE f.camera_id = %(camera)s AND p.subject_id IS NULL"
+        " AND (%(some)s::text[] IS NULL OR f.subject_id = ANY(%(some)s)) GROUP BY 1 HAVING count(*) = 1",
+        {"camera": camera_id, "some": None if subjects is None else list(subjects)},
     ).fetchall()
     return {row[0] for row in rows}
 
 
-def _torn(db: Any, video_id: str) -> set[str]:
-    """Subjects of this video that are in one person with another of it, and in one frame with that."""
+def _torn(db: Any, video_id: str, subjects: Collection[str] | None) -> set[str]:
+    """Subjects of this video that are in one person with another of it, and in one frame with that.
+
+    Of the persons of these subjects, if they are given.
+    """
     rows = db.execute(
         "SELECT p.person_id, s.subject_id, s.tracks FROM person_subjects p JOIN subjects s USING (subject_id)"
-        " WHERE s.video_id = %s", (video_id,),
+        " WHERE s.video_id = %(video)s AND p.person_id IN (SELECT i.person_id FROM person_subjects i"
+        " JOIN subjects t ON t.subject_id = i.subject_id WHERE t.video_id = %(video)s"
+        " AND (%(some)s::text[] IS NULL OR i.subject_id = ANY(%(some)s)))",
+        {"video": video_id, "some": None if subjects is None else list(subjects)},
     ).fetchall()
     persons: dict[str, list[tuple[str, Sequence[int]]]] = defaultdict(list)
     for person, subject, tracks in rows:
         persons[person].append((subject, tracks))
     several = {person: members for person, members in persons.items() if len(members) > 1}
-    ranges = store.track_spans(db, video_id) if several else {}
+    seen = [track for members in several.values() for _, tracks in members for track in tracks]
+    ranges = store.track_spans(db, video_id, seen) if several else {}
     torn = set()
     for members in several.values():
         spans = [merge_spans([one for t in tracks for one in ranges[t][1]]) for _, tracks in members]
@@ -120,7 +131,10 @@ def _sightings(db: Any, subjects: set[str], templates: Templates) -> list[Subjec
         " FROM subjects s JOIN subject_features f USING (subject_id) WHERE subject_id = ANY(%s) GROUP BY 1"
         " HAVING count(*) = 1", (sorted(subjects),),
     ).fetchall()
-    ranges = {video: store.track_spans(db, video) for video in {row[1] for row in rows}}
+    tracks_of: dict[str, list[int]] = defaultdict(list)
+    for _, video, tracks, *_ in rows:
+        tracks_of[video] += tracks
+    ranges = {video: store.track_spans(db, video, tracks) for video, tracks in tracks_of.items()}
     found = []
     for subject, video, tracks, from_ms, text, key in rows:
         spans = merge_spans([one for track in tracks for one in ranges[video].get(track, ("", []))[1]])

@@ -6,7 +6,7 @@ Functions take an open connection; the caller's transaction makes them one. Time
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -193,26 +193,40 @@ def taken_in(db: Any, video_id: str) -> tuple[int, int] | None:
     return None if first is None or last is None else (first, last)
 
 
-def track_times(db: Any, video_id: str) -> dict[int, tuple[int, int]]:
-    """From when to when each track is in the evidence: that of its chunks, else as long as a video may last."""
+def tracks_in(db: Any, video_id: str, seq: int) -> frozenset[int]:
+    """The tracks that a chunk's evidence shows, of all kinds."""
+    rows = db.execute("SELECT track FROM spans WHERE video_id = %s AND chunk_seq = %s", (video_id, seq)).fetchall()
+    return frozenset(row[0] for row in rows)
+
+
+def track_times(db: Any, video_id: str, some: Collection[int] | None = None) -> dict[int, tuple[int, int]]:
+    """From when to when each track, or some, is in the evidence: by its chunks, else as long as a video may last."""
     start = start_ms(video_id)
     rows = db.execute(
         "SELECT s.track, min(e.capture_ms), max(e.end_ms), count(*) > count(e.end_ms) FROM spans s"
-        " JOIN evidence e USING (video_id, chunk_seq) WHERE video_id = %s GROUP BY s.track",
-        (video_id,),
+        " JOIN evidence e USING (video_id, chunk_seq) WHERE video_id = %(video)s"
+        " AND (%(some)s::bigint[] IS NULL OR track = ANY(%(some)s)) GROUP BY s.track",
+        {"video": video_id, "some": None if some is None else list(some)},
     ).fetchall()
     return {
         track: (start, start + MAX_VIDEO_MS) if unknown else (first, last) for track, first, last, unknown in rows
     }
 
 
-def track_spans(db: Any, video_id: str) -> dict[int, tuple[str, list[tuple[int, int]]]]:
-    """Kind of every track of a video, and the frame ranges in which it was detected, or is, where that isn't known."""
+def track_spans(
+    db: Any, video_id: str, some: Collection[int] | None = None
+) -> dict[int, tuple[str, list[tuple[int, int]]]]:
+    """Kind of every track of a video, or of some, and the frame ranges in which it was detected.
+
+    Where that isn't known, those in which it is.
+    """
     found: dict[int, tuple[str, list[tuple[int, int]]]] = {}
     rows = db.execute(
         "SELECT track, kind, lower(seen), upper(seen) - 1 FROM (SELECT track, kind, first_frame,"
-        " coalesce(detected, int8range(first_frame, last_frame, '[]')) AS seen FROM spans WHERE video_id = %s) s"
-        " ORDER BY track, first_frame", (video_id,),
+        " coalesce(detected, int8range(first_frame, last_frame, '[]')) AS seen FROM spans"
+        " WHERE video_id = %(video)s AND (%(some)s::bigint[] IS NULL OR track = ANY(%(some)s))) s"
+        " ORDER BY track, first_frame",
+        {"video": video_id, "some": None if some is None else list(some)},
     ).fetchall()
     for track, kind, first, last in rows:
         ranges = found.setdefault(track, (kind, []))[1]

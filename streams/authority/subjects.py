@@ -5,7 +5,7 @@ A later chunk may show two tracks together that were one subject till then, so e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any, Literal
 
@@ -23,18 +23,20 @@ def subject_id(video_id: str, number: int, mark: str = "s") -> str:
 
 def bring_up_to_date(
     db: Any, place: tuple[str, str], kind: str, wanted: Mapping[str, Subject], changed: AbstractSet[int],
-    library: Library, add: Add,
+    library: Library, add: Add, within: Collection[int] | None = None,
 ) -> None:
     """Make the subjects of this kind in a video (`place`: video and camera) those that are wanted, by their names.
 
     One whose tracks or best track differ, or one of whose tracks is `changed`, is made anew, and `add` (name, subject,
-    times) puts it into its library; of the others the times alone are set.
+    times) puts it into its library; of the others the times alone are set. `within`: the tracks of which `wanted` are
+    all subjects; those of other tracks stay as they are.
     """
     video_id, camera_id = place
-    times = store.track_times(db, video_id)
+    times = store.track_times(db, video_id, within)
+    some = None if within is None else list(within)
     known = {row[0]: (tuple(row[1]), row[2], (row[3], row[4])) for row in db.execute(
-        "SELECT subject_id, tracks, best_track, from_ms, to_ms FROM subjects WHERE video_id = %s AND kind = %s",
-        (video_id, kind),
+        "SELECT subject_id, tracks, best_track, from_ms, to_ms FROM subjects WHERE video_id = %s AND kind = %s"
+        " AND (%s::bigint[] IS NULL OR tracks && %s::bigint[])", (video_id, kind, some, some),
     ).fetchall()}
     stale = [
         name for name, was in known.items()

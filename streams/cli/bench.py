@@ -17,6 +17,7 @@ from streams.cli.suite import PICTURES, Models, tell
 from streams.demo.pictures import people
 from streams.evaluate import bench as runs
 from streams.evaluate import bench_faces as faces
+from streams.evaluate import bench_index as index
 from streams.evaluate import bench_log as log
 from streams.evaluate import bench_operators as operators
 from streams.evaluate import bench_stream as streams
@@ -143,6 +144,18 @@ def bench_log(
     Beside it stands what a log without a stored tree would do: read all leaves for each root.
     """
     _finish("bench log", log.evaluate(count, lambda line: say(f"  {line}")), out)
+
+
+@bench_app.command("index")
+def bench_index(
+    out: Annotated[Path | None, typer.Option("--json", help="write the report to this file")] = None,
+    count: Annotated[int, typer.Option(help="tracks of the crowded video")] = 2000,
+) -> None:
+    """Merging the faces of a chunk beside many tracks of its video, in a database of its own.
+
+    A live video lasts half an hour at most: on a busy street that is some thousand tracks.
+    """
+    _finish("bench index", index.evaluate(count, lambda line: say(f"  {line}")), out)
 
 
 def _presets(named: list[str] | None) -> tuple[str, ...]:

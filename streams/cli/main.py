@@ -6,13 +6,13 @@ Exit codes: 0 done, 1 failed, 2 wrong use.
 
 from __future__ import annotations
 
-import os
 import sys
 from importlib import import_module
 
 import typer
 from rich.markup import escape
 
+from infra.threads import share_cores
 from schemas.errors import SealframeError, UsageError
 from streams.cli.output import say
 
@@ -41,14 +41,6 @@ PANELS = {
 }
 """The verbs as `--help` groups them, each with its module in `streams.cli`."""
 
-SWITCH_SECONDS = 0.0005
-"""After so long a thread lets others have the interpreter. Codecs and networks work outside of it, and come back for
-every picture: with Python's 5 ms they wait that long for whoever is inside (file mode in a crowd: 8 % of its time).
-"""
-BLAS_THREADS = "OPENBLAS_NUM_THREADS"
-"""numpy's own threads turn in circles between small products of matrices: 3 % of a machine with two live cameras. Here
-work is shared out by chunks, so one is enough; who sets it has it otherwise.
-"""
 VERBS = {verb: module for verbs in PANELS.values() for verb, module in verbs.items()}
 MISSING = "Verbs of the stack (up, push, search, ...) come with: pip install 'sealframe\\[server]'"
 
@@ -91,8 +83,7 @@ def _mount(asked: str = "") -> None:
 
 def run() -> None:
     """Entry point: errors on one line, with what to do next; never pixels, plates or keys."""
-    sys.setswitchinterval(SWITCH_SECONDS)
-    os.environ.setdefault(BLAS_THREADS, "1")  # read once, when numpy is loaded
+    share_cores()
     try:
         _mount(next(iter(sys.argv[1:]), ""))
         app()

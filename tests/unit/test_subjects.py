@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from operators.subjects import TrackSighting, merge_spans, merge_tracks, spans_of, together
+from operators.subjects import TrackSighting, connected, merge_spans, merge_tracks, spans_of, together
 from schemas.errors import MalformedRecord
 
 
@@ -39,6 +39,53 @@ def seen(track: int, degrees: float | None, *spans: tuple[int, int], quality: fl
 def test_merge_tracks(sightings: list[TrackSighting], expected: list[tuple[int, ...]]) -> None:
     assert [subject.tracks for subject in merge_tracks(sightings, 0.92)] == expected
     assert [subject.tracks for subject in merge_tracks(sightings[::-1], 0.92)] == expected
+
+
+def crowd(seed: int) -> list[TrackSighting]:
+    """Tracks that are alike in chains, some together, some without a look."""
+    rng = np.random.default_rng(seed)
+    degrees = rng.choice(rng.uniform(0, 300, 6), 40) + rng.normal(0, 9, 40)
+    return [
+        seen(track, None if rng.random() < 0.1 else float(degrees[track]), *[(start, start + int(rng.integers(1, 9)))])
+        for track, start in enumerate(rng.integers(0, 300, 40).tolist())
+    ]
+
+
+def merged_slowly(sightings: list[TrackSighting], threshold: float) -> set[tuple[int, ...]]:
+    """Complete linkage as it is defined: of all groups of which any two may be one, the most alike are joined."""
+    groups = [[sighting] for sighting in sightings]
+
+    def alike(a: TrackSighting, b: TrackSighting) -> float:
+        if a.embedding is None or b.embedding is None or together(a.spans, b.spans):
+            return -1
+        return float(a.embedding @ b.embedding)
+
+    while True:
+        pairs = [(min(alike(a, b) for a in one for b in other), one, other)
+                 for at, one in enumerate(groups) for other in groups[at + 1:]]
+        best = max(pairs, key=lambda pair: pair[0])
+        if best[0] < threshold:
+            return {tuple(sorted(sighting.track for sighting in group)) for group in groups}
+        groups = [group for group in groups if group is not best[2]]
+        best[1].extend(best[2])
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_merge_tracks_of_a_crowd_as_complete_linkage_is_defined(seed: int) -> None:
+    sightings = crowd(seed)
+    found = {subject.tracks for subject in merge_tracks(sightings, 0.92)}
+    assert found == merged_slowly(sightings, 0.92) and 5 < len(found) < 40
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_nobody_changes_who_is_not_connected_with_whom_has_changed(seed: int) -> None:
+    sightings = crowd(seed)
+    looks = {one.track: one.embedding for one in sightings if one.embedding is not None}
+    some = connected(looks, {3, 5}, 0.92)
+    alone = {subject.tracks for subject in merge_tracks([one for one in sightings if one.track in some], 0.92)}
+    others = {subject.tracks for subject in merge_tracks([one for one in sightings if one.track not in some], 0.92)}
+    assert {3, 5} <= some < {one.track for one in sightings}
+    assert alone | others == {subject.tracks for subject in merge_tracks(sightings, 0.92)}
 
 
 def test_merge_tracks_names_best_track_by_quality() -> None:
