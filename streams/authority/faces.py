@@ -33,6 +33,8 @@ LARGE = 200.0
 """Width from which a larger face gains nothing: the chip has 150 pixels."""
 LOOKS, VIEWS = 6, 3
 """How many promising frames of a chunk are looked at, and how many of them are averaged."""
+KNOWN_LOOKS, KNOWN_VIEWS = 2, 1
+"""The same of somebody who is known from chunks before."""
 MARGIN = 0.6
 CROWDED = 0.3
 """How much of a face's box another detected face may cover where a chunk shows it no better: eyes, nose and mouth lie
@@ -102,10 +104,10 @@ class Faces:
 
     def views(
         self, mapping: TrackMapping, faces: Sequence[TrackMapping], opened: Sequence[OpenPiece],
-        video: VideoFormat | None = None,
+        video: VideoFormat | None = None, known: bool = False,
     ) -> tuple[View, ...]:
         """`best_views`, with landmarks and scores of this detector."""
-        return best_views(mapping, faces, opened, video, self.face_in)
+        return best_views(mapping, faces, opened, video, self.face_in, known)
 
     def landmarks(self, rgb: Rgb, box: Sequence[float]) -> Array | None:
         """The five landmarks (5, 2) of the face in a box of a picture; None where none is found there."""
@@ -166,9 +168,9 @@ class Faces:
 
 def best_views(
     mapping: TrackMapping, faces: Sequence[TrackMapping], opened: Sequence[OpenPiece],
-    video: VideoFormat | None = None, face_in: FaceIn = lambda rgb, box: None,
+    video: VideoFormat | None = None, face_in: FaceIn = lambda rgb, box: None, known: bool = False,
 ) -> tuple[View, ...]:
-    """The few best views of a track in a chunk, best first; `faces`: all faces of the chunk.
+    """The few best views of a track in a chunk, best first; `faces`: all faces of the chunk; of who is `known` one.
 
     `face_in` looks for a face in a box of a picture: landmarks and score; where it finds none, the worker's are taken.
 
@@ -183,9 +185,10 @@ def best_views(
     ]
     whole = [r for r in promising(mapping) if video is None or not cut_by_edge(r, video)]
     free = _free(whole, others, MAX_SHARED) or _free(whole, others, CROWDED)
-    seen = (_view(mapping.track, region, own, video, face_in) for region in free[:LOOKS])
+    looks, most = (KNOWN_LOOKS, KNOWN_VIEWS) if known else (LOOKS, VIEWS)
+    seen = (_view(mapping.track, region, own, video, face_in) for region in free[:looks])
     views = [view for view in seen if view is not None]
-    return tuple(sorted(views, key=lambda view: (-view.quality, view.frame_no))[:VIEWS])
+    return tuple(sorted(views, key=lambda view: (-view.quality, view.frame_no))[:most])
 
 
 def _free(regions: Sequence[MappedRegion], others: Sequence[MappedRegion], most: float) -> list[MappedRegion]:

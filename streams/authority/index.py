@@ -25,13 +25,15 @@ from schemas.regions import Array
 from streams.authority import store
 from streams.authority.blank import open_all
 from streams.authority.faces import MIN_WIDTH, Faces, View, promising, width_of
-from streams.authority.looks import Looked, Made, keep, pool, vector, vector_text
+from streams.authority.looks import KNOWN_CHUNKS, Looked, Made, keep, pool, vector, vector_text
 from streams.authority.opening import OpenedPart
 from streams.authority.persons import bring_persons_up_to_date
 from streams.authority.subjects import bring_up_to_date, subject_id
 from streams.authority.templates import PLAIN, Templates
 
 When = Literal["always", "on_case", "off"]
+MOST_TRACKS = 4096
+"""Of so many tracks, of all cameras, it is remembered how much is known; who is forgotten is read in full again."""
 
 
 class FaceIndex:
@@ -45,6 +47,8 @@ class FaceIndex:
     ) -> None:
         self._faces, self._when, self._threshold = faces, when, threshold
         self._templates = templates or Templates()
+        self._chunks: dict[tuple[str, int], int] = {}
+        """Of each of the last tracks, how many chunks are pooled in the look that it had last."""
 
     @property
     def embedder(self) -> str:
@@ -53,15 +57,30 @@ class FaceIndex:
 
     def look(self, evidence: SealedEvidence, parts: Sequence[OpenedPart]) -> Callable[[Any], None]:
         """Read a chunk's opened parts; return what writes the findings."""
-        looked = self.read(parts, evidence.format) if self._when == "always" else ()
+        known = self.known(evidence.video_id)
+        looked = self.read(parts, evidence.format, known) if self._when == "always" else ()
         return lambda db: self.write(db, evidence, looked)
 
-    def read(self, parts: Sequence[OpenedPart], video: VideoFormat | None = None) -> tuple[Looked, ...]:
-        """What each face's track shows in a chunk; one whose pieces don't hold shows nothing."""
+    def known(self, video_id: str) -> frozenset[int]:
+        """The tracks of a video that were seen enough to need one view a chunk from now on."""
+        return frozenset(
+            track for (video, track), chunks in self._chunks.items() if video == video_id and chunks >= KNOWN_CHUNKS
+        )
+
+    def read(
+        self, parts: Sequence[OpenedPart], video: VideoFormat | None = None, known: AbstractSet[int] = frozenset()
+    ) -> tuple[Looked, ...]:
+        """What each face's track shows in a chunk; one whose pieces don't hold shows nothing.
+
+        `known`: tracks that were seen enough, but for whether they still show the same person.
+        """
         mappings = [p.content for p in parts if isinstance(p.content, TrackMapping) and p.content.kind == "face"]
         wanted = {mapping.track for mapping in mappings if promising(mapping)}
         opened = open_all(p.content for p in parts if isinstance(p.content, Piece) and wanted & set(p.content.tracks))
-        views = {m.track: self._faces.views(m, mappings, opened, video) for m in mappings if m.track in wanted}
+        views = {
+            m.track: self._faces.views(m, mappings, opened, video, m.track in known)
+            for m in mappings if m.track in wanted
+        }
         return tuple(self._looked(m, views.get(m.track, ())) for m in mappings if m.regions)
 
     def write(self, db: Any, evidence: SealedEvidence, looked: Sequence[Looked]) -> None:
@@ -86,7 +105,11 @@ class FaceIndex:
         looked = [one for one in looked if one.track not in gone]
         key = self._templates.for_video(db, evidence.video_id) if looked else PLAIN
         made = Made(self._faces.name, key) if looked else Made()
-        return {one.track for one in looked if keep(db, evidence, self._turned(one, key), made)}
+        kept = {one.track: look for one in looked if (look := keep(db, evidence, self._turned(one, key), made))}
+        self._chunks |= {(evidence.video_id, track): look.chunks for track, look in kept.items()}
+        while len(self._chunks) > MOST_TRACKS:
+            del self._chunks[next(iter(self._chunks))]
+        return set(kept)
 
     def merge(
         self, db: Any, video_id: str, camera_id: str, changed: AbstractSet[int] = frozenset(), chunk: int | None = None

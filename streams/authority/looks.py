@@ -23,6 +23,8 @@ State = Literal["indexed", "too-small", "unclear"]
 CLEAR = 0.5
 """Quality from which a view unlike a track's others is a look of its own, not a poor picture."""
 MAX_LOOKS = 4
+KNOWN_CHUNKS = 3
+"""Chunks after which one view of each further one is read: it tells whether the track still shows the same person."""
 MAX_CHUNKS = 8
 """Chunks after which a look takes better views alone: more of the same tell nothing, and each is a write."""
 
@@ -111,12 +113,12 @@ def added(looked: Looked, looks: Mapping[int, Look]) -> tuple[int, Look] | None:
     return number, Look(max(known.quality, looked.quality), embedding, weight, known.chunks + 1)
 
 
-def keep(db: Any, evidence: SealedEvidence, looked: Looked, made: Made) -> bool:
-    """Keep a chunk's views where they have a place; whether they were kept."""
+def keep(db: Any, evidence: SealedEvidence, looked: Looked, made: Made) -> Look | None:
+    """Keep a chunk's views where they have a place; the look that they went to, None where they weren't kept."""
     looks = looks_of(db, evidence.video_id, looked.track)
     place = added(looked, looks)
     if place is None:
-        return False
+        return None
     number, look = place
     known = looks.get(number)
     db.execute(
@@ -136,7 +138,7 @@ def keep(db: Any, evidence: SealedEvidence, looked: Looked, made: Made) -> bool:
             (looked.state, evidence.chunk_seq, looked.frame_no, looked.quality, looked.width, evidence.video_id,
              looked.track, number),
         )
-    return True
+    return look
 
 
 def vector_text(values: Array) -> str:

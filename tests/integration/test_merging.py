@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from schemas.records import SealedEvidence
 from streams.authority.index import FaceIndex
-from streams.authority.looks import vector_text
+from streams.authority.looks import Looked, vector_text
 from tests.support.authority import NOW_MS
+from tests.support.city import faces
 from tests.support.services import Postgres
 
 VIDEO, BEFORE = f"cam-{NOW_MS}-00000001", f"cam-{NOW_MS - 1_800_000}-00000002"
@@ -85,3 +87,18 @@ def test_merging_chunk_by_chunk_is_merging_all(db: Any, seed: int) -> None:
     for video in (BEFORE, VIDEO):
         index.merge(db, video, "cam")
     assert by_chunks[:2] == kept(db)[:2]
+
+
+def test_a_track_that_shows_somebody_else_is_read_in_full_again(db: Any) -> None:
+    index, made = FaceIndex(faces()), np.eye(2, 128, dtype=np.float32)
+    show(db, VIDEO, 0, [1])
+
+    def note(who: int, chunk: int, quality: float = 0.6) -> frozenset[int]:
+        evidence = SealedEvidence("city", "cam", VIDEO, chunk, b"", 0, "epoch", "high", ())
+        index.note(db, evidence, [Looked(1, "indexed", 25 * chunk, quality, made[who], 1.0, 90)])
+        return index.known(VIDEO)
+
+    assert [note(0, chunk) for chunk in range(4)] == [frozenset(), frozenset(), {1}, {1}]
+    assert index.known(BEFORE) == frozenset()
+    assert note(1, 4, 0.3) == {1}  # too poor to be a look of its own
+    assert note(1, 5) == frozenset()

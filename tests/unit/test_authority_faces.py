@@ -81,6 +81,8 @@ def test_best_views_leave_out_frames_where_faces_meet() -> None:
         seen = [best_views(replace(track, regions=(region,)), tracks, OPENED, FORMAT) for region in track.regions]
         assert {frame for frame, views in enumerate(seen) if not views} == meet
     together = best_views(tracks[0], tracks, OPENED, FORMAT)
+    known = best_views(tracks[0], tracks, OPENED, FORMAT, known=True)
+    assert len(known) == 1 and known[0].frame_no not in meet
     assert len(together) == 3 and [v.quality for v in together] == sorted((v.quality for v in together), reverse=True)
 
 
