@@ -33,7 +33,7 @@ from operators.seal import OpenPart, new_evidence, seal_evidence
 from operators.sign import SigningKey, digest, sign
 from operators.split import Keyed, route
 from operators.track import Tracker, TrackerState, TrackSettings
-from operators.view import watch, zones_of
+from operators.view import guard, zones_of
 from schemas.codec import encode as encode_record
 from schemas.errors import ClockJump, MalformedRecord
 from schemas.frames import CodedUnit, DecodedChunk, DesensitisedFrame, FrameChunk, Planes, RawFrame
@@ -160,16 +160,16 @@ class Pipeline:
         cut = len(here.decoded.frames) in after
         located = replace(state, next_track=tracked.next_track, tracks=tracked.tracks, cut=cut)
         located = replace(located, format=chunk.format, view=None) if not same else located
-        return self._watched(located, chunk, here, replace(regions, effort=effort.coded(load)))
+        return self._guarded(located, chunk, here, replace(regions, effort=effort.coded(load)))
 
-    def _watched(
+    def _guarded(
         self, state: CameraState, chunk: FrameChunk, here: Examined, regions: RegionSet
     ) -> tuple[CameraState, RegionSet]:
         """Of a fixed camera: whether it has been moved; then all of the chunk is masked."""
         policy = self.policy.at(chunk.camera_id)
         if not policy.fixed:
             return replace(state, view=None), regions
-        view, moved = watch(state.view or ViewState(), here.edges, zones_of(policy, chunk), chunk.capture_ms)
+        view, moved = guard(state.view or ViewState(), here.edges, zones_of(policy, chunk), chunk.capture_ms)
         if moved:
             regions = replace(regions, failed=frozenset(range(len(regions.frames))), moved=True)
         return replace(state, view=view), regions

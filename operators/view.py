@@ -63,7 +63,7 @@ def learned(view: ViewState, seen: Edges) -> ViewState:
     return ViewState(now.astype(np.int8).tobytes(), view.zones, view.since_ms)
 
 
-def watch(view: ViewState, seen: Sequence[Edges], zones: bytes, now_ms: int) -> tuple[ViewState, bool]:
+def guard(view: ViewState, seen: Sequence[Edges], zones: bytes, now_ms: int) -> tuple[ViewState, bool]:
     """The view after these frames of a chunk, and whether any of them shows another one than is known.
 
     `zones`: digest of the zones in force, empty where there are none.

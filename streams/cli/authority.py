@@ -70,7 +70,7 @@ def authority(
     retention: Annotated[str, typer.Option(help="how long evidence is kept: `retention` of the settings, as JSON")] = (
         "[]"
     ),
-    cases: Annotated[str, typer.Option(help="policy of cases: JSON with names of [cases] in sealframe.toml")] = "{}",
+    cases: Annotated[str, typer.Option(help="policy of cases: JSON with names of \\[cases] in sealframe.toml")] = "{}",
     as_json: Annotated[bool, typer.Option("--json", help="print the address as JSON")] = False,
 ) -> None:
     """Take in sealed evidence: open it in memory, keep it as received, index faces and plates, publish the day's key.

@@ -37,8 +37,8 @@ def forensic(
         FACE_EMBEDDER
     ),
     models: Annotated[Path, typer.Option(help="folder of converted models")] = FOLDER,
-    rules: Annotated[str, typer.Option(help="policy of cases: JSON with names of [cases] in sealframe.toml")] = "{}",
-    sign_in: Annotated[str, typer.Option(help="sign-in by browsers: JSON with names of [sign_in]")] = "{}",
+    rules: Annotated[str, typer.Option(help="policy of cases: JSON with names of \\[cases] in sealframe.toml")] = "{}",
+    sign_in: Annotated[str, typer.Option(help="sign-in by browsers: JSON with names of \\[sign_in] there")] = "{}",
     browser_port: Annotated[int, typer.Option(help="HTTPS port for browsers, where an issuer is named")] = 8447,
     retention: Annotated[str, typer.Option(help="what the authority platform was given, to be shown: JSON")] = "[]",
     admin: Annotated[str, typer.Option(help="at set-up: the principal that is to be the first admin")] = "",

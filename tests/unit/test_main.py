@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 import pytest
 import typer
+from click.testing import CliRunner
 
 from schemas.errors import ConfigError, UsageError
 from streams.cli import main
@@ -69,3 +70,9 @@ def test_every_command_that_a_document_names_exists_with_its_options(verbs, docu
             found = found.commands[words.pop(0)]
         known = {name for option in found.params for name in (*option.opts, *option.secondary_opts)}
         assert {word for word in words if re.match(r"-[a-z-]", word)} <= known, line
+
+
+@pytest.mark.parametrize("verb", ["authority", "forensic"])
+def test_help_shows_names_in_brackets(verbs, verb: str) -> None:
+    shown = " ".join(CliRunner().invoke(verbs, [verb, "--help"], env={"COLUMNS": "200"}).stdout.split())
+    assert "names of [cases] in sealframe.toml" in shown

@@ -57,34 +57,34 @@ def test_agreement_says_nothing_before_enough_is_known_or_of_a_picture_without_e
     assert view.agreement(_known(), view.edges(Planes(flat, flat, flat))) is None
 
 
-def test_watch_masks_until_the_old_view_is_back() -> None:
+def test_guard_masks_until_the_old_view_is_back() -> None:
     known = _known()
-    away, moved = view.watch(known, [view.edges(_street(shift=80))], b"z", 1_000)
+    away, moved = view.guard(known, [view.edges(_street(shift=80))], b"z", 1_000)
     assert moved and away.since_ms == 1_000 and away.edges == known.edges
-    assert view.watch(away, [view.edges(_street(shift=80))], b"z", 900_000)[1]
-    back, moved = view.watch(away, [view.edges(_street())], b"z", 2_000)
+    assert view.guard(away, [view.edges(_street(shift=80))], b"z", 900_000)[1]
+    back, moved = view.guard(away, [view.edges(_street())], b"z", 2_000)
     assert not moved and back.since_ms == 0
 
 
-def test_watch_takes_the_new_view_once_zones_are_set_anew_or_after_a_minute_without_any() -> None:
+def test_guard_takes_the_new_view_once_zones_are_set_anew_or_after_a_minute_without_any() -> None:
     for zones, later, at, stays in ((b"z", b"y", 2_000, False), (b"", b"", 2_000, True), (b"", b"", 70_000, False)):
-        away, _ = view.watch(_known(), [view.edges(_street(shift=80))], zones, 1_000)
-        after, moved = view.watch(away, [view.edges(_street(shift=80))], later, at)
+        away, _ = view.guard(_known(), [view.edges(_street(shift=80))], zones, 1_000)
+        after, moved = view.guard(away, [view.edges(_street(shift=80))], later, at)
         assert moved == stays
         assert stays or (after.since_ms == 0 and view.agreement(after, view.edges(_street())) is None)
 
 
-def test_watch_remembers_the_view_while_the_lens_is_covered() -> None:
+def test_guard_remembers_the_view_while_the_lens_is_covered() -> None:
     """Otherwise a hand before the lens, while the camera is turned, would do away with the alarm and keep the zones."""
     flat = np.full((240, 320), 9, np.uint8)
     covered = view.edges(Planes(flat, flat, flat))
     known = _known()
     for at in range(4):
-        known, moved = view.watch(known, [covered, covered], b"z", 1_000 + at)
+        known, moved = view.guard(known, [covered, covered], b"z", 1_000 + at)
         assert not moved
-    away, moved = view.watch(known, [view.edges(_street(shift=80))], b"z", 2_000)
+    away, moved = view.guard(known, [view.edges(_street(shift=80))], b"z", 2_000)
     assert moved
-    assert view.watch(away, [covered, covered], b"z", 3_000) == (away, True)
+    assert view.guard(away, [covered, covered], b"z", 3_000) == (away, True)
 
 
 class Nothing:
