@@ -7,8 +7,8 @@ tracks of the video anew.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from schemas.topics import MINUTE_MS
 from streams.authority.index import FaceIndex
 from streams.authority.looks import vector_text
 from streams.evaluate.report import Figure
-from streams.evaluate.stage import fresh_database
+from streams.evaluate.stage import fresh_database, timed_ms
 
 START_MS = 1_700_000_000_000
 CAMERA = "camera"
@@ -51,7 +51,7 @@ def evaluate(count: int, tell: Tell) -> list[Figure]:
         few = _chunks(db, index, FEW, rng)
         tell(f"{count:,} tracks")
         _fill(db, FEW + CALLS, count, rng)
-        anew = [_timed(lambda: index.merge(db, VIDEO, CAMERA)) for _ in range(3)][1:]
+        anew = [timed_ms(partial(index.merge, db, VIDEO, CAMERA)) for _ in range(3)][1:]
         many = _chunks(db, index, count, rng)
         row = db.execute("SELECT count(*) FROM subjects").fetchone()
     note = f"beside {count:,} tracks of {row[0] if row else 0:,} subjects; {AT_ONCE} tracks a chunk"
@@ -99,16 +99,9 @@ def _chunks(db: Connection, index: FaceIndex, count: int, rng: np.random.Generat
     for number in range(count, count + CALLS):
         _fill(db, number, number + 1, rng)
         changed = frozenset(range(number - AT_ONCE + 1, number + 1))
-        times.append(_timed(lambda: index.merge(db, VIDEO, CAMERA, changed, number)))  # noqa: B023
+        times.append(timed_ms(partial(index.merge, db, VIDEO, CAMERA, changed, number)))
     return sorted(times)
 
 
 def _unit(vectors: Any) -> Any:
     return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
-
-
-def _timed(call: Callable[[], object]) -> float:
-    """Milliseconds that a call took."""
-    began = time.perf_counter()
-    call()
-    return (time.perf_counter() - began) * 1000

@@ -18,7 +18,7 @@ from operators.merkle import Place, completed, covering, leaf_hash, root
 from operators.sign import SigningKey
 from schemas.errors import UsageError
 from streams.evaluate.report import Figure
-from streams.evaluate.stage import fresh_database
+from streams.evaluate.stage import fresh_database, timed_ms
 from streams.forensic.log import AccessLog, LogSigner
 from streams.forensic.proofs import FIRST, check_consistency, check_inclusion, origin_of
 
@@ -52,11 +52,11 @@ def evaluate(count: int, tell: Tell) -> list[Figure]:
         tell("appending and proving")
         old = log.checkpoint()
         long = _appends(log)
-        proofs = [_timed(partial(_proven, log, at)) for at in _spread(count)]
-        growth = [_timed(lambda: check_consistency(log.prove_growth(old), _identify)) for _ in range(CALLS)]
-        naive = [_timed(lambda: _all_leaves(database)) for _ in range(3)]
+        proofs = [timed_ms(partial(_proven, log, at)) for at in _spread(count)]
+        growth = [timed_ms(lambda: check_consistency(log.prove_growth(old), _identify)) for _ in range(CALLS)]
+        naive = [timed_ms(lambda: _all_leaves(database)) for _ in range(3)]
         tell("verifying")
-        whole = _timed(lambda: log.verify([old.said])) / 1000
+        whole = timed_ms(lambda: log.verify([old.said])) / 1000
     return [
         Figure("log_append_ms", _median(long), "ms", n=CALLS, better="<=",
                note=f"entry, tree, signed checkpoint, on the disk, at {count:,} entries; median"),
@@ -116,7 +116,7 @@ def _state(log: AccessLog, db: Connection, known: dict[Place, bytes]) -> tuple[b
 
 
 def _appends(log: AccessLog) -> list[float]:
-    return [_timed(lambda: log.append("look", "investigator-bench", "case-1", "bench", {})) for _ in range(CALLS)]
+    return [timed_ms(lambda: log.append("look", "investigator-bench", "case-1", "bench", {})) for _ in range(CALLS)]
 
 
 def _spread(count: int) -> list[int]:
@@ -134,13 +134,6 @@ def _all_leaves(database: Database) -> bytes:
 
 def _identify(signer: bytes, time_ms: int) -> tuple[str, bytes]:
     return f"authority-{NAME}", signer
-
-
-def _timed(call: Callable[[], object]) -> float:
-    """Milliseconds that a call took."""
-    began = time.perf_counter()
-    call()
-    return (time.perf_counter() - began) * 1000
 
 
 def _median(values: list[float]) -> float:

@@ -47,6 +47,13 @@ def fresh_database(name: str = "authority-eval") -> Iterator[EmbeddedPostgres]:
         shutil.rmtree(home, ignore_errors=True)
 
 
+def timed_ms(call: Callable[[], object]) -> float:
+    """Milliseconds that a call took."""
+    began = time.perf_counter()
+    call()
+    return (time.perf_counter() - began) * 1000
+
+
 @dataclass(frozen=True, slots=True)
 class Clip:
     """A generated clip, and who is where in it."""
