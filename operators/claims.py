@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,10 @@ from schemas.regions import ObjectKind
 
 Sets = dict[tuple[int, ...], dict[int, Mask]]
 """By tracks, ascending, the blocks of their set: over the picture, by index of the frame; none is empty."""
+Sharing = Literal["people", "crowds", "neighbours"]
+"""Whose blocks share a piece. `people`: those of the same set of tracks, so that one may be opened without the others;
+`crowds`: where a camera is late, all whose masks meet in a frame; `neighbours`: where one reader gets everything.
+"""
 FEW_BLOCKS = 4
 """So many blocks a frame of the chunk, and fewer, are no set of their own where a larger one can take them in."""
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from operators.claims import Sharing
 from operators.desensitise.policy import Policy
 from schemas.state import LoadState
 
@@ -80,9 +81,11 @@ def coded(load: LoadState) -> int:
     return max(load.level, min(load.ahead, COARSE))
 
 
-def joins(level: int) -> bool:
-    """Evidence of people whose masks meet, or of everybody in a crowd, is one piece; coded, if at all, most quickly."""
-    return level >= COARSE
+def sharing(policy: Policy, level: int) -> Sharing:
+    """Whose blocks share a piece of evidence; a late camera's are coded, if at all, most quickly."""
+    if level >= COARSE:
+        return "crowds"
+    return "people" if policy.apart else "neighbours"
 
 
 def sides(usual: int, level: int, longer: int, times_s: Sequence[float]) -> list[int]:

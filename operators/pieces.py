@@ -1,7 +1,8 @@
 """Cut a chunk's hidden samples into pieces, and open pieces again.
 
-A piece holds the blocks that one set of tracks claims (`claims`), through the frames of a chunk, as a small H.264
-video: one canvas size, each picture with the place of its canvas. Blocks of the canvas that others claim are grey, so
+A piece holds the blocks that one set of tracks claims (`claims`), or where one reader gets all of them those of
+neighbours (`neighbours`), through the frames of a chunk, as a small H.264 video: one canvas size, each picture with the
+place of its canvas. Blocks of the canvas that others claim are grey, so
 no piece shows what isn't its own; each painted block of a frame is in exactly one piece. The piece of a chunk that is
 masked whole is the camera's own H.264 where it can be: nothing is lost, and nothing has to be coded. So is that of a
 late camera's crowd: then all who are hidden are one set, and beside them the canvas shows what everybody may see.
@@ -19,10 +20,11 @@ import numpy as np
 import numpy.typing as npt
 
 from operators import annexb, pixels
-from operators.claims import claimed_sets, kinds_of, track_kinds
+from operators.claims import Sets, Sharing, claimed_sets, kinds_of, track_kinds
 from operators.cohere import WHOLE, Layout
 from operators.desensitise.paint import masks
-from operators.piece_video import PRESET, Coder, decode_piece
+from operators.neighbours import neighbours
+from operators.piece_video import FINE, Coder, Settings, decode_piece
 from operators.pixels import BlockRect, Mask
 from schemas.errors import DigestMismatch, MalformedRecord
 from schemas.frames import (
@@ -57,35 +59,39 @@ class Gathered:
 
 
 def cut(
-    decoded: DecodedChunk, layout: Layout, quality: Quality, preset: str = PRESET, joined: bool = False
+    decoded: DecodedChunk, layout: Layout, quality: Quality, settings: Settings = FINE, sharing: Sharing = "people"
 ) -> tuple[Piece, ...]:
-    """The pieces of a chunk, by their tracks; `joined` as in `gather`."""
-    return code(gather(decoded, layout, joined), quality, preset)
+    """The pieces of a chunk, by their tracks; `sharing` as in `gather`."""
+    return code(gather(decoded, layout, sharing), quality, settings)
 
 
-def gather(decoded: DecodedChunk, layout: Layout, joined: bool = False) -> list[Gathered]:
+def gather(decoded: DecodedChunk, layout: Layout, sharing: Sharing = "people") -> list[Gathered]:
     """What the pieces of a chunk hold: in memory of its own, so that the chunk's pictures can be let go.
 
     In a crowd canvases overlap, and would take more memory than the pictures: then these are kept, and each piece's
     canvases are cut when it is coded.
-    `joined`: as in `claimed_sets`, far fewer pieces in a crowd, but none shows one of them alone. Where much is hidden,
-    all of it is one piece, which needs no coding.
+    `sharing`: anything but `people` gives far fewer pieces in a crowd, but none shows one of them alone. Where much is
+    hidden of a crowd, all of it is one piece, which needs no coding.
     """
-    if joined and (crowd := _crowd(decoded, layout)):
+    if sharing == "crowds" and (crowd := _crowd(decoded, layout)):
         return [crowd]
     kinds = track_kinds(layout)
     gathered = [
         _gathered(decoded, tracks, kinds_of(tracks, kinds), masks)
-        for tracks, masks in sorted(claimed_sets(layout, decoded.chunk.format, joined).items())
+        for tracks, masks in sorted(_sets(layout, decoded.chunk.format, sharing).items())
     ]
     rows, columns = decoded.chunk.format.blocks
     crowded = sum(map(_area, gathered)) > len(decoded.frames) * rows * columns
     return gathered if crowded else [replace(one, pictures=partial(list, one.pictures())) for one in gathered]
 
 
-def code(gathered: Sequence[Gathered], quality: Quality, preset: str = PRESET) -> tuple[Piece, ...]:
+def _sets(layout: Layout, format: VideoFormat, sharing: Sharing) -> Sets:
+    return neighbours(layout, format) if sharing == "neighbours" else claimed_sets(layout, format, sharing == "crowds")
+
+
+def code(gathered: Sequence[Gathered], quality: Quality, settings: Settings = FINE) -> tuple[Piece, ...]:
     """The pieces as small videos."""
-    coder, pieces = Coder(quality, preset), []
+    coder, pieces = Coder(quality, settings), []
     for one in gathered:
         pictures = one.pictures()
         if one.units:

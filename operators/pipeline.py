@@ -27,7 +27,7 @@ from operators.examine import Examined, Examiner
 from operators.fragment import fragment
 from operators.grey import all_grey, all_whole
 from operators.masks import pack_masks
-from operators.piece_video import preset_beside
+from operators.piece_video import beside
 from operators.pieces import code, gather, shares
 from operators.seal import OpenPart, new_evidence, seal_evidence
 from operators.sign import SigningKey, digest, sign
@@ -227,9 +227,9 @@ class Pipeline:
         self, decoded: DecodedChunk, layout: Layout, policy: Policy, level: int
     ) -> list[Future[tuple[Piece, ...]]]:
         """The pieces, coded beside the public video: their samples are copied, so that the pictures can be let go."""
-        joined = effort.joins(level)
-        gathered, preset = gather(decoded, layout, joined), preset_beside(policy.preset, joined)
-        return [self._beside.submit(code, share, policy.quality, preset) for share in shares(gathered, SHARES)]
+        sharing = effort.sharing(policy, level)
+        gathered, settings = gather(decoded, layout, sharing), beside(policy.preset, sharing)
+        return [self._beside.submit(code, share, policy.quality, settings) for share in shares(gathered, SHARES)]
 
     def _operator_chunk(
         self, state: CameraState, coding: Coding, parts: dict[str, tuple[OpenPart, ...]]

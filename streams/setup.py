@@ -141,7 +141,7 @@ def file_policy(
         authorities={"file": frozenset({"face", "plate", "head", "person"})} if keep_evidence else {},
         methods=MappingProxyType({"face": method}), custodian=keep_evidence, stride=stride, crf=crf,
         preset=cast(Preset, preset), quality=cast(Quality, quality), zones=zones, whole_heads=whole_heads,
-        bare=bare, insist=insist,
+        bare=bare, insist=insist, apart=False,
     )
 
 

@@ -57,7 +57,8 @@ class Policy:
     `spared`: tracks of who consented, in file mode, which knows them before it paints; `insist`: methods that attacks
     broke are taken all the same (`operators/desensitise/proven.py`); `donors`: whose faces `replace` shows, drawn ones
     where there are none; `fixed`: a camera that is moved is masked whole, see `operators/view.py`; `watch`: within a
-    chunk only what has changed is searched again, see `operators/detect/watch.py`.
+    chunk only what has changed is searched again, see `operators/detect/watch.py`; `apart`: evidence is in pieces that
+    show one set of people each, else in fewer, larger ones, for one reader who gets all of them.
     """
 
     authorities: Mapping[str, frozenset[str]]
@@ -86,6 +87,7 @@ class Policy:
     donors: tuple[Donor, ...] = ()
     fixed: bool = False
     watch: bool = True
+    apart: bool = True
 
     def __post_init__(self) -> None:
         unknown = set(self.methods.values()) - set(METHODS)

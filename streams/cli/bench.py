@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, get_args
 
 import typer
 
 from infra.models import FOLDER
-from operators.desensitise.policy import DEFAULT, Preset
+from operators.desensitise.policy import DEFAULT, Policy, Preset
 from operators.effort import LEVELS, WHOLE
 from schemas.errors import UsageError
 from streams.cli.output import console, say
@@ -26,6 +27,8 @@ from streams.evaluate import stage
 from streams.evaluate.report import Figure, report, table, write
 from streams.setup import file_policy, finder
 
+Apart = Annotated[bool, typer.Option("--apart", help="evidence as a worker seals it, each set of people by itself; "
+                                     "else as file mode does, for one reader")]
 CLIPS = 3
 """Clips that live cameras show in turn."""
 bench_app = typer.Typer(no_args_is_help=True, help="How fast, in ratios of one run on this machine.")
@@ -62,13 +65,14 @@ def bench_operators(
     size: Annotated[str, typer.Option(help=f"scaled to: {', '.join(runs.SIZES)}")] = "720p",
     preset: Annotated[str, typer.Option(help="x264 preset")] = "veryfast",
     level: Annotated[str, typer.Option("--effort", help=f"as for a late camera: {', '.join(LEVELS[:WHOLE])}")] = "full",
+    apart: Apart = False,
 ) -> None:
     """Where each millisecond of CPU time goes, operator by operator. Exit code 1: a miss."""
     if size not in runs.SIZES:
         raise UsageError(f"no size {size!r}; there are {', '.join(runs.SIZES)}")
     if level not in LEVELS[:WHOLE]:
         raise UsageError(f"no effort {level!r}; there are {', '.join(LEVELS[:WHOLE])}")
-    policy = file_policy(method=DEFAULT, quality="high", stride=5, crf=runs.CRF, preset=preset, keep_evidence=True)
+    policy = _policy(preset, apart)
     with tempfile.TemporaryDirectory() as scratch:
         chunks = runs.chunks_of(clip, Path(scratch) / "clip.mp4", *runs.SIZES[size], frames)
         found = operators.evaluate(chunks, policy, finder(["face"]), LEVELS.index(level))
@@ -125,12 +129,12 @@ def bench_faces(
     out: Annotated[Path | None, typer.Option("--json", help="write the report to this file")] = None,
     preset: Annotated[str, typer.Option(help="x264 preset")] = "veryfast",
     pictures: Annotated[Path, typer.Option(help="pictures of the demo's people")] = PICTURES,
+    apart: Apart = False,
 ) -> None:
     """What a 720p frame costs with one face in it and with thirty, CPU time of one thread. Exit code 1: a miss."""
     (chosen,) = _presets([preset])
-    policy = file_policy(method=DEFAULT, quality="high", stride=5, crf=runs.CRF, preset=chosen, keep_evidence=True)
     with tempfile.TemporaryDirectory() as scratch:
-        found = faces.evaluate(people(pictures), Path(scratch), policy, finder(["face"]), tell)
+        found = faces.evaluate(people(pictures), Path(scratch), _policy(chosen, apart), finder(["face"]), tell)
     _finish("bench faces", found, out)
 
 
@@ -165,6 +169,11 @@ def _presets(named: list[str] | None) -> tuple[str, ...]:
     if unknown:
         raise UsageError(f"no preset {unknown[0]!r}; there are {', '.join(get_args(Preset))}")
     return chosen
+
+
+def _policy(preset: str, apart: bool) -> Policy:
+    whole = file_policy(method=DEFAULT, quality="high", stride=5, crf=runs.CRF, preset=preset, keep_evidence=True)
+    return replace(whole, apart=apart)
 
 
 def _finish(name: str, found: list[Figure], out: Path | None) -> None:

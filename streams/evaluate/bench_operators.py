@@ -14,12 +14,13 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 
 from operators import effort
+from operators.claims import Sharing
 from operators.codec import decode
 from operators.cohere import Layout, lay_out
 from operators.desensitise.paint import appearances, paint
 from operators.desensitise.policy import Policy
 from operators.detect import Finder, Watch, choose, is_blind, is_cut
-from operators.piece_video import preset_beside
+from operators.piece_video import beside
 from operators.pieces import cut
 from operators.pipeline import EvidenceDraft, encode_public, seal_draft
 from operators.seal import Identity
@@ -123,7 +124,7 @@ def _run(
             state, regions = tracker.step(state, decoded, found, cuts=looked.cuts)
         with measure("lay_out"):
             layout = lay_out(regions, chunk.format, policy)
-        _protect(chunk, decoded, regions, layout, policy, effort.joins(level), measure)
+        _protect(chunk, decoded, regions, layout, policy, effort.sharing(policy, level), measure)
         spent.frames += len(decoded.frames)
         spent.regions += sum(map(len, regions.frames))
         spent.looks += len(found)
@@ -135,8 +136,8 @@ def _look(watch: Watch, decoded: DecodedChunk, index: int, policy: Policy, side:
 
 
 def _protect(
-    chunk: FrameChunk, decoded: DecodedChunk, regions: RegionSet, layout: Layout, policy: Policy, joined: bool,
-    measure: Measure,
+    chunk: FrameChunk, decoded: DecodedChunk, regions: RegionSet, layout: Layout, policy: Policy,
+    sharing: Sharing, measure: Measure,
 ) -> None:
     with measure("paint"):
         used = appearances(decoded, layout, {}, policy)
@@ -144,7 +145,7 @@ def _protect(
     with measure("encode"):
         units = encode_public(painted, chunk, policy, layout)
     with measure("cut"):
-        pieces = cut(decoded, layout, policy.quality, preset_beside(policy.preset, joined), joined)
+        pieces = cut(decoded, layout, policy.quality, beside(policy.preset, sharing), sharing)
         parts = route(chunk, regions, pieces, policy)["file"]
     with measure("seal"):
         draft = EvidenceDraft("file", chunk, digest(b"".join(unit.data for unit in units)), 0, parts)

@@ -1,18 +1,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
 
 from operators import annexb, piece_video, pixels
 from operators import pieces as pieces_module
+from operators.claims import Sharing
 from operators.codec import decode, encode
 from operators.cohere import Claim, lay_out
 from operators.desensitise.paint import appearances, masks, paint
 from operators.desensitise.policy import Policy
 from operators.masks import pack_masks
-from operators.piece_video import MIN_PSNR_DB
+from operators.piece_video import MIN_PSNR_DB, beside
 from operators.pieces import Gathered, block_mask, canvases, cut, gather, shares
 from operators.pixels import BlockRect, freeze
 from operators.restore import looks_bare, restore_frames
@@ -57,9 +59,10 @@ def test_masks_cover_every_padded_box() -> None:
             assert frame.mask[pixels.blocks_of(region.box, 0.25, FORMAT)].all()
 
 
-def test_pieces_hold_each_painted_block_exactly_once() -> None:
+@pytest.mark.parametrize("sharing", get_args(Sharing))
+def test_pieces_hold_each_painted_block_exactly_once(sharing: Sharing) -> None:
     counts = [np.zeros(FORMAT.blocks, int) for _ in FRAMES]
-    for piece in cut(DECODED, LAYOUT, "high"):
+    for piece in cut(DECODED, LAYOUT, "high", sharing=sharing):
         for place in piece.frames:
             mask = block_mask(place, piece)
             counts[place.frame_no][place.row : place.row + mask.shape[0],
@@ -70,6 +73,11 @@ def test_pieces_hold_each_painted_block_exactly_once() -> None:
 
 def test_pieces_of_crossing_objects_are_one_each_and_one_shared() -> None:
     assert [piece.tracks for piece in cut(DECODED, LAYOUT, "high")] == [(1,), (1, 2), (2,)]
+
+
+def test_pieces_of_neighbours_are_one() -> None:
+    (piece,) = cut(DECODED, LAYOUT, "high", sharing="neighbours")
+    assert (piece.tracks, piece.kinds) == ((1, 2), ("face",))
 
 
 def _blocks(gathered: list[Gathered], frame_no: int) -> np.ndarray:
@@ -88,7 +96,7 @@ def test_pieces_joined_are_of_those_who_meet_in_a_frame_and_hold_each_block_exac
 ) -> None:
     monkeypatch.setattr(pieces_module, "CROWD_SHARE", 1.0)
     layout = lay_out(REGIONS, FORMAT, Policy({}, padding=0, doubt=0, hold=0))
-    joined = gather(DECODED, layout, joined=True)
+    joined = gather(DECODED, layout, sharing="crowds")
     assert [one.tracks for one in joined] == [(1,), (1, 2), (2,)]
     together = {place.frame_no for place in joined[1].frames}
     assert together == {i for i, (one, two) in enumerate(layout) if pixels.meet(one.rect, two.rect)}
@@ -102,7 +110,7 @@ def test_pieces_joined_are_of_one_kind_and_never_of_a_zone() -> None:
     kinds: tuple[ObjectKind, ...] = ("face", "face", "plate", "frame")
     claims = tuple(Claim(track, kind, rect) for track, kind, rect in zip((1, 2, 3, 0), kinds, rects, strict=True))
     layout = (claims, *((),) * (len(FRAMES) - 1))
-    found = {one.tracks: one.kinds for one in gather(DECODED, layout, joined=True)}
+    found = {one.tracks: one.kinds for one in gather(DECODED, layout, sharing="crowds")}
     assert found == {
         (1, 2): ("face",), (1, 2, 3): ("face", "plate"), (2, 3): ("face", "plate"), (3,): ("plate",),
         (0, 3): ("frame", "plate"), (0,): ("frame",),
@@ -124,7 +132,7 @@ def _street(height: int) -> DecodedChunk:
 def test_a_late_cameras_crowd_is_one_piece_of_its_own_pictures(height: int) -> None:
     street = _street(height)
     layout = lay_out(REGIONS, street.chunk.format, POLICY)
-    (piece,) = cut(street, layout, "high", joined=True)
+    (piece,) = cut(street, layout, "high", sharing="crowds")
     assert (piece.tracks, piece.kinds) == ((1, 2), ("face",))
     assert [unit.data for unit in piece.units] == [annexb.strip(unit.data) for unit in street.chunk.units]
     assert piece.true_digest == piece.sealed_digest
@@ -154,14 +162,14 @@ def test_no_crowd_where_others_may_be_entitled_or_little_is_hidden(
     monkeypatch.setattr(pieces_module, "CROWD_SHARE", share)
     found = regions(PLACES, kinds=kinds, failed=failed)
     found = replace(found, frames=tuple(frame if i in hidden else () for i, frame in enumerate(found.frames)))
-    gathered = gather(DECODED, lay_out(found, FORMAT, replace(POLICY, hold=0)), joined=True)
+    gathered = gather(DECODED, lay_out(found, FORMAT, replace(POLICY, hold=0)), sharing="crowds")
     assert len(gathered) > 1 and not any(one.units for one in gathered if one.tracks != (0,))
 
 
 def test_no_crowd_where_the_cameras_pictures_are_of_another_codec() -> None:
     other = replace(DECODED, chunk=replace(CHUNK, codec="hevc"))
-    assert gather(DECODED, LAYOUT, joined=True)[0].units
-    assert not any(one.units for one in gather(other, LAYOUT, joined=True))
+    assert gather(DECODED, LAYOUT, sharing="crowds")[0].units
+    assert not any(one.units for one in gather(other, LAYOUT, sharing="crowds"))
 
 
 def test_shares_hold_every_piece_once_the_largest_first() -> None:
@@ -183,14 +191,18 @@ def test_gathered_canvases_are_held_or_where_they_outgrow_the_pictures_cut_anew(
     assert all(_same(a, b, around.masks[0]) for a, b in zip(around.pictures(), ORIGINAL, strict=True))
 
 
-def test_restore_lossless_gives_back_every_sample() -> None:
-    restored = restore_frames(_body(), FORMAT, PUBLIC, cut(DECODED, LAYOUT, "lossless"))
+@pytest.mark.parametrize("sharing", get_args(Sharing))
+def test_restore_lossless_gives_back_every_sample(sharing: Sharing) -> None:
+    restored = restore_frames(_body(), FORMAT, PUBLIC, cut(DECODED, LAYOUT, "lossless", sharing=sharing))
     assert all(a.equals(b) for a, b in zip(restored, ORIGINAL, strict=True))
 
 
-def test_restore_high_is_at_least_45_db_and_repeats() -> None:
-    pieces = cut(DECODED, LAYOUT, "high")
-    assert pieces == cut(DECODED, LAYOUT, "high")
+@pytest.mark.parametrize("sharing", get_args(Sharing))
+@pytest.mark.parametrize("public", ["veryfast", "ultrafast"])
+def test_restore_high_is_at_least_45_db_and_repeats(public: str, sharing: Sharing) -> None:
+    settings = beside(public, sharing)
+    pieces = cut(DECODED, LAYOUT, "high", settings, sharing)
+    assert pieces == cut(DECODED, LAYOUT, "high", settings, sharing)
     restored = restore_frames(_body(), FORMAT, PUBLIC, pieces)
     errors = [pixels.squared_error(a, b, pixels.sample_masks(f.mask, FORMAT))
               for a, b, f in zip(restored, ORIGINAL, FRAMES, strict=True)]
