@@ -11,7 +11,7 @@ Only frames of chunks with masks can differ; chunks without any are counted on b
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -25,6 +25,7 @@ from infra.camera import open_source
 from operators import pixels
 from operators.codec import decode, decode_units, encode
 from operators.cohere import Layout, lay_out
+from operators.desensitise.base import Method
 from operators.desensitise.paint import appearance_keys, appearances, masks, paint
 from operators.desensitise.policy import METHODS, Policy
 from operators.detect import Finder
@@ -47,6 +48,10 @@ COUNTS_FROM = 0.01
 """Share of a clip's samples that is masked from which the clip counts."""
 MEAN, WORST, LONG, OTHERS, SCRAMBLED = 0.92, 1.0, 1.1, 1.0, 1.1
 OF_NAIVE = {"mosaic": 0.9, "blur": 0.9, "replace": 0.9, "scramble": 0.3}
+NAIVE: Mapping[str, tuple[Method, ...]] = {name: (METHODS[name],) for name in OF_NAIVE} | {
+    "scramble": (METHODS["scramble"], naive.SampleScramble())
+}
+"""By method, what it is compared with, frame by frame."""
 FACES_A_CLIP = 60
 _SECRET = b"bits"
 Tell = Callable[[str], None]
@@ -153,9 +158,9 @@ def run_clip(path: Path, settings: Settings) -> ClipBits:
                 policy = replace(settings.policy, methods=_only(name))
                 own = lay_out(regions, chunk.format, policy)
                 work.append((result.ours.setdefault(name, Coded()), as_shipped(decoded, own, known[name], policy)))
-                if boxes and name in OF_NAIVE:
-                    way = _naively(decoded, boxes[number], factor, name, settings.policy)
-                    work.append((result.naive.setdefault(name, Coded()), way))
+                for method in NAIVE.get(name, ()) if boxes else ():
+                    way = _naively(decoded, boxes[number], factor, method, settings.policy)
+                    work.append((result.naive.setdefault(method.name, Coded()), way))
             list(pool.map(partial(_code, chunk=chunk, layout=layout, regions=regions, settings=settings), work))
             if settings.curves:
                 _add_curves(result, decoded, layout, settings)
@@ -190,12 +195,10 @@ def as_shipped(decoded: DecodedChunk, layout: Layout, known: dict[int, bytes], p
 
 
 def _naively(
-    decoded: DecodedChunk, boxes: Sequence[naive.Boxes], factor: float, name: str, policy: Policy
+    decoded: DecodedChunk, boxes: Sequence[naive.Boxes], factor: float, method: Method, policy: Policy
 ) -> Way:
     chunk = decoded.chunk
-    return _plainly(
-        lambda: naive.painted(decoded.frames, boxes, factor, chunk.format, METHODS[name]), chunk, policy
-    )
+    return _plainly(lambda: naive.painted(decoded.frames, boxes, factor, chunk.format, method), chunk, policy)
 
 
 def _naive_boxes(
@@ -296,10 +299,10 @@ def figures(found: Sequence[ClipBits], settings: Settings) -> list[Figure]:
         out.append(Figure(f"bits_{name}", float(np.mean(ratios)), "", "<=", bound, n, "mean of clips"))
         if name == default:
             out += _of_default(found, name, ratios)
-        if name in found[0].naive:
-            shares = [one.ours[name].bytes / max(1, one.naive[name].bytes) for one in found]
-            naively = float(np.mean([one.naive[name].bytes / max(1, one.original.bytes) for one in found]))
-            out.append(Figure(f"of_naive_{name}", float(np.mean(shares)), "", "<=", OF_NAIVE.get(name), n,
+        for way in (method.name for method in NAIVE.get(name, ()) if found[0].naive):
+            shares = [one.ours[name].bytes / max(1, one.naive[way].bytes) for one in found]
+            naively = float(np.mean([one.naive[way].bytes / max(1, one.original.bytes) for one in found]))
+            out.append(Figure(f"of_naive_{way}", float(np.mean(shares)), "", "<=", OF_NAIVE[name], n,
                               f"frame by frame it costs {naively:.2f} of the original"))
         steady = float(np.mean([one.ours[name].flicker for one in found]))
         original = float(np.mean([one.original.flicker for one in found]))

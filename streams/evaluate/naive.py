@@ -2,6 +2,7 @@
 
 The boxes are widened by one factor for a whole clip, so that the masked area is the same as that which it's compared
 with; they lie on even samples, not on blocks. Every frame gets appearances of its own; keyed methods a key of its own.
+Beside our scramble of few cells made anew in each frame stands that of samples, which others measured.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from operators.desensitise.base import Method, Spot, appearance_key
+from operators.desensitise.base import Lasts, Method, Spot, appearance_key
 from operators.pixels import copy
 from schemas.frames import Planes, RawFrame, VideoFormat
 
@@ -20,6 +21,26 @@ Boxes = npt.NDArray[np.float32]
 Flags = npt.NDArray[np.bool_]
 _SECRET = b"naive"
 NARROWEST, WIDEST, HALVINGS = 0.3, 6.0, 18
+
+
+@dataclass(frozen=True, slots=True)
+class SampleScramble:
+    """What is published as scrambling: a region's samples in another order, by a key of the frame."""
+
+    name: str = "scramble_samples"
+    lasts: Lasts = "frame"
+    keyed: bool = True
+    easy: bool = False
+
+    def prepare(self, spot: Spot, key: bytes) -> bytes:
+        """The key."""
+        return key
+
+    def paint(self, spot: Spot, appearance: bytes) -> None:
+        """The samples of each plane, in an order drawn from the key."""
+        order = np.random.default_rng(list(appearance))
+        for plane in spot.planes.all():
+            plane[:] = order.permutation(plane.reshape(-1)).reshape(plane.shape)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
+from operators.desensitise.base import Spot
 from operators.desensitise.policy import METHODS, Policy
 from operators.fragment import fragment, init_segment
+from operators.pixels import copy
 from schemas.errors import UsageError
 from schemas.frames import Planes, VideoFormat
 from schemas.regions import Detections, boxes
@@ -43,6 +45,7 @@ def test_eval_bits_measures_every_method_against_the_original_and_the_naive_way(
     assert clip.frames == 2 * len(PLACES) and 0.1 < found["masked_area"] < 0.6
     assert found["bits_veil"] == clip.ours["veil"].bytes / clip.original.bytes
     assert found["of_naive_scramble"] < 0.9  # a new grid in every frame costs more than one a chunk
+    assert found["of_naive_scramble_samples"] < 0.7 * found["of_naive_scramble"]  # and noise far more still
     assert max(found["flicker_veil"], found["flicker_scramble"]) < 1
     assert {"bits_worst", "bits_long_gop", "bits_camera", "bd_rate"} <= set(found)
 
@@ -50,6 +53,19 @@ def test_eval_bits_measures_every_method_against_the_original_and_the_naive_way(
 def test_eval_bits_of_clips_without_masks_has_nothing_to_say(tmp_path: Path) -> None:
     figures, found = bits.evaluate(tmp_path, bits.Settings(Patch(), Policy({}), ("veil",)))
     assert found == [] and figures[0].holds is False
+
+
+def test_naive_scramble_of_samples_keeps_them_all_and_leaves_none_in_its_place() -> None:
+    random = np.random.default_rng(1)
+    before = Planes(*(random.integers(0, 256, shape, np.uint8) for shape in ((64, 48), (32, 24), (32, 24))))
+    shown = []
+    for key in (b"a" * 32, b"a" * 32, b"b" * 32):
+        planes, method = copy(before), naive.SampleScramble()
+        method.paint(Spot(planes), method.prepare(Spot(before), key))
+        shown.append(planes)
+        for old, new in zip(before.all(), planes.all(), strict=True):
+            assert np.array_equal(np.sort(old, axis=None), np.sort(new, axis=None)) and np.mean(old == new) < 0.02
+    assert shown[0].equals(shown[1]) and not shown[0].equals(shown[2])
 
 
 def test_naive_boxes_cover_the_asked_area_on_even_samples() -> None:
