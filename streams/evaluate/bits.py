@@ -34,7 +34,7 @@ from operators.embed import FaceEmbedder, align
 from operators.examine import Examiner
 from operators.pipeline import encode_public
 from schemas.errors import MalformedRecord
-from schemas.frames import CodedUnit, DecodedChunk, FrameChunk, Planes
+from schemas.frames import MAX_DECODED_BYTES, CodedUnit, DecodedChunk, FrameChunk, Planes
 from schemas.regions import RegionSet
 from streams.evaluate import naive
 from streams.evaluate.files import clips
@@ -225,7 +225,8 @@ def _code(
     coded, way = work
     units = way(settings.policy.crf)
     coded.bytes += size(units)
-    shown = decode_units(units, "h264", chunk.format.width, chunk.format.height)
+    # Samples in another order code to more than a chunk may hold.
+    shown = decode_units(units, "h264", chunk.format.width, chunk.format.height, max_coded=MAX_DECODED_BYTES)
     where = masks(layout, chunk.format)
     for i, j in pairwise(range(len(shown))):
         both = where[i] & where[j]
