@@ -107,13 +107,15 @@ def affinity(track: TrackState, sight: Sight, settings: TrackSettings) -> float 
     """How well a detection fits a track, about 0 to 2; None: not the same object."""
     if track.kind != sight.kind:
         return None
-    now = Filter(track.mean, track.covariance)
-    cx, cy, w, h = now.mean[:4]
+    cx, cy, w, h = track.mean[:4]
     width, height = sight.box[2] - sight.box[0], sight.box[3] - sight.box[1]
     across = abs((sight.box[0] + sight.box[2]) / 2 - cx)
     down = abs((sight.box[1] + sight.box[3]) / 2 - cy)
     mean_w, mean_h = (w + width) / 2, (h + height) / 2
     distance = max(across / mean_w, down / mean_h)
+    if distance > REACH + MAX_SIGMAS:
+        return None  # as most pairs of a crowd: neither overlap nor reach is that long
+    now = Filter(track.mean, track.covariance)
     overlap = iou(now.box, sight.box)
     if overlap < settings.match_iou:
         reach_x = REACH * mean_w + min(SIGMAS * now.sigma[0], MAX_SIGMAS * mean_w)
