@@ -38,6 +38,7 @@ from tests.support.authority import (
     recorded,
 )
 from tests.support.cases import GROUND, open_case
+from tests.support.changing import changed, leaves, other
 from tests.support.restoring import Killed, finished, work
 from tests.support.scenes import chunk, crossing, regions
 from tests.support.services import Postgres
@@ -179,34 +180,11 @@ def test_every_changed_byte_of_a_restored_file_is_named_by_its_place(outcomes: d
             verify_restoration(tmp_path / "changed.mp4", manifest_of(tmp_path / "changed.mp4"), identify_at)
 
 
-def _leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    if isinstance(value, dict | list):
-        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from _leaves(inner, (*path, key))
-    else:
-        yield path
-
-
-def _with(value: Any, path: tuple[Any, ...], change: Callable[[Any], Any]) -> Any:
-    made = json.loads(json.dumps(value))
-    inner = made
-    for key in path[:-1]:
-        inner = inner[key]
-    inner[path[-1]] = change(inner[path[-1]])
-    return made
-
-
-def _other(value: Any) -> Any:
-    if isinstance(value, str) and value:
-        return value[:-3] + ("A" if value[-3:-2] != "A" else "B") + value[-2:] if len(value) > 3 else value + "x"
-    return value + 1 if isinstance(value, int) else "x"
-
-
 def test_every_changed_field_of_a_manifest_is_refused(outcomes: dict[str, Path], tmp_path: Path) -> None:
     file = outcomes["lossless"]
     read, place = json.loads(manifest_of(file).read_text()), tmp_path / "changed.json"
-    for path in _leaves(read):
-        place.write_text(json.dumps(_with(read, path, _other)))
+    for path in leaves(read):
+        place.write_text(json.dumps(changed(read, path, other)))
         with pytest.raises((IntegrityError, UsageError)):
             verify_restoration(file, place, identify_at)
 
@@ -222,7 +200,7 @@ def test_manifest_signed_anew_still_has_to_be_what_the_log_says(outcomes: dict[s
         place.write_text(json.dumps(signed_manifest(body, key, proof)))
         with pytest.raises((IntegrityError, BadSignature)):
             verify_restoration(file, place, identify_at)
-    forged = _with(read["body"], ("chunks", 0, "record", "signature"), lambda _: base64.b64encode(bytes(64)).decode())
+    forged = changed(read["body"], ("chunks", 0, "record", "signature"), lambda _: base64.b64encode(bytes(64)).decode())
     forged["chunks"][0]["signature_digest"] = digest(bytes(64)).hex()
     entry = json.loads(proof.entry)
     entry["detail"]["manifest"] = digest(canonical(forged)).hex()

@@ -19,8 +19,7 @@ from prometheus_client import CollectorRegistry
 from typer.testing import CliRunner
 
 from infra import tls
-from infra.https import HttpsClient, HttpsServer, caller
-from infra.kafka import Message
+from infra.https import HttpsClient, HttpsServer
 from infra.keys import create_secret, load_signing_seed
 from infra.postgres import Database, DatabaseAccess
 from infra.recipients import recipient_text, write_identity
@@ -52,32 +51,15 @@ from streams.operating.overview import Overview
 from streams.operating.service import OperatorService, OperatorSetup
 from tests.support.authority import NAME, NOW_MS, POLICY, Recording, record
 from tests.support.cases import open_cases
+from tests.support.groups import from_now_on
 from tests.support.operating import by_ca, certified_key
 from tests.support.plates import saying, seen
 from tests.support.scenes import chunk, crossing, regions
 from tests.support.services import Broker, Postgres, unique
+from tests.support.spy import Spy
 
 PLACES = crossing()
 WAIT_SECONDS = 60.0
-
-
-class Spy:
-    """All that the operating platform is told in requests: who, what, headers, bodies."""
-
-    def __init__(self, app: Any) -> None:
-        self._app, self.seen = app, []
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        async def told() -> Any:
-            message = await receive()
-            self.seen[-1]["body"] += message.get("body", b"")
-            return message
-
-        if scope["type"] == "http":
-            headers = {name.decode(): value.decode() for name, value in scope["headers"]}
-            self.seen.append({"who": caller(scope), "method": scope["method"], "path": scope["path"],
-                              "query": scope["query_string"].decode(), "headers": headers, "body": b""})
-        await self._app(scope, told, send)
 
 
 @dataclass
@@ -101,15 +83,6 @@ def wait(what: Callable[[], Any]) -> Any:
             return found
         time.sleep(0.05)
     pytest.fail("it didn't happen in time")
-
-
-def from_now_on(broker: Broker, principal: str, group: str, topic: str) -> None:
-    """Let a group begin where the topic ends now."""
-    with broker.access(principal).consumer(group) as consumer:
-        for partition in consumer.partitions(topic):
-            _, high = consumer.bounds(topic, partition)
-            if high:
-                consumer.commit(Message(topic, partition, high - 1, b"", b"", 0))
 
 
 def add_subject(access: DatabaseAccess, video_id: str) -> str:
