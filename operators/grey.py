@@ -8,7 +8,7 @@ from functools import lru_cache
 from operators import pixels
 from operators.codec import encode
 from operators.cohere import WHOLE, Layout
-from operators.desensitise.fixed import GREY
+from operators.desensitise.fixed import SOLID
 from operators.pixels import BlockRect
 from schemas.frames import CodedUnit, VideoFormat
 
@@ -30,5 +30,5 @@ def all_grey(pts: Sequence[int], format: VideoFormat, crf: float, preset: str) -
 
 @lru_cache(MOST_KEPT)
 def _coded(pts: tuple[int, ...], format: VideoFormat, crf: float, preset: str) -> tuple[CodedUnit, ...]:
-    picture = pixels.freeze(pixels.blank(format.width, format.height, *GREY))
+    picture = pixels.freeze(pixels.blank(format.width, format.height, *SOLID.shown))
     return encode([picture] * len(pts), pts, format, crf=crf, preset=preset)

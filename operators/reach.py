@@ -16,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from operators.desensitise.policy import Policy
-from operators.heads import WIDE, head_of, height_of
+from operators.heads import WIDE, head_of
 from operators.pixels import padded, touch
+from operators.track.geometry import union
 from schemas.frames import VideoFormat
 from schemas.regions import Place, Region, RegionSet
 
@@ -26,6 +27,10 @@ EDGE = 2.0
 """Pixels from the picture's edge within which a box may be cut by it."""
 SURE = 0.8
 """From this score on a detection away from the picture's edge is one of the whole face."""
+WIDEST = 0.9
+"""Up to so wide for its height a face's mask is that of its height, and what is beyond `WIDE` takes of the padding:
+larger masks for whoever is a little wider tell who that is (`DECISIONS.md`, 104). Wider boxes rather show half a face.
+"""
 KNOWN = 0.75
 """Share of the doubt that is left to a track whose size a sure detection tells."""
 Box = tuple[float, float, float, float]
@@ -35,7 +40,10 @@ Track = Sequence[tuple[int, Region]]
 def reaches(
     regions: RegionSet, format: VideoFormat, policy: Policy, doubtful: Mapping[int, Set[int]]
 ) -> dict[Place, Box]:
-    """The box that each region's mask has to cover, beyond the picture's edge too; `doubtful`: as `in_doubt` says."""
+    """The box that each region's mask has to cover, beyond the picture's edge too: what was found lies in it.
+
+    `doubtful`: as `in_doubt` says.
+    """
     out: dict[Place, Box] = {}
     for track, found in by_track(regions).items():
         heights = known_heights(found, format)
@@ -43,7 +51,7 @@ def reaches(
         unsure = doubtful.get(track, set())
         for (i, region), high in zip(found, heights.tolist(), strict=True):
             share = policy.padding_of(region.kind) + doubt * (i in unsure)
-            out[i, track] = padded(extent(region, format, policy, high), share)
+            out[i, track] = union(padded(extent(region, format, policy, high), share), region.box)
     return out
 
 
@@ -58,7 +66,8 @@ def by_track(regions: RegionSet) -> dict[int, list[tuple[int, Region]]]:
 
 def known_heights(found: Track, format: VideoFormat) -> npt.NDArray[np.float64]:
     """How high a track's face is in each of its frames, by the sure detections before and after; 0: there are none."""
-    sure = np.array([(i, height_of(region.box)) for i, region in found if _is_sure(region, format)]).reshape(-1, 2)
+    sizes = [(i, size_of(region.box, format)) for i, region in found if _is_sure(region, format)]
+    sure = np.array(sizes).reshape(-1, 2)
     frames = np.array([i for i, _ in found])
     return np.interp(frames, sure[:, 0], sure[:, 1]) if len(sure) else np.zeros(len(frames))
 
@@ -72,15 +81,22 @@ def extent(region: Region, format: VideoFormat, policy: Policy, high: float = 0.
 
 
 def shaped(box: Box, format: VideoFormat, high: float = 0.0) -> Box:
-    """The least box around this one, at least so high, that is `WIDE` times as wide as high.
+    """A box `WIDE` times as wide as high that stands for this one: as large as its face, and at least so high.
 
-    Few faces are wider (a tenth in photographs, half in clips), so that masks of equal faces differ by little.
+    Hardly any whole face is over `WIDEST`, so masks of faces of one height don't differ.
     It has the same middle; but where the picture's edge cuts the box, the rest of the face lies beyond that edge.
     """
-    high = max(high, height_of(box))
+    high = max(high, size_of(box, format))
     x1, x2 = _widened(box[0], box[2], WIDE * high, format.width)
     y1, y2 = _widened(box[1], box[3], high, format.height)
     return x1, y1, x2, y2
+
+
+def size_of(box: Box, format: VideoFormat) -> float:
+    """How high the face with this box is; by its width where the box shows too little of its height."""
+    width, height = box[2] - box[0], box[3] - box[1]
+    whole = width <= WIDEST * height and not _at_edge(box, format)
+    return height if whole else max(height, width / WIDE)
 
 
 def _widened(low: float, high: float, length: float, limit: int) -> tuple[float, float]:
@@ -95,17 +111,17 @@ def in_doubt(regions: RegionSet, format: VideoFormat) -> dict[int, set[int]]:
     out: dict[int, set[int]] = {}
     for i, frame in enumerate(regions.frames):
         for region in frame:
-            others = (other for other in frame if other.track != region.track)
-            if region.source == "filled" or _at_edge(region, format) or any(touch(region.box, o.box) for o in others):
+            beside = any(touch(region.box, other.box) for other in frame if other.track != region.track)
+            if region.source == "filled" or _at_edge(region.box, format) or beside:
                 out.setdefault(region.track, set()).update(range(i - DOUBT_FRAMES, i + DOUBT_FRAMES + 1))
     return out
 
 
-def _at_edge(region: Region, format: VideoFormat) -> bool:
-    x1, y1, x2, y2 = region.box
+def _at_edge(box: Box, format: VideoFormat) -> bool:
+    x1, y1, x2, y2 = box
     return x1 <= EDGE or y1 <= EDGE or x2 >= format.width - EDGE or y2 >= format.height - EDGE
 
 
 def _is_sure(region: Region, format: VideoFormat) -> bool:
-    whole = region.source == "detected" and not _at_edge(region, format)
+    whole = region.source == "detected" and not _at_edge(region.box, format)
     return region.kind == "face" and whole and region.score >= SURE

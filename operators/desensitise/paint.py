@@ -8,7 +8,7 @@ from types import MappingProxyType
 from operators import pixels
 from operators.cohere import WHOLE, Claim, Layout
 from operators.desensitise.base import Spot, appearance_key
-from operators.desensitise.fixed import GREY, SOLID
+from operators.desensitise.fixed import SOLID
 from operators.desensitise.policy import Policy
 from operators.pixels import Mask, meet
 from schemas.frames import BLOCK, DecodedChunk, DesensitisedFrame, FrameChunk, Planes, RawFrame, VideoFormat
@@ -88,7 +88,7 @@ def _painted(
     for claim in claims:
         place = spot(planes, claim, format)
         if claim.track == WHOLE:
-            SOLID.paint(place, GREY)
+            SOLID.paint(place, SOLID.shown)
             continue
         method = policy.method(claim.kind)
         shown = used[claim.track]

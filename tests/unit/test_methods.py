@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 from itertools import repeat
 
+import cv2
 import numpy as np
 import pytest
 
@@ -15,7 +17,7 @@ from operators.desensitise.policy import METHODS, Policy
 from operators.desensitise.scramble import LEVELS, SCRAMBLE
 from operators.pixels import BlockRect
 from schemas.errors import MalformedRecord
-from schemas.frames import Planes
+from schemas.frames import Planes, VideoFormat
 from schemas.state import MAX_APPEARANCE_BYTES
 from tests.support.scenes import FORMAT, chunk, crossing, regions
 
@@ -164,6 +166,22 @@ def test_encode_rim_of_a_mask_shows_nothing_of_what_lies_around(grain: int) -> N
     (unit,) = encode([picture], (0,), FORMAT, easy=[[rect]])
     (shown,) = decode_units([unit], "h264", 160, 112)
     assert (pixels.view(shown, rect).y == 110).all()
+
+
+@pytest.mark.parametrize("method", ["veil", "solid"])
+@pytest.mark.parametrize("blocks", [2, 3, 5])
+def test_what_is_the_same_for_everybody_comes_out_of_the_codec_to_the_sample(method: str, blocks: int) -> None:
+    """Its errors would follow what lies around, by which people were told from one another."""
+    for seed in range(5):
+        random = np.random.default_rng(seed)
+        coarse = random.integers(40, 210, (10, 12)).astype(np.uint8)
+        picture, rect = pixels.blank(192, 160), BlockRect(2, 2, 2 + blocks, 2 + blocks)
+        picture.y[:] = cv2.resize(coarse, (192, 160)) + random.integers(0, 8, (160, 192), np.uint8)
+        METHODS[method].paint(Spot(pixels.view(picture, rect)), METHODS[method].prepare(Spot(picture), KEY))
+        (unit,) = encode([picture], (0,), VideoFormat(192, 160, Fraction(1, 25)), crf=23, easy=[[rect]])
+        (shown,) = decode_units([unit], "h264", 192, 160)
+        planes = zip(pixels.view(picture, rect).all(), pixels.view(shown, rect).all(), strict=True)
+        assert np.mean([np.mean(one != other) for one, other in planes]) < 0.02
 
 
 @pytest.mark.parametrize("method", ["veil", "solid"])

@@ -40,6 +40,21 @@ def test_shaped_covers_the_box_around_its_middle_and_no_more_than_it_must(box: B
     assert found[0] == pytest.approx(box[0]) or found[1] == pytest.approx(box[1])
 
 
+@pytest.mark.parametrize("wide", [24, 32, 35, 36])
+def test_shaped_whole_faces_of_one_height_have_one_mask_however_wide_and_the_padding_covers_them(wide: int) -> None:
+    box = (116.0 - wide / 2, 80.0, 116.0 + wide / 2, 120.0)
+    assert shaped(box, FORMAT) == pytest.approx(FACE)
+    for padding in (0.0, 0.05, 0.1):
+        reach = reaches(_set((_region(1, box),)), FORMAT, Policy({}, padding=padding, doubt=0), {})[0, 1]
+        assert reach[0] <= box[0] and reach[2] >= box[2]
+        assert padding < 0.1 or reach == reaches(_set((_region(1, FACE),)), FORMAT, POLICY, {})[0, 1]
+
+
+def test_shaped_boxes_that_show_too_little_of_the_height_are_as_large_as_their_width_tells() -> None:
+    assert _sides(shaped((100, 80, 137, 120), FORMAT)) == pytest.approx((37, 37 / WIDE))
+    assert _sides(shaped((100, 0, 134, 40), FORMAT)) == pytest.approx((34, 34 / WIDE))
+
+
 @pytest.mark.parametrize(
     ("box", "whole"),
     [
