@@ -28,7 +28,7 @@ EDGE = 2.0
 SURE = 0.8
 """From this score on a detection away from the picture's edge is one of the whole face."""
 WIDEST = 0.9
-"""Up to so wide for its height a face's mask is that of its height, and what is beyond `WIDE` takes of the padding:
+"""Up to so wide for its height a sure face has the mask of its height, and what is over `WIDE` takes of the padding:
 larger masks for whoever is a little wider tell who that is (`DECISIONS.md`, 104). Wider boxes rather show half a face.
 """
 KNOWN = 0.75
@@ -66,7 +66,7 @@ def by_track(regions: RegionSet) -> dict[int, list[tuple[int, Region]]]:
 
 def known_heights(found: Track, format: VideoFormat) -> npt.NDArray[np.float64]:
     """How high a track's face is in each of its frames, by the sure detections before and after; 0: there are none."""
-    sizes = [(i, size_of(region.box, format)) for i, region in found if _is_sure(region, format)]
+    sizes = [(i, size_of(region.box, format, region.score)) for i, region in found if _is_sure(region, format)]
     sure = np.array(sizes).reshape(-1, 2)
     frames = np.array([i for i, _ in found])
     return np.interp(frames, sure[:, 0], sure[:, 1]) if len(sure) else np.zeros(len(frames))
@@ -76,26 +76,26 @@ def extent(region: Region, format: VideoFormat, policy: Policy, high: float = 0.
     """The box to hide: of a face one of the shape that all get, drawn out to its head where the policy wants heads."""
     if region.kind != "face":
         return region.box
-    box = shaped(region.box, format, high)
+    box = shaped(region.box, format, high, region.score)
     return head_of(box) if policy.hides_heads(region.kind) else box
 
 
-def shaped(box: Box, format: VideoFormat, high: float = 0.0) -> Box:
+def shaped(box: Box, format: VideoFormat, high: float = 0.0, score: float = 1.0) -> Box:
     """A box `WIDE` times as wide as high that stands for this one: as large as its face, and at least so high.
 
     Hardly any whole face is over `WIDEST`, so masks of faces of one height don't differ.
     It has the same middle; but where the picture's edge cuts the box, the rest of the face lies beyond that edge.
     """
-    high = max(high, size_of(box, format))
+    high = max(high, size_of(box, format, score))
     x1, x2 = _widened(box[0], box[2], WIDE * high, format.width)
     y1, y2 = _widened(box[1], box[3], high, format.height)
     return x1, y1, x2, y2
 
 
-def size_of(box: Box, format: VideoFormat) -> float:
-    """How high the face with this box is; by its width where the box shows too little of its height."""
+def size_of(box: Box, format: VideoFormat, score: float = 1.0) -> float:
+    """How high the face with this box is; by its width where the box may show too little of its height."""
     width, height = box[2] - box[0], box[3] - box[1]
-    whole = width <= WIDEST * height and not _at_edge(box, format)
+    whole = width <= WIDEST * height and score >= SURE and not _at_edge(box, format)
     return height if whole else max(height, width / WIDE)
 
 

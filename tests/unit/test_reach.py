@@ -50,9 +50,10 @@ def test_shaped_whole_faces_of_one_height_have_one_mask_however_wide_and_the_pad
         assert padding < 0.1 or reach == reaches(_set((_region(1, FACE),)), FORMAT, POLICY, {})[0, 1]
 
 
-def test_shaped_boxes_that_show_too_little_of_the_height_are_as_large_as_their_width_tells() -> None:
+def test_shaped_boxes_that_may_show_too_little_of_the_height_are_as_large_as_their_width_tells() -> None:
     assert _sides(shaped((100, 80, 137, 120), FORMAT)) == pytest.approx((37, 37 / WIDE))
     assert _sides(shaped((100, 0, 134, 40), FORMAT)) == pytest.approx((34, 34 / WIDE))
+    assert _sides(shaped((100, 80, 134, 120), FORMAT, score=SURE - 0.1)) == pytest.approx((34, 34 / WIDE))
 
 
 @pytest.mark.parametrize(
