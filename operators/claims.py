@@ -18,8 +18,10 @@ from operators.pixels import Mask
 from schemas.frames import VideoFormat
 from schemas.regions import ObjectKind
 
-Sets = dict[tuple[int, ...], dict[int, Mask]]
-"""By tracks, ascending, the blocks of their set: over the picture, by index of the frame; none is empty."""
+Masks = dict[int, Mask]
+"""Blocks by index of the frame, over the picture."""
+Sets = dict[tuple[int, ...], Masks]
+"""By tracks, ascending, the blocks of their set; none is empty."""
 Sharing = Literal["people", "crowds", "neighbours"]
 """Whose blocks share a piece. `people`: those of the same set of tracks, so that one may be opened without the others;
 `crowds`: where a camera is late, all whose masks meet in a frame; `neighbours`: where one reader gets everything.
@@ -46,6 +48,14 @@ def track_kinds(layout: Layout) -> dict[int, ObjectKind]:
 def kinds_of(tracks: Iterable[int], kinds: Mapping[int, str]) -> tuple[str, ...]:
     """The kinds of these tracks, each once; `kinds`: by track."""
     return tuple(sorted({kinds[track] for track in tracks}))
+
+
+def united(some: Iterable[Masks]) -> Masks:
+    """All these blocks."""
+    out: Masks = {}
+    for masks in some:
+        out |= {index: out[index] | mask if index in out else mask for index, mask in masks.items()}
+    return out
 
 
 def _of_frame(claims: Sequence[Claim], format: VideoFormat, joined: bool) -> dict[tuple[int, ...], Mask]:
@@ -99,8 +109,7 @@ def _taken_in(sets: Sets, kinds: Mapping[int, str], few: int) -> Sets:
         into = min((other for other in members if members[tracks] < members[other]), key=_smaller, default=None)
         if into is not None:
             masks = taken.pop(tracks)
-            both = {i: mask | masks[i] for i, mask in taken[into].items() if i in masks}
-            taken[into] = taken[into] | masks | both
+            taken[into] = united([taken[into], masks])
     return taken
 
 

@@ -9,16 +9,15 @@ cost of the groups' canvases (greedily; J. H. Ward, "Hierarchical grouping to op
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
 from operators import pixels
-from operators.claims import Sets
+from operators.claims import Masks, Sets, united
 from operators.cohere import Claim, Layout
-from operators.pixels import Mask
 from schemas.frames import BLOCK, MAX_PIECE_BYTES, VideoFormat
 
 PIECE, PICTURE = 400, 35
@@ -28,7 +27,6 @@ MAX_BLOCKS = MAX_PIECE_BYTES // (BLOCK * BLOCK * 3 // 2)
 KIND_BITS = 16
 _NOWHERE = 10**6, 10**6, -(10**6), -(10**6)
 
-Masks = dict[int, Mask]
 Places = npt.NDArray[np.int64]
 Owner = tuple[int, int]
 """The kinds that claim a block, as bits, and the track that it goes to."""
@@ -39,9 +37,9 @@ def neighbours(layout: Layout, format: VideoFormat) -> Sets:
     owned = _owned(layout, format)
     sets: Sets = {}
     for group in _grouped(owned, len(layout)):
-        masks = _united(owned[owner] for owner in group)
+        masks = united(owned[owner] for owner in group)
         tracks = _claimants(masks, layout, {track for _, track in group})
-        sets[tracks] = _united([masks, sets.get(tracks, {})])
+        sets[tracks] = united([masks, sets.get(tracks, {})])
     return sets
 
 
@@ -137,14 +135,6 @@ def _work(places: Places) -> Places:
 def _hull(a: Places, b: Places) -> Places:
     """The places that hold both."""
     return np.concatenate([np.minimum(a[..., :2], b[..., :2]), np.maximum(a[..., 2:], b[..., 2:])], -1)
-
-
-def _united(some: Iterable[Masks]) -> Masks:
-    """All these blocks, by frame."""
-    out: Masks = {}
-    for masks in some:
-        out |= {index: out[index] | mask if index in out else mask for index, mask in masks.items()}
-    return out
 
 
 def _claimants(masks: Masks, layout: Layout, known: set[int]) -> tuple[int, ...]:

@@ -111,8 +111,8 @@ def in_doubt(regions: RegionSet, format: VideoFormat) -> dict[int, set[int]]:
     out: dict[int, set[int]] = {}
     for i, frame in enumerate(regions.frames):
         for region in frame:
-            beside = any(touch(region.box, other.box) for other in frame if other.track != region.track)
-            if region.source == "filled" or _at_edge(region.box, format) or beside:
+            beside = (touch(region.box, other.box) for other in frame if other.track != region.track)
+            if region.source == "filled" or _at_edge(region.box, format) or any(beside):
                 out.setdefault(region.track, set()).update(range(i - DOUBT_FRAMES, i + DOUBT_FRAMES + 1))
     return out
 
