@@ -55,11 +55,11 @@ def test_late_camera_gets_less_says_so_leaks_nothing_and_recovers(worker_broker:
     worker = deployment.worker(tmp_path / "worker", waiting_bytes=FEW_BYTES)
     worker.set_clock(min(_sent(deployment, camera)) + LATE_MS)
     with deployment.platforms(), worker:
-        wait_for(lambda: len(_out(deployment, camera)) >= LATE_CHUNKS - 1, f"the late chunks\n{worker.metrics()}")
+        wait_for(lambda: len(_out(deployment, camera)) >= LATE_CHUNKS - 1, "the late chunks", says=worker.metrics)
         figures = worker.metrics()
         worker.set_clock(min(_sent(deployment, camera)))
         deployment.push(chunks[LATE_CHUNKS:], camera)
-        wait_for(lambda: any(body.end for body in deployment.bodies(camera)), f"the video's end\n{worker.metrics()}")
+        wait_for(lambda: any(body.end for body in deployment.bodies(camera)), "the video's end", says=worker.metrics)
     assert f'sealframe_worker_effort{{camera="{camera}"}} {float(WHOLE)}' in figures
     assert "sealframe_worker_eased 1.0" in figures
 

@@ -125,7 +125,7 @@ def test_record_that_faust_drops_at_its_start_is_read_again(
     chunks = clip(shared_data() / "clips" / CLIP, camera)[:count]
     deployment.push(chunks, camera)
     with deployment.platforms(), deployment.worker(tmp_path / "worker", dropping=True) as worker:
-        wait_for(lambda: _seqs(deployment, camera) == list(range(len(chunks))), f"every chunk\n{worker.metrics()}", 40)
+        wait_for(lambda: _seqs(deployment, camera) == list(range(len(chunks))), "every chunk", 40, says=worker.metrics)
         assert "sealframe_worker_lag 0.0" in worker.metrics()
 
 

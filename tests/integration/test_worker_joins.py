@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
 
@@ -31,34 +32,50 @@ def _cameras(deployment: Deployment) -> list[str]:
     return list(cameras.values())
 
 
-def _coming(chunks: Sequence[FrameChunk], joined: Event, left: Event) -> Iterator[FrameChunk]:
-    """Some at once; some one by one while the other joins, and some while it leaves; the last when it has."""
+@dataclass(frozen=True)
+class Second:
+    """What has come of the second worker."""
+
+    holds: Event = field(default_factory=Event)
+    works: Event = field(default_factory=Event)
+    left: Event = field(default_factory=Event)
+
+    def gone(self) -> None:
+        """Nobody need wait for it any more."""
+        for event in (self.holds, self.works, self.left):
+            event.set()
+
+
+def _coming(chunks: Sequence[FrameChunk], second: Second) -> Iterator[FrameChunk]:
+    """Some at once; some one by one when the other has its partitions, some while it leaves; the last when it has."""
     for chunk in chunks:
         yield chunk
         share = (chunk.chunk_seq + 1) / len(chunks)
         if share > 0.2:
-            joined.wait(EVERY_S if share < 0.5 else PATIENCE_S)
+            second.holds.wait(PATIENCE_S)
+            second.works.wait(EVERY_S if share < 0.5 else PATIENCE_S)
         if share > 0.6:
-            left.wait(EVERY_S if share < 0.9 else PATIENCE_S)
+            second.left.wait(EVERY_S if share < 0.9 else PATIENCE_S)
 
 
 def test_worker_that_joins_and_leaves_loses_and_doubles_nothing(worker_broker: Broker, tmp_path: Path) -> None:
-    deployment, joined, left = Deployment(worker_broker), Event(), Event()
+    deployment, seen = Deployment(worker_broker), Second()
     cameras = _cameras(deployment)
     films = {camera: clip(shared_data() / "clips" / CLIP, camera, frames=3) for camera in cameras}
     first, second = (deployment.worker(tmp_path / name, member=name) for name in ("1", "2"))
     with deployment.platforms(), ThreadPoolExecutor(len(cameras)) as pool, first:
-        pushes = [pool.submit(deployment.push, _coming(film, joined, left), c) for c, film in films.items()]
+        pushes = [pool.submit(deployment.push, _coming(film, seen), c) for c, film in films.items()]
         try:
             wait_for(lambda: first.figure("processed") > 0, "work of the first")
             with second:
-                wait_for(lambda: second.figure("processed") > 0, f"work of the second\n{second.log()}", PATIENCE_S)
-                assert 0 < second.figure("partitions") < len(cameras)
-                joined.set()
-                wait_for(lambda: second.figure("processed") > 3, f"more of it\n{second.metrics()}")
+                wait_for(lambda: second.figure("partitions") > 0, "partitions", PATIENCE_S, says=second.log)
+                assert second.figure("partitions") < len(cameras)
+                seen.holds.set()
+                wait_for(lambda: second.figure("processed") > 0, "work of the second", PATIENCE_S, says=second.log)
+                seen.works.set()
+                wait_for(lambda: second.figure("processed") > 3, "more of it", PATIENCE_S, says=second.metrics)
         finally:
-            joined.set()
-            left.set()
+            seen.gone()
         assert {push.result().chunks for push in pushes} == {len(film) for film in films.values()}
         wait_for(lambda: all(ended(deployment, camera) for camera in cameras), "the videos' ends", PATIENCE_S)
     for camera in cameras:

@@ -212,12 +212,14 @@ class Worker:
             self.stop()
 
 
-def wait_for(condition: Callable[[], bool], what: str, seconds: float = START_SECONDS) -> None:
-    """Look again and again until it holds."""
+def wait_for(
+    condition: Callable[[], bool], what: str, seconds: float = START_SECONDS, *, says: Callable[[], str] = str,
+) -> None:
+    """Look again and again until it holds; the error has what `says` then says."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
-            raise AssertionError(f"{what}: not within {seconds:.0f} s")
+            raise AssertionError(f"{what}: not within {seconds:.0f} s\n{says()}")
         time.sleep(0.2)
 
 
