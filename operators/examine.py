@@ -2,7 +2,7 @@
 
 The look depends on the chunk, the policy and how much is to be spent on it alone, so it may begin before the chunk's
 turn has come, on another core.
-Pictures stay in memory from the first look at a chunk until it is taken.
+Pictures stay in memory from the first look at a chunk until it is taken, or its camera is forgotten.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from threading import Lock
 
 from operators import effort
 from operators.codec import decode
@@ -26,6 +27,8 @@ from schemas.regions import Detections
 MOST_KEPT = 4
 """Chunks of one camera that are kept at most."""
 Looked = Mapping[int, tuple[Detections, ...] | None]
+Key = tuple[bytes, int]
+"""Of a look: the chunk (`key_of`), the level of effort."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +50,37 @@ class Examiner:
     def __init__(self, policy: Policy, detector: Finder, at_once: int | None = None) -> None:
         self._policy, self._detector = policy, detector
         self._pool = ThreadPoolExecutor(at_once or os.cpu_count() or 1, "look")
-        self._kept: dict[str, dict[tuple[bytes, int], tuple[FrameChunk, Future[Examined]]]] = {}
+        self._kept: dict[str, dict[Key, tuple[FrameChunk, Future[Examined]]]] = {}
+        self._expected: tuple[str, Key] | None = None
+        self._expecting = Lock()
+
+    def expect(self, chunk: FrameChunk, level: int = effort.FULL) -> None:
+        """Look at a chunk that comes after the next, if no other is kept for which nobody has asked yet.
+
+        So of all cameras together one more is decoded.
+        """
+        if level >= effort.WHOLE:
+            return
+        with self._expecting:
+            if self._expected is not None and self._expected[1] in self._kept.get(self._expected[0], {}):
+                return
+            self._expected = chunk.camera_id, (key_of(chunk), level)
+            self._begin(chunk, self._expected[1])
+
+    def forget(self, camera_id: str) -> None:
+        """Let go what is kept of a camera."""
+        self._kept.pop(camera_id, None)
 
     def begin(self, chunk: FrameChunk, level: int = effort.FULL) -> Future[Examined]:
         """Look at a chunk that comes soon; what it raises, `of` raises."""
-        mine, key = self._kept.setdefault(chunk.camera_id, {}), (key_of(chunk), level)
+        key = key_of(chunk), level
+        expected = self._expected
+        if expected is not None and expected[1][0] == key[0]:
+            self._expected = None
+        return self._begin(chunk, key)
+
+    def _begin(self, chunk: FrameChunk, key: Key) -> Future[Examined]:
+        mine, level = self._kept.setdefault(chunk.camera_id, {}), key[1]
         if key not in mine:
             mine[key] = chunk, self._pool.submit(self._examine, chunk, level)
             for old in list(mine)[:-MOST_KEPT]:

@@ -8,7 +8,7 @@ its capture: nothing else shows that reading has to wait.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
@@ -16,11 +16,10 @@ from infra.kafka import Producer
 from schemas.codec import decode, encode
 from schemas.errors import SealframeError
 from schemas.frames import FrameChunk
-from schemas.state import CameraState
 from streams.readiness import wall_ms
 from streams.runner import Counters, Limits, Runner
 from streams.stage import Arrival, Item, Output
-from streams.topology import Protection, item_of
+from streams.topology import ChunkStage, Protection, item_of
 
 SOURCE = "camera"
 POLL_S = 0.02
@@ -28,34 +27,12 @@ IN_HAND = 2
 TICK_S = 0.5
 
 
-class EdgeStage:
+class EdgeStage(ChunkStage):
     """The whole stage over chunks that never were on a topic; what can't be processed is quarantined all the same."""
-
-    def __init__(self, protection: Protection) -> None:
-        self._protection = protection
 
     def open(self, arrival: Arrival) -> Item[FrameChunk]:
         """The chunk as the camera gave it; raises PoisonError if it is over a limit."""
         return item_of(decode(FrameChunk, arrival.value), arrival)
-
-    def initial(self, camera_id: str) -> CameraState:
-        """A camera that was never seen."""
-        return CameraState()
-
-    def step(
-        self, state: CameraState, item: Item[FrameChunk], following: Item[FrameChunk] | None
-    ) -> tuple[CameraState, Sequence[Output]]:
-        """As `WholeStage.step`."""
-        after, outgoing = self._protection.pipeline().step(state, item.body, following.body if following else None)
-        return after, self._protection.outputs(item.body.camera_id, outgoing)
-
-    def quarantine(self, arrival: Arrival, reason: str) -> Output:
-        """As `Protection.quarantine`."""
-        return self._protection.quarantine(arrival, reason)
-
-    def overload(self, item: Item[FrameChunk]) -> Output:
-        """As `Protection.overload`."""
-        return self._protection.overload(item.body)
 
 
 @dataclass

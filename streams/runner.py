@@ -69,8 +69,9 @@ class Counters:
 
 
 @dataclass(slots=True, eq=False)
-class _Slot:
+class _Slot(Generic[Body]):
     arrival: Arrival
+    item: Item[Body] | None = None
     done: bool = False
 
 
@@ -79,8 +80,8 @@ class _Lane(Generic[Body]):
     """A camera's records; `held` waits for the next of its video, `seen_ms` is when a tick first saw it wait."""
 
     camera: str
-    waiting: deque[tuple[_Slot, bool]] = field(default_factory=deque)
-    held: tuple[_Slot, Item[Body]] | None = None
+    waiting: deque[tuple[_Slot[Body], bool]] = field(default_factory=deque)
+    held: tuple[_Slot[Body], Item[Body]] | None = None
     seen_ms: int | None = None
     task: asyncio.Task[None] | None = None
 
@@ -91,7 +92,7 @@ class _Lane(Generic[Body]):
 
 @dataclass(slots=True, eq=False)
 class _Partition(Generic[Body]):
-    slots: deque[_Slot] = field(default_factory=deque)
+    slots: deque[_Slot[Body]] = field(default_factory=deque)
     size: int = 0
     lanes: dict[bytes, _Lane[Body]] = field(default_factory=dict)
 
@@ -129,7 +130,7 @@ class Runner(Generic[Body]):
             await self._moved.wait()
         if not self._takes(arrival, partition):
             return
-        slot = _Slot(arrival)
+        slot: _Slot[Body] = _Slot(arrival)
         partition.slots.append(slot)
         partition.size += len(arrival.value)
         lane = partition.lanes.setdefault(arrival.key, _Lane(arrival.key.decode(errors="replace")))
@@ -167,6 +168,8 @@ class Runner(Generic[Body]):
         gone = [self._partitions.pop(n) for n in list(self._partitions) if partitions is None or n in partitions]
         lanes = [lane for partition in gone for lane in partition.lanes.values()]
         self.late = {c: how for c, how in self.late.items() if c not in {lane.camera for lane in lanes}}
+        for lane in lanes:
+            self._stage.forget(lane.camera)
         tasks = [lane.task for lane in lanes if lane.task]
         for task in tasks:
             task.cancel()
@@ -197,7 +200,7 @@ class Runner(Generic[Body]):
         if lane is not None and lane.resting and lane.held is not None and lane.held[0] is head:
             self._queue(partition, lane, head, flush=True)
 
-    def _queue(self, partition: _Partition[Body], lane: _Lane[Body], slot: _Slot, *, flush: bool) -> None:
+    def _queue(self, partition: _Partition[Body], lane: _Lane[Body], slot: _Slot[Body], *, flush: bool) -> None:
         lane.waiting.append((slot, flush))
         if lane.task is None:
             lane.task = asyncio.get_running_loop().create_task(self._drain(partition, lane))
@@ -216,13 +219,13 @@ class Runner(Generic[Body]):
                 partition.lanes = {key: kept for key, kept in partition.lanes.items() if kept is not lane}
             self._moved.set()
 
-    async def _take(self, partition: _Partition[Body], lane: _Lane[Body], slot: _Slot) -> None:
+    async def _take(self, partition: _Partition[Body], lane: _Lane[Body], slot: _Slot[Body]) -> None:
         try:
             state = await self._resume(lane, slot.arrival)
             if slot.arrival.offset < state.next_offset:
                 self._repeated(partition, slot)
                 return
-            item = await self._work(self._stage.open, slot.arrival)
+            item, slot.item = await self._open(slot), None
         except PoisonError as error:
             await self._quarantine(slot.arrival, error)
             self._done(partition, slot)
@@ -241,6 +244,23 @@ class Runner(Generic[Body]):
         else:
             lane.held = (slot, item)
 
+    async def _open(self, slot: _Slot[Body]) -> Item[Body]:
+        if slot.item is None:
+            slot.item = await self._work(self._stage.open, slot.arrival)
+        return slot.item
+
+    async def _expect(self, lane: _Lane[Body], item: Item[Body], load: LoadState | None) -> None:
+        """The chunk after the next, if it waits: what depends on no other may begin while this one is worked on."""
+        slot = next((slot for slot, flush in lane.waiting if not flush), None)
+        if slot is None:
+            return
+        try:
+            later = await self._open(slot)
+        except PoisonError:  # it goes to quarantine when its turn has come
+            return
+        if later.video_id == item.video_id:
+            await self._work(self._stage.expect, later, load.ahead if load else effort.FULL)
+
     async def _resume(self, lane: _Lane[Body], arrival: Arrival) -> CameraState:
         """The camera's state; one that doesn't parse is put aside at a video's beginning, chunks before are poison."""
         try:
@@ -251,7 +271,7 @@ class Runner(Generic[Body]):
             await self._store(lane, self._stage.initial(lane.camera))
             return await self._load(lane)
 
-    async def _flush(self, partition: _Partition[Body], lane: _Lane[Body], slot: _Slot) -> None:
+    async def _flush(self, partition: _Partition[Body], lane: _Lane[Body], slot: _Slot[Body]) -> None:
         if lane.held is None or lane.held[0] is not slot:
             return
         (_, item), lane.held = lane.held, None
@@ -260,7 +280,7 @@ class Runner(Generic[Body]):
         await self._process(partition, lane, slot, item, None, None)
 
     async def _process(
-        self, partition: _Partition[Body], lane: _Lane[Body], slot: _Slot, item: Item[Body],
+        self, partition: _Partition[Body], lane: _Lane[Body], slot: _Slot[Body], item: Item[Body],
         following: Item[Body] | None, ready: Due | None,
     ) -> None:
         """`ready`: the chunk that this one had to wait for; None where none came."""
@@ -273,6 +293,7 @@ class Runner(Generic[Body]):
         if level == effort.DROPPED and item.due and item.due.skippable:
             after, outputs = replace(before, tracks=(), cut=True), await self._dropped(slot.arrival, item)
         else:
+            await self._expect(lane, item, before.load)
             after, outputs = await self._stepped(slot.arrival, before, item, following)
             self.counters.eased += effort.FULL < level < effort.WHOLE
             self.counters.masked_whole += level >= effort.WHOLE
@@ -327,11 +348,11 @@ class Runner(Generic[Body]):
         await self._send(output)
         self.counters.quarantined += 1
 
-    def _repeated(self, partition: _Partition[Body], slot: _Slot) -> None:
+    def _repeated(self, partition: _Partition[Body], slot: _Slot[Body]) -> None:
         self.counters.repeated += 1
         self._done(partition, slot)
 
-    def _done(self, partition: _Partition[Body], slot: _Slot) -> None:
+    def _done(self, partition: _Partition[Body], slot: _Slot[Body]) -> None:
         slot.done = True
         last = None
         while partition.slots and partition.slots[0].done:

@@ -65,6 +65,14 @@ class Stage(Protocol[Body]):
         """State of a camera that was never seen."""
         ...
 
+    def expect(self, item: Item[Body], level: int) -> None:
+        """Begin what depends on no other item: this one comes soon, maybe at this level of effort."""
+        ...
+
+    def forget(self, camera_id: str) -> None:
+        """No more items of this camera are to come for now."""
+        ...
+
     def step(
         self, state: CameraState, item: Item[Body], following: Item[Body] | None
     ) -> tuple[CameraState, Sequence[Output]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Generic, Protocol
 
 from operators.alarms import overload
 from operators.desensitise.policy import Policy
@@ -35,7 +35,7 @@ from schemas.topics import (
     evidence_topic,
 )
 from streams.intake import Intake
-from streams.stage import Arrival, Item, Output, due
+from streams.stage import Arrival, Body, Item, Output, due
 
 RECORD_ROOM = 4096
 
@@ -125,21 +125,43 @@ def quarantine_aad(topic: str, partition: int, offset: int) -> AssociatedData:
     return AssociatedData(QUARANTINE, "quarantined", "", f"{topic}/{partition}", offset)
 
 
-class WholeStage:
-    """All operators in one worker: raw chunks in, everything out."""
+class ProtectedStage(Generic[Body]):
+    """What all stages have in common: the camera's first state, work ahead of a chunk's turn, what leaves otherwise."""
 
-    source = RAW
+    def __init__(self, protection: Protection) -> None:
+        self._protection = protection
 
-    def __init__(self, intake: Intake, protection: Protection) -> None:
-        self._intake, self._protection = intake, protection
-
-    def open(self, arrival: Arrival) -> Item[FrameChunk]:
-        """As `Intake.open`."""
-        return item_of(self._intake.open(arrival), arrival)
+    def chunk_of(self, body: Body) -> FrameChunk:
+        """The chunk that an item is about."""
+        raise NotImplementedError
 
     def initial(self, camera_id: str) -> CameraState:
         """A camera that was never seen."""
         return CameraState()
+
+    def expect(self, item: Item[Body], level: int) -> None:
+        """As `Examiner.expect`."""
+        self._protection.pipeline().examiner.expect(self.chunk_of(item.body), level)
+
+    def forget(self, camera_id: str) -> None:
+        """As `Examiner.forget`."""
+        self._protection.pipeline().examiner.forget(camera_id)
+
+    def quarantine(self, arrival: Arrival, reason: str) -> Output:
+        """As `Protection.quarantine`."""
+        return self._protection.quarantine(arrival, reason)
+
+    def overload(self, item: Item[Body]) -> Output:
+        """As `Protection.overload`."""
+        return self._protection.overload(self.chunk_of(item.body))
+
+
+class ChunkStage(ProtectedStage[FrameChunk]):
+    """All operators at once: chunks in, everything out."""
+
+    def chunk_of(self, body: FrameChunk) -> FrameChunk:
+        """The item itself."""
+        return body
 
     def step(
         self, state: CameraState, item: Item[FrameChunk], following: Item[FrameChunk] | None
@@ -148,13 +170,19 @@ class WholeStage:
         after, outgoing = self._protection.pipeline().step(state, item.body, following.body if following else None)
         return after, self._protection.outputs(item.body.camera_id, outgoing)
 
-    def quarantine(self, arrival: Arrival, reason: str) -> Output:
-        """As `Protection.quarantine`."""
-        return self._protection.quarantine(arrival, reason)
 
-    def overload(self, item: Item[FrameChunk]) -> Output:
-        """As `Protection.overload`."""
-        return self._protection.overload(item.body)
+class WholeStage(ChunkStage):
+    """All operators in one worker: raw chunks in, everything out."""
+
+    source = RAW
+
+    def __init__(self, intake: Intake, protection: Protection) -> None:
+        super().__init__(protection)
+        self._intake = intake
+
+    def open(self, arrival: Arrival) -> Item[FrameChunk]:
+        """As `Intake.open`."""
+        return item_of(self._intake.open(arrival), arrival)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,23 +191,24 @@ class _Placed:
     place: RawPlace
 
 
-class LocateStage:
+class LocateStage(ProtectedStage[_Placed]):
     """First half of the cut topology: raw chunks in, regions with the place of their chunk out."""
 
     source = RAW
 
     def __init__(self, intake: Intake, protection: Protection) -> None:
-        self._intake, self._protection = intake, protection
+        super().__init__(protection)
+        self._intake = intake
+
+    def chunk_of(self, body: _Placed) -> FrameChunk:
+        """The chunk whose place it is."""
+        return body.chunk
 
     def open(self, arrival: Arrival) -> Item[_Placed]:
         """As `Intake.open`."""
         chunk = self._intake.open(arrival)
         place = RawPlace(arrival.topic, arrival.partition, arrival.offset, digest(arrival.value))
         return Item(chunk.video_id, chunk.chunk_seq, chunk.end, _Placed(chunk, place), due(chunk, arrival.sent_ms))
-
-    def initial(self, camera_id: str) -> CameraState:
-        """A camera that was never seen."""
-        return CameraState()
 
     def step(
         self, state: CameraState, item: Item[_Placed], following: Item[_Placed] | None
@@ -192,16 +221,8 @@ class LocateStage:
         value = pack("regions", PlacedRegions(regions, item.body.place))
         return after, (Output(REGIONS, chunk.camera_id.encode(), value),)
 
-    def quarantine(self, arrival: Arrival, reason: str) -> Output:
-        """As `Protection.quarantine`."""
-        return self._protection.quarantine(arrival, reason)
 
-    def overload(self, item: Item[_Placed]) -> Output:
-        """As `Protection.overload`."""
-        return self._protection.overload(item.body.chunk)
-
-
-class ProtectStage:
+class ProtectStage(ProtectedStage[tuple[FrameChunk, PlacedRegions]]):
     """Second half: regions in, everything out. `fetch` gets the raw record that lies at (topic, partition, offset)."""
 
     source = REGIONS
@@ -209,7 +230,12 @@ class ProtectStage:
     def __init__(
         self, intake: Intake, protection: Protection, fetch: Callable[[RawPlace], Arrival]
     ) -> None:
-        self._intake, self._protection, self._fetch = intake, protection, fetch
+        super().__init__(protection)
+        self._intake, self._fetch = intake, fetch
+
+    def chunk_of(self, body: tuple[FrameChunk, PlacedRegions]) -> FrameChunk:
+        """The chunk that the regions belong to."""
+        return body[0]
 
     def open(self, arrival: Arrival) -> Item[tuple[FrameChunk, PlacedRegions]]:
         """Fetch the chunk that the regions belong to.
@@ -226,9 +252,8 @@ class ProtectStage:
         chunk = self._intake.open(raw)
         return Item(chunk.video_id, chunk.chunk_seq, True, (chunk, placed))
 
-    def initial(self, camera_id: str) -> CameraState:
-        """A camera that was never seen."""
-        return CameraState()
+    def expect(self, item: Item[tuple[FrameChunk, PlacedRegions]], level: int) -> None:
+        """Nothing: the first half has looked."""
 
     def step(
         self, state: CameraState, item: Item[tuple[FrameChunk, PlacedRegions]], following: object
@@ -237,14 +262,6 @@ class ProtectStage:
         chunk, placed = item.body
         after, outgoing = self._protection.pipeline().protect(state, chunk, placed.regions)
         return after, self._protection.outputs(chunk.camera_id, outgoing)
-
-    def quarantine(self, arrival: Arrival, reason: str) -> Output:
-        """As `Protection.quarantine`."""
-        return self._protection.quarantine(arrival, reason)
-
-    def overload(self, item: Item[tuple[FrameChunk, PlacedRegions]]) -> Output:
-        """As `Protection.overload`."""
-        return self._protection.overload(item.body[0])
 
 
 def item_of(chunk: FrameChunk, arrival: Arrival) -> Item[FrameChunk]:

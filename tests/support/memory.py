@@ -82,6 +82,8 @@ class DigestStage:
     def __init__(self) -> None:
         self.stepped: list[tuple[str, int, int | None]] = []
         self.levels: list[int] = []
+        self.expected: list[tuple[int, int]] = []
+        self.forgotten: list[str] = []
 
     def open(self, arrival: Arrival) -> Item[dict[str, object]]:
         body = json.loads(arrival.value)
@@ -93,6 +95,12 @@ class DigestStage:
 
     def initial(self, camera_id: str) -> CameraState:
         return CameraState()
+
+    def expect(self, item: Item[dict[str, object]], level: int) -> None:
+        self.expected.append((item.seq, level))
+
+    def forget(self, camera_id: str) -> None:
+        self.forgotten.append(camera_id)
 
     def step(
         self, state: CameraState, item: Item[dict[str, object]], following: Item[dict[str, object]] | None

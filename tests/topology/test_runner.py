@@ -13,7 +13,7 @@ from schemas import sealframe_pb2 as pb
 from schemas.codec import unpack_as
 from schemas.errors import AccessDenied, SealframeError, ServiceUnavailable
 from streams.runner import Limits, Runner
-from streams.stage import Output
+from streams.stage import Arrival, Item, Output
 from tests.support.memory import OUT, QUARANTINE, DigestStage, MemoryPort, arrivals, chunk, runner
 
 
@@ -45,6 +45,30 @@ def test_step_sends_then_stores_then_acks(pool: ThreadPoolExecutor) -> None:
     assert stage.stepped == [("v", 0, 1), ("v", 1, None)]
     assert [call for call in port.calls if call != "load"] == ["send", "send", "store", "ack"] * 2
     assert port.acked == {0: [0, 1]}
+
+
+def test_chunk_after_the_next_is_expected_if_it_waits_and_opened_once(pool: ThreadPoolExecutor) -> None:
+    port, opened = MemoryPort(), []
+
+    class Watched(DigestStage):
+        def open(self, arrival: Arrival) -> Item[dict[str, object]]:
+            opened.append(arrival.offset)
+            return super().open(arrival)
+
+    stage = Watched()
+
+    async def work() -> None:
+        worker = runner(port, pool, stage)
+        poison = chunk("a", "v", 3, poison="open")
+        records = [chunk("a", "v", 0), chunk("a", "v", 1), chunk("a", "v", 2), poison, chunk("a", "w", 0, end=True)]
+        for arrival in arrivals(records):
+            await worker.submit(arrival)
+        await worker.settle()
+
+    run(work())
+    assert stage.expected == [(2, 0)]
+    assert stage.stepped == [("v", 0, 1), ("v", 1, 2), ("v", 2, None), ("w", 0, None)]
+    assert sorted(opened) == [0, 1, 2, 3, 3, 4]
 
 
 def test_new_video_closes_the_held_chunk_without_look_ahead(pool: ThreadPoolExecutor) -> None:
@@ -238,7 +262,7 @@ def test_revoked_partition_leaves_nothing_behind(pool: ThreadPoolExecutor) -> No
         await worker.submit(first)
         await worker.settle()
         await worker.revoke({0})
-        assert worker.unacked() == 0
+        assert (worker.unacked(), stage.forgotten) == (0, ["a"])
         await worker.submit(first)
         await worker.submit(second)
         await worker.settle()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -72,3 +74,34 @@ def test_of_a_place_where_nothing_moves_is_searched_once(watch, asked) -> None:
     examined, _ = Examiner(Policy({}, watch=watch), finder).of(one, None)
     assert sorted(examined.found) == [0, 5, 9] and all(len(seen[0].boxes) == 2 for seen in examined.found.values())
     assert finder.count == asked  # the last frame of a video is searched whole
+
+
+def test_one_chunk_of_all_cameras_is_looked_at_before_it_is_asked_for() -> None:
+    examiner = Examiner(Policy({}), Squares())
+    chunks = [chunk(shown(ALWAYS, NEVER), seq, end=seq == 2) for seq in range(3)]
+    others = [replace(one, camera_id="other", video_id="other") for one in chunks]
+    for early in (chunks[2], others[2], chunks[1]):
+        examiner.expect(early)
+    assert [kept(examiner, camera) for camera in ("cam", "other")] == [[2], []]
+    examiner.of(chunks[1], chunks[2])
+    examiner.expect(others[2])
+    assert [kept(examiner, camera) for camera in ("cam", "other")] == [[1, 2], [2]]
+    examiner.forget("other")
+    examiner.expect(others[1])
+    assert kept(examiner, "other") == [1]
+
+
+def test_look_at_another_level_than_expected_is_as_if_nobody_had_expected_it() -> None:
+    one = chunk(shown(ALWAYS, (3, 10)), 0, end=True)
+    foreseen, plain = Examiner(Policy({}), Squares()), Examiner(Policy({}), Squares())
+    foreseen.expect(one, effort.SPARSE)
+    foreseen.expect(one, effort.WHOLE)
+    seen = [examiner.of(one, None)[0] for examiner in (foreseen, plain)]
+    assert sorted(seen[0].found) == sorted(seen[1].found) == [0, 2, 5, 9]
+    foreseen.take(one)
+    assert kept(foreseen, "cam") == []
+
+
+def kept(examiner: Examiner, camera: str) -> list[int]:
+    """The chunks of a camera whose pictures are kept."""
+    return sorted(one.chunk_seq for one, _ in examiner._kept.get(camera, {}).values())
