@@ -51,32 +51,29 @@ class Examiner:
         self._policy, self._detector = policy, detector
         self._pool = ThreadPoolExecutor(at_once or os.cpu_count() or 1, "look")
         self._kept: dict[str, dict[Key, tuple[FrameChunk, Future[Examined]]]] = {}
-        self._expected: tuple[str, Key] | None = None
-        self._expecting = Lock()
+        self._later: dict[str, tuple[FrameChunk, int]] = {}
+        self._early: tuple[str, Key] | None = None
+        self._choosing = Lock()
 
     def expect(self, chunk: FrameChunk, level: int = effort.FULL) -> None:
-        """Look at a chunk that comes after the next, if no other is kept for which nobody has asked yet.
+        """`chunk` will come after the next one of its camera: once that is asked for, this is looked at, too.
 
-        So of all cameras together one more is decoded.
+        Unless another is kept that nobody has asked for yet: so of all cameras together one more is decoded.
         """
-        if level >= effort.WHOLE:
-            return
-        with self._expecting:
-            if self._expected is not None and self._expected[1] in self._kept.get(self._expected[0], {}):
-                return
-            self._expected = chunk.camera_id, (key_of(chunk), level)
-            self._begin(chunk, self._expected[1])
+        if level < effort.WHOLE:
+            self._later[chunk.camera_id] = chunk, level
 
     def forget(self, camera_id: str) -> None:
         """Let go what is kept of a camera."""
         self._kept.pop(camera_id, None)
+        self._later.pop(camera_id, None)
 
     def begin(self, chunk: FrameChunk, level: int = effort.FULL) -> Future[Examined]:
         """Look at a chunk that comes soon; what it raises, `of` raises."""
         key = key_of(chunk), level
-        expected = self._expected
-        if expected is not None and expected[1][0] == key[0]:
-            self._expected = None
+        early = self._early
+        if early is not None and early[1][0] == key[0]:
+            self._early = None
         return self._begin(chunk, key)
 
     def _begin(self, chunk: FrameChunk, key: Key) -> Future[Examined]:
@@ -101,6 +98,7 @@ class Examiner:
         """
         self._drop_before(chunk)
         here, ahead = self.begin(chunk, level), self.begin(following, ahead_level) if following is not None else None
+        self._begin_early(chunk.camera_id)
         if ahead is None:
             return self._with_last(here.result()), None
         if level == ahead_level == effort.FULL:
@@ -114,6 +112,17 @@ class Examiner:
         if not mine:
             self._kept.pop(chunk.camera_id, None)
         return found[-1][1].result().decoded if found else decode(chunk)
+
+    def _begin_early(self, camera_id: str) -> None:
+        """Look at what is expected, if nothing else is kept that nobody has asked for."""
+        later = self._later.pop(camera_id, None)
+        with self._choosing:
+            taken = self._early is not None and self._early[1] in self._kept.get(self._early[0], {})
+            if later is None or taken:
+                return
+            chunk, level = later
+            self._early = camera_id, (key_of(chunk), level)
+            self._begin(chunk, self._early[1])
 
     def _drop_before(self, chunk: FrameChunk) -> None:
         mine = self._kept.get(chunk.camera_id, {})

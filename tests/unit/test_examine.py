@@ -76,30 +76,41 @@ def test_of_a_place_where_nothing_moves_is_searched_once(watch, asked) -> None:
     assert finder.count == asked  # the last frame of a video is searched whole
 
 
-def test_one_chunk_of_all_cameras_is_looked_at_before_it_is_asked_for() -> None:
+def test_chunk_that_is_expected_is_looked_at_once_the_one_before_is_asked_for_one_of_all_cameras() -> None:
     examiner = Examiner(Policy({}), Squares())
-    chunks = [chunk(shown(ALWAYS, NEVER), seq, end=seq == 2) for seq in range(3)]
+    chunks = [chunk(shown(ALWAYS, NEVER), seq, end=seq == 3) for seq in range(4)]
     others = [replace(one, camera_id="other", video_id="other") for one in chunks]
-    for early in (chunks[2], others[2], chunks[1]):
-        examiner.expect(early)
-    assert [kept(examiner, camera) for camera in ("cam", "other")] == [[2], []]
-    examiner.of(chunks[1], chunks[2])
-    examiner.expect(others[2])
-    assert [kept(examiner, camera) for camera in ("cam", "other")] == [[1, 2], [2]]
-    examiner.forget("other")
-    examiner.expect(others[1])
-    assert kept(examiner, "other") == [1]
+    for camera in (chunks, others):
+        examiner.expect(camera[2])
+        assert kept(examiner, camera[0].camera_id) == []
+        examiner.of(camera[0], camera[1])
+    assert [kept(examiner, camera) for camera in ("cam", "other")] == [[0, 1, 2], [0, 1]]
+    for camera in (chunks, others):
+        examiner.expect(camera[3])
+        examiner.of(camera[1], camera[2])
+    assert [kept(examiner, camera) for camera in ("cam", "other")] == [[1, 2, 3], [1, 2]]
+    examiner.forget("cam")
+    examiner.expect(others[3])
+    examiner.of(others[1], others[2])
+    assert [kept(examiner, camera) for camera in ("cam", "other")] == [[], [1, 2, 3]]
 
 
 def test_look_at_another_level_than_expected_is_as_if_nobody_had_expected_it() -> None:
-    one = chunk(shown(ALWAYS, (3, 10)), 0, end=True)
+    zero, one = chunk(shown(ALWAYS, NEVER), 0), chunk(shown(ALWAYS, (3, 10)), 1, end=True)
     foreseen, plain = Examiner(Policy({}), Squares()), Examiner(Policy({}), Squares())
     foreseen.expect(one, effort.SPARSE)
-    foreseen.expect(one, effort.WHOLE)
+    foreseen.of(zero, None)
     seen = [examiner.of(one, None)[0] for examiner in (foreseen, plain)]
     assert sorted(seen[0].found) == sorted(seen[1].found) == [0, 2, 5, 9]
     foreseen.take(one)
     assert kept(foreseen, "cam") == []
+
+
+def test_chunk_that_will_be_masked_whole_is_not_looked_at() -> None:
+    examiner = Examiner(Policy({}), Squares())
+    examiner.expect(chunk(shown(ALWAYS, NEVER), 1, end=True), effort.WHOLE)
+    examiner.of(chunk(shown(ALWAYS, NEVER), 0), None)
+    assert kept(examiner, "cam") == [0]
 
 
 def kept(examiner: Examiner, camera: str) -> list[int]:
