@@ -28,9 +28,10 @@ from infra.memory import return_holes
 from schemas.errors import AccessDenied, SealframeError, ServiceUnavailable
 from schemas.topics import MAX_RECORD_BYTES, TABLE, WORKER_GROUP
 from streams.clock import now_ms
+from streams.lanes import Limits
 from streams.readiness import wall_ms
 from streams.reading import Reading
-from streams.runner import Limits, Runner
+from streams.runner import Runner
 from streams.stage import Arrival, Output, Stage
 
 COMMIT_S = 1.0

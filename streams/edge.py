@@ -16,8 +16,9 @@ from infra.kafka import Producer
 from schemas.codec import decode, encode
 from schemas.errors import SealframeError
 from schemas.frames import FrameChunk
+from streams.lanes import Limits
 from streams.readiness import wall_ms
-from streams.runner import Counters, Limits, Runner
+from streams.runner import Counters, Runner
 from streams.stage import Arrival, Item, Output
 from streams.topology import ChunkStage, Protection, item_of
 

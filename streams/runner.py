@@ -21,10 +21,9 @@ stops the runner with everything unacked.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from operators import effort
@@ -32,24 +31,10 @@ from schemas.codec import pack, unpack_as
 from schemas.errors import MalformedRecord, PoisonError, SealframeError, TransientError, UnknownRecord
 from schemas.state import MAX_STATE_BYTES, CameraState, LoadState
 from streams.clock import now_ms as wall_ms
+from streams.lanes import Lane, Limits, Partition, Slot
 from streams.stage import Arrival, Body, Due, Item, Output, Port, Stage
 
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Bounds. `unacked_*` are per partition; a retry waits `backoff_s`, doubled each time.
-
-    `waiting_bytes`: what of a partition was taken and is neither worked on nor held; more stays in the source.
-    """
-
-    unacked_records: int = 256
-    unacked_bytes: int = 64 * 2**20
-    waiting_bytes: int = 4 * 2**20
-    idle_ms: int = 3_000
-    retries: int = 6
-    backoff_s: float = 0.25
 
 
 @dataclass(slots=True)
@@ -68,35 +53,6 @@ class Counters:
     sent_bytes: int = 0
 
 
-@dataclass(slots=True, eq=False)
-class _Slot(Generic[Body]):
-    arrival: Arrival
-    item: Item[Body] | None = None
-    done: bool = False
-
-
-@dataclass(slots=True, eq=False)
-class _Lane(Generic[Body]):
-    """A camera's records; `held` waits for the next of its video, `seen_ms` is when a tick first saw it wait."""
-
-    camera: str
-    waiting: deque[tuple[_Slot[Body], bool]] = field(default_factory=deque)
-    held: tuple[_Slot[Body], Item[Body]] | None = None
-    seen_ms: int | None = None
-    task: asyncio.Task[None] | None = None
-
-    @property
-    def resting(self) -> bool:
-        return self.task is None and not self.waiting
-
-
-@dataclass(slots=True, eq=False)
-class _Partition(Generic[Body]):
-    slots: deque[_Slot[Body]] = field(default_factory=deque)
-    size: int = 0
-    lanes: dict[bytes, _Lane[Body]] = field(default_factory=dict)
-
-
 class Runner(Generic[Body]):
     """Runs one stage. `gate` returns once processing is allowed; `sleep` waits between retries."""
 
@@ -113,7 +69,7 @@ class Runner(Generic[Body]):
     ) -> None:
         self._stage, self._port, self._pool = stage, port, pool
         self._limits, self._gate, self._sleep, self._clock = limits or Limits(), gate, sleep, clock
-        self._partitions: dict[int, _Partition[Body]] = {}
+        self._partitions: dict[int, Partition[Body]] = {}
         self._moved = asyncio.Event()
         self.counters = Counters()
         self.late: dict[str, tuple[float, int]] = {}
@@ -122,24 +78,24 @@ class Runner(Generic[Body]):
 
     async def submit(self, arrival: Arrival) -> None:
         """Take the next record of its partition; waits while too much is unacked. Takes none after a failure."""
-        partition = self._partitions.setdefault(arrival.partition, _Partition())
-        while self._takes(arrival, partition) and (self._full(partition) or self._behind(partition, 2)):
+        partition = self._partitions.setdefault(arrival.partition, Partition())
+        while self._takes(arrival, partition) and (partition.full(self._limits) or partition.behind(self._limits, 2)):
             self._moved.clear()
-            if self._full(partition):
+            if partition.full(self._limits):
                 self._flush_head(partition)
             await self._moved.wait()
         if not self._takes(arrival, partition):
             return
-        slot: _Slot[Body] = _Slot(arrival)
+        slot: Slot[Body] = Slot(arrival)
         partition.slots.append(slot)
         partition.size += len(arrival.value)
-        lane = partition.lanes.setdefault(arrival.key, _Lane(arrival.key.decode(errors="replace")))
+        lane = partition.lanes.setdefault(arrival.key, Lane(arrival.key.decode(errors="replace")))
         self._queue(partition, lane, slot, flush=False)
 
     def crowded(self, number: int) -> bool:
         """So much of this partition waits or is unacked that no more of it should be read now."""
         partition = self._partitions.get(number)
-        return partition is not None and (self._behind(partition, 1) or self._full(partition))
+        return partition is not None and (partition.behind(self._limits, 1) or partition.full(self._limits))
 
     def tick(self, now_ms: int, behind: Collection[int] = ()) -> None:
         """Flush what has been held for the idle time, but not in partitions `behind` the end of their source.
@@ -147,7 +103,7 @@ class Runner(Generic[Body]):
         The head of a full partition is flushed, too: where no more is read of it, nothing else would.
         """
         for number, partition in self._partitions.items():
-            if self._full(partition):
+            if partition.full(self._limits):
                 self._flush_head(partition)
             for lane in partition.lanes.values():
                 if lane.held is None or not lane.resting or number in behind:
@@ -180,32 +136,24 @@ class Runner(Generic[Body]):
         """Records taken and not acked."""
         return sum(len(partition.slots) for partition in self._partitions.values())
 
-    def _lanes(self) -> list[_Lane[Body]]:
+    def _lanes(self) -> list[Lane[Body]]:
         return [lane for partition in self._partitions.values() for lane in partition.lanes.values()]
 
-    def _takes(self, arrival: Arrival, partition: _Partition[Body]) -> bool:
+    def _takes(self, arrival: Arrival, partition: Partition[Body]) -> bool:
         return self.error is None and self._partitions.get(arrival.partition) is partition
 
-    def _full(self, partition: _Partition[Body]) -> bool:
-        bound = self._limits
-        return len(partition.slots) >= bound.unacked_records or partition.size >= bound.unacked_bytes
-
-    def _behind(self, partition: _Partition[Body], times: int) -> bool:
-        waiting = (slot for lane in partition.lanes.values() for slot, flush in lane.waiting if not flush)
-        return sum(len(slot.arrival.value) for slot in waiting) >= times * self._limits.waiting_bytes
-
-    def _flush_head(self, partition: _Partition[Body]) -> None:
+    def _flush_head(self, partition: Partition[Body]) -> None:
         head = partition.slots[0]
         lane = partition.lanes.get(head.arrival.key)
         if lane is not None and lane.resting and lane.held is not None and lane.held[0] is head:
             self._queue(partition, lane, head, flush=True)
 
-    def _queue(self, partition: _Partition[Body], lane: _Lane[Body], slot: _Slot[Body], *, flush: bool) -> None:
+    def _queue(self, partition: Partition[Body], lane: Lane[Body], slot: Slot[Body], *, flush: bool) -> None:
         lane.waiting.append((slot, flush))
         if lane.task is None:
             lane.task = asyncio.get_running_loop().create_task(self._drain(partition, lane))
 
-    async def _drain(self, partition: _Partition[Body], lane: _Lane[Body]) -> None:
+    async def _drain(self, partition: Partition[Body], lane: Lane[Body]) -> None:
         try:
             while lane.waiting and self.error is None:
                 slot, flush = lane.waiting.popleft()
@@ -219,7 +167,7 @@ class Runner(Generic[Body]):
                 partition.lanes = {key: kept for key, kept in partition.lanes.items() if kept is not lane}
             self._moved.set()
 
-    async def _take(self, partition: _Partition[Body], lane: _Lane[Body], slot: _Slot[Body]) -> None:
+    async def _take(self, partition: Partition[Body], lane: Lane[Body], slot: Slot[Body]) -> None:
         try:
             state = await self._resume(lane, slot.arrival)
             if slot.arrival.offset < state.next_offset:
@@ -244,12 +192,12 @@ class Runner(Generic[Body]):
         else:
             lane.held = (slot, item)
 
-    async def _open(self, slot: _Slot[Body]) -> Item[Body]:
+    async def _open(self, slot: Slot[Body]) -> Item[Body]:
         if slot.item is None:
             slot.item = await self._work(self._stage.open, slot.arrival)
         return slot.item
 
-    async def _expect(self, lane: _Lane[Body], item: Item[Body], load: LoadState | None) -> None:
+    async def _expect(self, lane: Lane[Body], item: Item[Body], load: LoadState | None) -> None:
         """The chunk after the next, if it waits: what depends on no other may begin while this one is worked on."""
         slot = next((slot for slot, flush in lane.waiting if not flush), None)
         if slot is None:
@@ -261,7 +209,7 @@ class Runner(Generic[Body]):
         if later.video_id == item.video_id:
             await self._work(self._stage.expect, later, load.ahead if load else effort.FULL)
 
-    async def _resume(self, lane: _Lane[Body], arrival: Arrival) -> CameraState:
+    async def _resume(self, lane: Lane[Body], arrival: Arrival) -> CameraState:
         """The camera's state; one that doesn't parse is put aside at a video's beginning, chunks before are poison."""
         try:
             return await self._load(lane)
@@ -271,7 +219,7 @@ class Runner(Generic[Body]):
             await self._store(lane, self._stage.initial(lane.camera))
             return await self._load(lane)
 
-    async def _flush(self, partition: _Partition[Body], lane: _Lane[Body], slot: _Slot[Body]) -> None:
+    async def _flush(self, partition: Partition[Body], lane: Lane[Body], slot: Slot[Body]) -> None:
         if lane.held is None or lane.held[0] is not slot:
             return
         (_, item), lane.held = lane.held, None
@@ -280,7 +228,7 @@ class Runner(Generic[Body]):
         await self._process(partition, lane, slot, item, None, None)
 
     async def _process(
-        self, partition: _Partition[Body], lane: _Lane[Body], slot: _Slot[Body], item: Item[Body],
+        self, partition: Partition[Body], lane: Lane[Body], slot: Slot[Body], item: Item[Body],
         following: Item[Body] | None, ready: Due | None,
     ) -> None:
         """`ready`: the chunk that this one had to wait for; None where none came."""
@@ -321,7 +269,7 @@ class Runner(Generic[Body]):
         return sealed, await self._work(self._stage.overload, item)
 
     def _decided(
-        self, lane: _Lane[Body], before: CameraState, item: Item[Body], ready: Due | None
+        self, lane: Lane[Body], before: CameraState, item: Item[Body], ready: Due | None
     ) -> LoadState | None:
         """What the camera's next chunks are worth, from how late this one was done; its own silence doesn't count."""
         if item.due is None:
@@ -348,11 +296,11 @@ class Runner(Generic[Body]):
         await self._send(output)
         self.counters.quarantined += 1
 
-    def _repeated(self, partition: _Partition[Body], slot: _Slot[Body]) -> None:
+    def _repeated(self, partition: Partition[Body], slot: Slot[Body]) -> None:
         self.counters.repeated += 1
         self._done(partition, slot)
 
-    def _done(self, partition: _Partition[Body], slot: _Slot[Body]) -> None:
+    def _done(self, partition: Partition[Body], slot: Slot[Body]) -> None:
         slot.done = True
         last = None
         while partition.slots and partition.slots[0].done:
@@ -362,16 +310,20 @@ class Runner(Generic[Body]):
             self._port.ack(last.partition, last.offset)
         self._moved.set()
 
-    async def _load(self, lane: _Lane[Body]) -> CameraState:
+    async def _load(self, lane: Lane[Body]) -> CameraState:
         data = await self._again(lambda: self._port.load(lane.camera))
+        if data is None:
+            return self._stage.initial(lane.camera)
         try:
-            return self._stage.initial(lane.camera) if data is None else unpack_as("state", data)
+            if lane.known is None or lane.known[0] != data:
+                lane.known = data, unpack_as("state", data)
+            return lane.known[1]
         except UnknownRecord as error:
             raise SealframeError(f"state of camera {lane.camera}: {error}; run the release that wrote it") from error
         except MalformedRecord as error:
             raise MalformedRecord(f"state of camera {lane.camera}: {error}") from error
 
-    async def _store(self, lane: _Lane[Body], state: CameraState) -> None:
+    async def _store(self, lane: Lane[Body], state: CameraState) -> None:
         data = pack("state", state)
         if len(data) > MAX_STATE_BYTES:
             raise SealframeError(f"{lane.camera}: state of {len(data)} bytes is over {MAX_STATE_BYTES}")

@@ -28,8 +28,8 @@ from streams.app import AppSetup, WorkerApp, partition_of, run
 from streams.clock import now_ms
 from streams.health import HealthServer
 from streams.intake import Enrolment, Intake
+from streams.lanes import Limits
 from streams.readiness import Doorkeeper, wall_ms
-from streams.runner import Limits
 from streams.stage import Arrival, Stage
 from streams.topology import LocateStage, Protection, ProtectStage, WholeStage
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 
 from schemas.errors import MalformedRecord, UndecodableChunk
 from schemas.state import CameraState
-from streams.runner import Limits, Runner
+from streams.lanes import Limits
+from streams.runner import Runner
 from streams.stage import Arrival, Due, Item, Output
 
 TOPIC = "source"

@@ -33,9 +33,9 @@ from schemas.codec import decode, encode, pack, unpack_as
 from schemas.frames import FrameChunk
 from schemas.records import OperatorBody, OperatorRecord, UploadAddress
 from schemas.topics import DAY_MS, KEYS, OPERATOR_VIDEO, RAW, evidence_topic
+from streams.lanes import Limits
 from streams.push import Pushed, push
 from streams.readiness import Responder, wall_ms
-from streams.runner import Limits
 from streams.setup import detector
 from streams.worker import Part, WorkerSetup, run_worker
 from tests.support.services import AUTHORITIES, Broker

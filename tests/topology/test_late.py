@@ -10,7 +10,8 @@ import pytest
 
 from operators.effort import COARSE, DROPPED, FULL, WHOLE
 from schemas.codec import unpack_as
-from streams.runner import Limits, Runner
+from streams.lanes import Limits
+from streams.runner import Runner
 from tests.support.memory import ALARMS, OUT, QUARANTINE, Cut, DigestStage, MemoryPort, arrivals, chunk, no_wait
 
 SENT = 1_000_000

@@ -12,7 +12,8 @@ import pytest
 from schemas import sealframe_pb2 as pb
 from schemas.codec import unpack_as
 from schemas.errors import AccessDenied, SealframeError, ServiceUnavailable
-from streams.runner import Limits, Runner
+from streams.lanes import Limits
+from streams.runner import Runner
 from streams.stage import Arrival, Item, Output
 from tests.support.memory import OUT, QUARANTINE, DigestStage, MemoryPort, arrivals, chunk, runner
 

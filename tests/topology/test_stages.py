@@ -22,7 +22,8 @@ from schemas.frames import FrameChunk
 from schemas.records import CUSTODIAN, Quarantined, RawPlace, SealedEvidence, UploadAddress
 from schemas.topics import ALARMS, MAX_RECORD_BYTES, OPERATOR_VIDEO, QUARANTINE, RAW, REGIONS, evidence_topic
 from streams.intake import Enrolment, Intake, seal_raw
-from streams.runner import Limits, Runner
+from streams.lanes import Limits
+from streams.runner import Runner
 from streams.setup import detector
 from streams.stage import Arrival, Output
 from streams.topology import LocateStage, Protection, ProtectStage, WholeStage, quarantine_aad
