@@ -11,7 +11,6 @@ import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from threading import Lock
 
 from operators import effort
 from operators.codec import decode
@@ -53,12 +52,11 @@ class Examiner:
         self._kept: dict[str, dict[Key, tuple[FrameChunk, Future[Examined]]]] = {}
         self._later: dict[str, tuple[FrameChunk, int]] = {}
         self._early: tuple[str, Key] | None = None
-        self._choosing = Lock()
 
     def expect(self, chunk: FrameChunk, level: int = effort.FULL) -> None:
         """`chunk` will come after the next one of its camera: once that is asked for, this is looked at, too.
 
-        Unless another is kept that nobody has asked for yet: so of all cameras together one more is decoded.
+        Unless another is kept that nobody has asked for yet: so of all cameras together about one more is decoded.
         """
         if level < effort.WHOLE:
             self._later[chunk.camera_id] = chunk, level
@@ -115,14 +113,12 @@ class Examiner:
 
     def _begin_early(self, camera_id: str) -> None:
         """Look at what is expected, if nothing else is kept that nobody has asked for."""
-        later = self._later.pop(camera_id, None)
-        with self._choosing:
-            taken = self._early is not None and self._early[1] in self._kept.get(self._early[0], {})
-            if later is None or taken:
-                return
-            chunk, level = later
-            self._early = camera_id, (key_of(chunk), level)
-            self._begin(chunk, self._early[1])
+        later, early = self._later.pop(camera_id, None), self._early
+        if later is None or (early is not None and early[1] in self._kept.get(early[0], {})):
+            return
+        chunk, level = later
+        self._early = camera_id, (key_of(chunk), level)
+        self._begin(chunk, self._early[1])
 
     def _drop_before(self, chunk: FrameChunk) -> None:
         mine = self._kept.get(chunk.camera_id, {})
