@@ -34,6 +34,9 @@ LOSING_S, OLDEST_S = 10.0, 600.0
 """What is masked whole is given up once it is so much later than it was, or so late: the source keeps it for 900 s."""
 PATIENCE, MOST_PATIENCE, RECENT = 6, 384, 60
 """Chunks: early ones in a row before a step down; at most so many; how long such a step counts as recent."""
+WARIER = 4
+"""So many times the patience, each time a recent step down had to be taken back: all cameras are late by it for a few
+chunks, and a machine that was too slow a minute ago mostly still is."""
 HURRY = {WHOLE: 3, DROPPED: 1}
 """The last steps are taken back after so few, whatever becomes of it."""
 FINE_S = 1.0
@@ -48,7 +51,7 @@ def decide(load: LoadState | None, late_s: float) -> LoadState:
     before, late_ms = load or LoadState(), round(1000 * late_s)
     level, patience, recent = before.ahead, before.patience or PATIENCE, max(0, before.recent - 1)
     if _too_late(level, late_s, before.mark_ms / 1000):
-        patience = min(2 * patience, MOST_PATIENCE) if recent else patience
+        patience = min(WARIER * patience, MOST_PATIENCE) if recent else patience
         higher = COARSE if level < COARSE and late_s >= HASTE_S else level + 1
         return LoadState(level, higher, 0, patience, 0, _mark(higher, late_ms))
     early = late_s < (before.mark_ms / 2000 if level == DROPPED else FALL_S[level])

@@ -91,6 +91,7 @@ def eval_attack_networks(
     method: Annotated[list[str] | None, typer.Option(help="attack this method only")] = None,
     height: Annotated[int, typer.Option(help="face height in pixels", min=16, max=320)] = 100,
     gallery: Annotated[int, typer.Option(help="people in the gallery", min=2)] = 200,
+    rounds: Annotated[int, typer.Option(help="gallery photographs a person has in turn", min=1)] = 3,
     steps: Annotated[int, typer.Option(help="of training, for each network and gallery", min=1)] = networks.STEPS,
     seed: Annotated[int, typer.Option(help="draws galleries, places and weights")] = 0,
     models: Models = FOLDER,
@@ -106,8 +107,8 @@ def eval_attack_networks(
         step = partial(_step, bar)
         album = people.read(data, detector(FINDS_FACES), detector(), embedder, step)
         found = networks.evaluate(
-            album, _methods(method), height, people.folds(album.people, gallery, 1, seed), embedder.embed, seed, tell,
-            step, steps,
+            album, _methods(method), height, people.folds(album.people, gallery, rounds, seed), embedder.embed, seed,
+            tell, step, steps,
         )
     finish("attack-networks", networks.figures(found, default), out)
 

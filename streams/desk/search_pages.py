@@ -30,6 +30,11 @@ LEVELS = {"same": (SAME, "as one person's pictures are"), "alike": (ALIKE, "loos
           "sure": (SURE, "surely: fewer are found")}
 WIDTH, NARROWEST = 1000, 6.0
 Portrait = Callable[[str, bool], bytes]
+SEALED_TOGETHER = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 128 128" width="128" height="128">
+<rect width="128" height="128" fill="#0b0f14"/><g fill="#e7edf3" font-family="system-ui, sans-serif" font-size="14"
+text-anchor="middle"><text x="64" y="50">Nothing</text><text x="64" y="70">to show of</text>
+<text x="64" y="90">this one alone</text></g></svg>"""
+"""In place of a picture: what is kept was sealed together with others, as a late camera's crowd is, or is no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +155,7 @@ def add_search(
         try:
             data = portrait(subject, not sharp)
         except SealframeError:
-            return Response(status_code=404)
+            return Response(SEALED_TOGETHER, 404, media_type="image/svg+xml")
         if sharp:
             service.log.append("picture", ground.actor, case, purpose, {"subject": subject})
         return Response(data, media_type="image/jpeg")

@@ -97,7 +97,7 @@ def test_decide_a_step_down_that_has_to_be_taken_back_takes_longer_next_time() -
         waits.append(run)
         for late in [0.4] * run + [1.0]:
             load = decide(load, late)
-    assert waits == [12, 24, 48, 96, 192, 384, 384, 384]
+    assert waits == [24, 96, 384, 384, 384, 384, 384, 384]
     for late in [0.4] * (384 + effort.RECENT):
         load = decide(load, late)
     assert load == LoadState()

@@ -44,7 +44,7 @@ def evaluate(
     album: Album, methods: Sequence[Method], height: int, folds: Sequence[Fold], embed: Embed, seed: int,
     tell: Callable[[str], None], step: Step, steps: int = STEPS,
 ) -> list[Attacked]:
-    """Both networks on every method, in the first round of every fold.
+    """Both networks on every method, trained once a fold, in every round of it.
 
     Raises:
         UsageError: torch isn't there.
@@ -71,17 +71,17 @@ def _attacked(
     masked, clear = views.of(PICTURE), bare.of(PICTURE)
     for fold in folds:
         learnt = learn(masked[fold.training], clear[fold.training], album.people[fold.training], seed, steps)
-        search = fold.searches[0]
-        people.append(album.people[search.probes])
-        chips = np.stack([
-            align(rgb, views.points[row])
-            for row, rgb in zip(search.probes.tolist(), _restored(learnt, masked, views, search), strict=True)
-        ])
-        hits["restored"].append(first(embed(chips) @ album.vectors[search.gallery].T, search, rng))
-        probes = learnt.embed(regions(masked[search.probes, 0]))
-        count = masked.shape[1]
-        known = learnt.embed(regions(masked[search.gallery].reshape(len(search.gallery) * count, -1)))
-        hits["parrot"].append(first(probes @ known.reshape(len(search.gallery), count, -1).mean(1).T, search, rng))
+        for search in fold.searches:
+            people.append(album.people[search.probes])
+            chips = np.stack([
+                align(rgb, views.points[row])
+                for row, rgb in zip(search.probes.tolist(), _restored(learnt, masked, views, search), strict=True)
+            ])
+            hits["restored"].append(first(embed(chips) @ album.vectors[search.gallery].T, search, rng))
+            probes = learnt.embed(regions(masked[search.probes, 0]))
+            count = masked.shape[1]
+            known = learnt.embed(regions(masked[search.gallery].reshape(len(search.gallery) * count, -1)))
+            hits["parrot"].append(first(probes @ known.reshape(len(search.gallery), count, -1).mean(1).T, search, rng))
     rates = {who: rate(np.concatenate(found), np.concatenate(people)) for who, found in hits.items()}
     return Attacked(name, "network", height, rates)
 
