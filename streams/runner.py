@@ -207,7 +207,7 @@ class Runner(Generic[Body]):
         except PoisonError:  # it goes to quarantine when its turn has come
             return
         if later.video_id == item.video_id:
-            await self._work(self._stage.expect, later, load.ahead if load else effort.FULL)
+            self._stage.expect(later, load.ahead if load else effort.FULL)
 
     async def _resume(self, lane: Lane[Body], arrival: Arrival) -> CameraState:
         """The camera's state; one that doesn't parse is put aside at a video's beginning, chunks before are poison."""

@@ -55,7 +55,7 @@ class Item(Generic[Body]):
 
 
 class Stage(Protocol[Body]):
-    """One part of the topology. All but `initial` run in the pool."""
+    """One part of the topology. All but `initial`, `expect` and `forget`, which don't wait, run in the pool."""
 
     def open(self, arrival: Arrival) -> Item[Body]:
         """Check and decode; raises PoisonError for a record that can't be processed."""
@@ -66,7 +66,7 @@ class Stage(Protocol[Body]):
         ...
 
     def expect(self, item: Item[Body], level: int) -> None:
-        """Begin what depends on no other item: this one comes soon, maybe at this level of effort."""
+        """What comes after the next item, maybe at this level of effort: its search may begin in time."""
         ...
 
     def forget(self, camera_id: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
@@ -43,7 +44,8 @@ class WorkerSetup:
     """What a worker needs.
 
     `opener`: the pipeline's X25519 identity; `custodian`: public key for whole frames and quarantine; `authorities`:
-    name to the kinds it is entitled to; `member`: stable id within the group; `health_port`: 0 takes any free one.
+    name to the kinds it is entitled to; `member`: stable id within the group; `health_port`: 0 takes any free one;
+    `threads`: chunks worked on side by side, 0: one a core, two at least.
     """
 
     kafka: KafkaAccess
@@ -56,7 +58,7 @@ class WorkerSetup:
     member: str = "1"
     enrolment: Enrolment = field(default_factory=Enrolment)
     limits: Limits = field(default_factory=Limits)
-    threads: int = 2
+    threads: int = 0
     health_port: int = 0
     part: Part = "whole"
     clock: Callable[[], int] = now_ms
@@ -85,7 +87,8 @@ def run_worker(setup: WorkerSetup, detector: Finder, *, loglevel: str = "WARNING
         replace(setup.policy, authorities={}), detector, setup.signer, book, setup.custodian
     )
     app_setup = AppSetup(setup.kafka, setup.member, setup.folder, setup.limits, GROUPS[setup.part], setup.clock)
-    with ThreadPoolExecutor(setup.threads, thread_name_prefix="step") as pool:
+    threads = setup.threads or max(2, os.cpu_count() or 1)
+    with ThreadPoolExecutor(threads, thread_name_prefix="step") as pool:
         stage, source = _stage(setup, intake, protection)
         worker = WorkerApp(stage, source, app_setup, pool, keeper.gate)
         registry = CollectorRegistry()

@@ -22,7 +22,7 @@ def worker(
     home: Home = HOME,
     member: Annotated[str, typer.Option(help="stable id of this worker: a restart takes its partitions back")] = "1",
     part: Annotated[str, typer.Option(help="whole, or one half of the topology: locate | protect")] = "whole",
-    threads: Annotated[int, typer.Option(help="chunks worked on side by side", min=1)] = 2,
+    threads: Annotated[int, typer.Option(help="chunks worked on side by side; 0: one a core, two at least", min=0)] = 0,
     health_port: Annotated[int, typer.Option(help="loopback port of health and figures; 0: any free one")] = 0,
     log_level: Annotated[str, typer.Option(help="of the Kafka client: WARNING, INFO, DEBUG")] = "WARNING",
 ) -> None:
