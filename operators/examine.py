@@ -96,7 +96,7 @@ class Examiner:
         """
         self._drop_before(chunk)
         here, ahead = self.begin(chunk, level), self.begin(following, ahead_level) if following is not None else None
-        self._begin_early(chunk.camera_id)
+        self._begin_early(chunk)
         if ahead is None:
             return self._with_last(here.result()), None
         if level == ahead_level == effort.FULL:
@@ -111,14 +111,15 @@ class Examiner:
             self._kept.pop(chunk.camera_id, None)
         return found[-1][1].result().decoded if found else decode(chunk)
 
-    def _begin_early(self, camera_id: str) -> None:
-        """Look at what is expected, if nothing else is kept that nobody has asked for."""
-        later, early = self._later.pop(camera_id, None), self._early
+    def _begin_early(self, current: FrameChunk) -> None:
+        """Look at what is expected after this chunk, if nothing else is kept that nobody has asked for."""
+        later, early = self._later.pop(current.camera_id, None), self._early
         if later is None or (early is not None and early[1] in self._kept.get(early[0], {})):
             return
         chunk, level = later
-        self._early = camera_id, (key_of(chunk), level)
-        self._begin(chunk, self._early[1])
+        if chunk.video_id == current.video_id and chunk.chunk_seq > current.chunk_seq:
+            self._early = chunk.camera_id, (key_of(chunk), level)
+            self._begin(chunk, self._early[1])
 
     def _drop_before(self, chunk: FrameChunk) -> None:
         mine = self._kept.get(chunk.camera_id, {})

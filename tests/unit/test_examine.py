@@ -106,6 +106,14 @@ def test_look_at_another_level_than_expected_is_as_if_nobody_had_expected_it() -
     assert kept(foreseen, "cam") == []
 
 
+def test_what_was_expected_and_has_passed_unseen_is_not_looked_at() -> None:
+    examiner = Examiner(Policy({}), Squares())
+    chunks = [chunk(shown(ALWAYS, NEVER), seq, end=seq == 4) for seq in range(5)]
+    examiner.expect(chunks[2])
+    examiner.of(chunks[3], chunks[4])
+    assert kept(examiner, "cam") == [3, 4]
+
+
 def test_chunk_that_will_be_masked_whole_is_not_looked_at() -> None:
     examiner = Examiner(Policy({}), Squares())
     examiner.expect(chunk(shown(ALWAYS, NEVER), 1, end=True), effort.WHOLE)
