@@ -82,7 +82,7 @@ def test_reveal_by_another_key_is_refused(video: Path) -> None:
 def test_reveal_out_of_a_blurred_copy_says_what_was_undone(video: Path) -> None:
     blurred = []
     for chunk in _copy(video):
-        pictures = Blurred(1.6)([frame.planes for frame in decode(chunk).frames], FORMAT)
+        pictures = Blurred(1.4)([frame.planes for frame in decode(chunk).frames], FORMAT)
         blurred.append(replace(chunk, units=encode(pictures, chunk.pts, chunk.format, crf=10), codec="h264"))
     groups = list(reveal(iter(blurred), OWNER, DENSE))
     assert all(group.pictures for group in groups)
