@@ -8,6 +8,7 @@ Evidence is sent before the operator's record that counts it.
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, Protocol
@@ -125,15 +126,15 @@ def quarantine_aad(topic: str, partition: int, offset: int) -> AssociatedData:
     return AssociatedData(QUARANTINE, "quarantined", "", f"{topic}/{partition}", offset)
 
 
-class ProtectedStage(Generic[Body]):
+class PipelineStage(ABC, Generic[Body]):
     """What all stages have in common: the camera's first state, work ahead of a chunk's turn, what leaves otherwise."""
 
     def __init__(self, protection: Protection) -> None:
         self._protection = protection
 
+    @abstractmethod
     def chunk_of(self, body: Body) -> FrameChunk:
         """The chunk that an item is about."""
-        raise NotImplementedError
 
     def initial(self, camera_id: str) -> CameraState:
         """A camera that was never seen."""
@@ -156,7 +157,7 @@ class ProtectedStage(Generic[Body]):
         return self._protection.overload(self.chunk_of(item.body))
 
 
-class ChunkStage(ProtectedStage[FrameChunk]):
+class ChunkStage(PipelineStage[FrameChunk]):
     """All operators at once: chunks in, everything out."""
 
     def chunk_of(self, body: FrameChunk) -> FrameChunk:
@@ -191,7 +192,7 @@ class _Placed:
     place: RawPlace
 
 
-class LocateStage(ProtectedStage[_Placed]):
+class LocateStage(PipelineStage[_Placed]):
     """First half of the cut topology: raw chunks in, regions with the place of their chunk out."""
 
     source = RAW
@@ -222,7 +223,7 @@ class LocateStage(ProtectedStage[_Placed]):
         return after, (Output(REGIONS, chunk.camera_id.encode(), value),)
 
 
-class ProtectStage(ProtectedStage[tuple[FrameChunk, PlacedRegions]]):
+class ProtectStage(PipelineStage[tuple[FrameChunk, PlacedRegions]]):
     """Second half: regions in, everything out. `fetch` gets the raw record that lies at (topic, partition, offset)."""
 
     source = REGIONS

@@ -74,7 +74,7 @@ def test_figures_name_both_ways_and_what_tracking_recovers() -> None:
 
 
 @needs_torch
-def test_unrolled_gives_what_the_file_gives_and_a_gradient_along_which_the_face_fades() -> None:
+def test_unrolled_gives_what_the_file_gives_and_a_gradient_that_hides_the_face() -> None:
     from operators.training.faces.attack import LIMIT, perturbed
     from operators.training.unrolled import Unrolled
 
@@ -83,7 +83,7 @@ def test_unrolled_gives_what_the_file_gives_and_a_gradient_along_which_the_face_
     tensor = np.ascontiguousarray(face.transpose(2, 0, 1)[None])
     for ours, theirs in zip(network.run(tensor), found._run(tensor), strict=True):
         assert np.abs(ours - theirs).mean() < 0.1
-    hidden = perturbed(network, np.ascontiguousarray(face), seed=1)
+    hidden = perturbed(network, np.ascontiguousarray(face), seed=1, steps=60)
     assert np.abs(hidden.astype(int) - face).max() <= LIMIT
     best = max(found.detect(np.ascontiguousarray(face)).scores)
-    assert max(found.detect(hidden).scores, default=0) < best - 0.1  # random noise of that size: 0.93, as without
+    assert max(found.detect(hidden).scores, default=0) < best / 2

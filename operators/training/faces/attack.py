@@ -28,12 +28,12 @@ AREA = 0.1
 """Of a face's box, at most so much is patch."""
 
 
-def perturbed(network: Unrolled, picture: Rgb, seed: int) -> Rgb:
+def perturbed(network: Unrolled, picture: Rgb, seed: int, steps: int = STEPS) -> Rgb:
     """The picture (h, w, 3) with every sample moved by at most `LIMIT`, so that its faces aren't found."""
     start = _tensor(picture)
     noise = torch.from_numpy(np.random.default_rng(seed).uniform(-LIMIT, LIMIT, start.shape).astype(np.float32))
     now = (start + noise).clamp(0, 255)
-    for _ in range(STEPS):
+    for _ in range(steps):
         now.requires_grad_(True)
         (slope,) = torch.autograd.grad(_visible(network(_padded(now))), now)
         with torch.no_grad():
