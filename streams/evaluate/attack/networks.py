@@ -69,6 +69,7 @@ def _attacked(
     hits: dict[str, list[Flags]] = {"restored": [], "parrot": []}
     people = []
     masked, clear = views.of(PICTURE), bare.of(PICTURE)
+    count = masked.shape[1]
     for fold in folds:
         learnt = learn(masked[fold.training], clear[fold.training], album.people[fold.training], seed, steps)
         for search in fold.searches:
@@ -79,7 +80,6 @@ def _attacked(
             ])
             hits["restored"].append(first(embed(chips) @ album.vectors[search.gallery].T, search, rng))
             probes = learnt.embed(regions(masked[search.probes, 0]))
-            count = masked.shape[1]
             known = learnt.embed(regions(masked[search.gallery].reshape(len(search.gallery) * count, -1)))
             hits["parrot"].append(first(probes @ known.reshape(len(search.gallery), count, -1).mean(1).T, search, rng))
     rates = {who: rate(np.concatenate(found), np.concatenate(people)) for who, found in hits.items()}
