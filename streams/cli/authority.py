@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -15,6 +14,7 @@ from infra.kafka import KafkaAccess
 from infra.keys import KeyStore, create_secret
 from infra.models import FACE_EMBEDDER, FOLDER, resolve
 from infra.postgres import DatabaseAccess
+from infra.priority import give_way
 from infra.settings import read_retention
 from operators.embed import FaceEmbedder
 from operators.plates import WEIGHTS, PlateReader
@@ -81,7 +81,7 @@ def authority(
     """
     if index_faces not in WHEN:
         raise UsageError(f"--index-faces is one of {', '.join(WHEN)}")
-    os.nice(BEHIND)
+    give_way(BEHIND)
     principal = f"authority-{name}"
     setup = AuthoritySetup(
         name, tuple(kind or ("face",)), KafkaAccess(bootstrap, tls.load(tls_folder, principal)),
