@@ -1,6 +1,6 @@
 """`sealframe eval cost`: what finding and following costs, against searching every frame with the same network.
 
-CPU time of the process, all threads counted in, of the same frames, both ways one after the other for each chunk. Ours:
+CPU time of the process, of the same frames, both ways on one thread, one after the other for each chunk. Ours:
 scene cuts, examination of every 5th frame, tracking both ways, masks. Plain: the network on each frame, nothing else.
 Decoding is the same for both and in neither.
 """
@@ -18,7 +18,7 @@ from operators.desensitise.policy import Policy
 from operators.detect import Finder
 from operators.pipeline import Pipeline
 from operators.sign import SigningKey
-from schemas.frames import FrameChunk
+from schemas.frames import DecodedChunk, FrameChunk
 from streams.evaluate.files import first_chunks
 from streams.evaluate.report import Figure
 
@@ -60,21 +60,26 @@ def evaluate(
 def spent(chunks: Sequence[FrameChunk], finder: Finder, policy: Policy) -> Spent:
     """CPU seconds of both ways over the chunks of one camera."""
     out, clock = Spent(), time.process_time
-    pipeline = Pipeline(policy, finder, _KEY)
+    pipeline = Pipeline(policy, finder, _KEY, at_once=1)
     state = pipeline.initial("cost")
     for chunk, following in zip(chunks, [*chunks[1:], None], strict=True):
         began = clock()
-        pictures = decode(chunk).frames
+        decode(chunk)
         decoded = clock()
         state, regions = pipeline.locate(replace(state, video_id=chunk.video_id), chunk, following)
         lay_out(regions, chunk.format, policy)
         done = clock()
-        for frame in pictures:
-            finder.detect_planes(frame.planes, chunk.format, policy.detection_side)
+        out.frames += _search(pipeline.examiner.take(chunk), finder, policy)
         out.plain += clock() - done
-        out.ours += (done - decoded) - (decoded - began)  # `locate` decodes each chunk once, too
-        out.frames += len(pictures)
+        out.ours += (done - decoded) - (decoded - began)  # `locate` decodes each chunk once, into memory like this
     return out
+
+
+def _search(decoded: DecodedChunk, finder: Finder, policy: Policy) -> int:
+    """Search every frame; how many there were. The pictures are let go, so that all decoding finds the same memory."""
+    for frame in decoded.frames:
+        finder.detect_planes(frame.planes, decoded.chunk.format, policy.detection_side)
+    return len(decoded.frames)
 
 
 def figures(total: Spent, worst: float) -> list[Figure]:
