@@ -60,8 +60,13 @@ def crop_rgb(
 
 
 def rgb_of(planes: Planes, video: VideoFormat, width: int, height: int) -> Rgb:
-    """The planes as RGB (height, width, 3), scaled in the same pass."""
+    """The planes as RGB (height, width, 3), scaled by swscale in the same pass.
+
+    To more than half of the size OpenCV scales them before, in a third of the time.
+    """
     lines, columns = planes.y.shape
+    if lines < 2 * height and columns < 2 * width and (lines, columns) != (height, width):
+        planes, lines, columns = _scaled(planes, width, height), height, width
     frame = av.VideoFrame(columns, lines, "yuv420p")
     for target, plane in zip(frame.planes, planes.all(), strict=True):
         _fill(target, plane)
@@ -78,6 +83,12 @@ def rgb_of(planes: Planes, video: VideoFormat, width: int, height: int) -> Rgb:
         threads=1,
     )
     return np.ascontiguousarray(picture.to_ndarray())
+
+
+def _scaled(planes: Planes, width: int, height: int) -> Planes:
+    half = (width + 1) // 2, (height + 1) // 2
+    sizes = zip(planes.all(), ((width, height), half, half), strict=True)
+    return Planes(*(np.asarray(cv2.resize(p, size, interpolation=cv2.INTER_LINEAR), np.uint8) for p, size in sizes))
 
 
 def _fill(target: av.video.plane.VideoPlane, plane: Plane) -> None:

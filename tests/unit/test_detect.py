@@ -265,6 +265,20 @@ def test_is_cut_other_light_is_no_cut_but_another_picture_in_that_light_is(light
     assert is_cut(planes, other)
 
 
+@pytest.mark.parametrize("light", [0.5, 0.75, 1.25, 1.4])
+def test_is_cut_somebody_near_who_moves_in_other_light_is_no_cut(light):
+    rng = np.random.default_rng(3)
+    wall = cv2.resize(rng.integers(60, 150, (6, 10, 3), np.uint8), (640, 360), interpolation=cv2.INTER_CUBIC)
+    before, after = wall.copy(), wall.copy()
+    head = cv2.resize(astronaut()[:200, 100:340], (210, 175))
+    for picture, left in ((before, 200), (after, 230)):
+        picture[90:265, left : left + 210] = head
+    planes, _ = planes_of(before)
+    lit, elsewhere = (planes_of(np.clip(one * light, 0, 255).astype(np.uint8))[0] for one in (after, after[::-1]))
+    assert not is_cut(planes, lit)
+    assert is_cut(planes, elsewhere)
+
+
 def test_is_cut_motion_no_other_picture_yes():
     planes, _ = planes_of(astronaut())
     moved = Planes(*(np.roll(plane, 12, 1) for plane in planes.all()))
