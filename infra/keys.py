@@ -19,7 +19,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Self
+from typing import Self, cast
 
 from Crypto.Cipher import AES
 from Crypto.Protocol.DH import import_x25519_private_key
@@ -175,12 +175,13 @@ class KeyStore:
 
     def ensure_tracks(self, video_id: str, tracks: Sequence[int]) -> dict[int, bytes]:
         """The keys of these tracks, made where there are none; destroyed ones are left out and never made again."""
-        with change(self._db):
-            for track in sorted(set(tracks)):
-                wrapped = _wrap(self._kek, secrets.token_bytes(KEY_BYTES), _track_name(video_id, track))
-                self._db.execute(
-                    "INSERT INTO tracks VALUES (?, ?, ?, NULL) ON CONFLICT DO NOTHING", (video_id, track, wrapped)
-                )
+        # a change waits for the disk several times: none where all are known
+        if missing := sorted(track for track in set(tracks) if self._row(video_id, track) is None):
+            with change(self._db):
+                statement = "INSERT INTO tracks VALUES (?, ?, ?, NULL) ON CONFLICT DO NOTHING"
+                for track in missing:
+                    wrapped = _wrap(self._kek, secrets.token_bytes(KEY_BYTES), _track_name(video_id, track))
+                    self._db.execute(statement, (video_id, track, wrapped))
         return self._tracks(video_id, tracks)
 
     def track_keys(self, video_id: str, tracks: Sequence[int]) -> tuple[bytes, ...]:
@@ -273,14 +274,14 @@ class KeyStore:
         self._kek = kek
 
     def _tracks(self, video_id: str, tracks: Sequence[int]) -> dict[int, bytes]:
-        found = {}
-        for track in set(tracks):
-            row = self._db.execute(
-                "SELECT wrapped FROM tracks WHERE video_id = ? AND track = ?", (video_id, track)
-            ).fetchone()
-            if row is not None and row[0] is not None:
-                found[track] = _unwrap(self._kek, row[0], _track_name(video_id, track))
-        return found
+        rows = ((track, self._row(video_id, track)) for track in set(tracks))
+        kept = {track: row[0] for track, row in rows if row and row[0]}
+        return {track: _unwrap(self._kek, wrapped, _track_name(video_id, track)) for track, wrapped in kept.items()}
+
+    def _row(self, video_id: str, track: int) -> tuple[bytes | None] | None:
+        """The wrapped key of a track, None in it where it was destroyed; None where there never was one."""
+        statement = "SELECT wrapped FROM tracks WHERE video_id = ? AND track = ?"
+        return cast("tuple[bytes | None] | None", self._db.execute(statement, (video_id, track)).fetchone())
 
 
 def restore(backup: Path, folder: Path, secret: Path, destroyed: Mapping[str, Sequence[int]]) -> KeyStore:

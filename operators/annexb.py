@@ -48,6 +48,11 @@ def kind(unit: bytes) -> int:
     return unit[0] & 0x1F
 
 
+def is_reference(data: bytes) -> bool:
+    """Whether other pictures may be predicted from this access unit's: nal_ref_idc of its slices isn't 0."""
+    return any(unit[0] & 0x60 for unit in split(data) if kind(unit) in (SLICE, IDR))
+
+
 def strip(data: bytes) -> bytes:
     """The same access unit with its slices and parameter sets only: no SEI, delimiter, filler or unknown unit."""
     return join(unit for unit in split(data) if kind(unit) in KEPT)

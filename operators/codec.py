@@ -6,9 +6,9 @@ checked before a decoder runs, and the decoder is told not to allocate pictures 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from fractions import Fraction
-from itertools import chain, repeat, zip_longest
+from itertools import chain, islice, repeat, zip_longest
 
 import av
 import numpy as np
@@ -60,11 +60,14 @@ def decode(chunk: FrameChunk) -> DecodedChunk:
 
 def decode_units(
     units: Sequence[CodedUnit], codec: SourceCodec, width: int, height: int, max_coded: int = MAX_CODED_BYTES,
-    max_decoded: int = MAX_DECODED_BYTES,
+    max_decoded: int = MAX_DECODED_BYTES, wanted: Container[int] | None = None,
 ) -> list[Planes]:
-    """Pictures of any run of coded units, in presentation order; errors as `decode`."""
+    """Pictures of any run of coded units, in presentation order; errors as `decode`.
+
+    `wanted`: times of the pictures that are given back, all for None.
+    """
     _check_limits(units, width, height, "coded units", max_coded, max_decoded)
-    return _decode(units, codec, width, height, "coded units")
+    return _decode(units, codec, width, height, "coded units", wanted)
 
 
 def _check_limits(
@@ -81,27 +84,29 @@ def _check_limits(
         raise UndecodableChunk(f"{where}: no units, or two with one time")
 
 
-def _decode(units: Sequence[CodedUnit], codec: SourceCodec, width: int, height: int, where: str) -> list[Planes]:
+def _decode(
+    units: Sequence[CodedUnit], codec: SourceCodec, width: int, height: int, where: str,
+    wanted: Container[int] | None = None,
+) -> list[Planes]:
     context = CodecContext.create(codec, "r")
     context.thread_count = 1
     # strict: wait for the full reorder depth where the stream doesn't state it, else late B-frames are dropped.
     context.options = {"strict": "1", "err_detect": "explode", "max_pixels": str((width + 64) * (height + 64))}
-    pictures: list[tuple[int | None, Planes]] = []
-    memory = PictureMemory(width, height, len(units))
+    chosen = {index for index, unit in enumerate(units) if wanted is None or unit.pts in wanted}
+    order: list[int | None] = []
+    pictures: list[Planes] = []
+    memory = PictureMemory(width, height, len(chosen))
     try:
-        for index, unit in enumerate(units):
-            packet = av.Packet(unit.data)
-            packet.pts = index
-            pictures += [(frame.pts, _planes(frame, memory, where)) for frame in context.decode(packet)]
-            if len(pictures) > len(units):
-                break
-        pictures += [(frame.pts, _planes(frame, memory, where)) for frame in context.decode(None)]
+        for frame in islice(_frames(context, units), len(units) + 1):
+            _check(frame, memory, where)
+            order.append(frame.pts)
+            if frame.pts in chosen:
+                pictures.append(_planes(frame, memory))
     except av.FFmpegError as error:
         raise UndecodableChunk(f"{where}: {type(error).__name__} in the {codec} decoder") from error
-    order = [index for index, _ in pictures]
     if order != sorted(range(len(units)), key=lambda index: units[index].pts):
         raise UndecodableChunk(f"{where}: {len(order)} pictures of {len(units)} units, or in another order")
-    return [planes for _, planes in pictures]
+    return pictures
 
 
 def _plane(frame: VideoFrame, index: int) -> Plane:
@@ -111,11 +116,23 @@ def _plane(frame: VideoFrame, index: int) -> Plane:
     return flat.reshape(plane.height, plane.line_size)[:, : plane.width]
 
 
-def _planes(frame: VideoFrame, memory: PictureMemory, where: str) -> Planes:
-    """A picture in memory of its own: the decoder's pool gives none back before all its pictures are gone."""
+def _frames(context: VideoCodecContext, units: Sequence[CodedUnit]) -> Iterator[VideoFrame]:
+    """What the decoder gives, each picture named by the index of its unit."""
+    for index, unit in enumerate(units):
+        packet = av.Packet(unit.data)
+        packet.pts = index
+        yield from context.decode(packet)
+    yield from context.decode(None)
+
+
+def _check(frame: VideoFrame, memory: PictureMemory, where: str) -> None:
     promised = (frame.width, frame.height) == (memory.width, memory.height) and frame.format.name in _FORMATS
     if not promised or frame.is_corrupt:
         raise UndecodableChunk(f"{where}: damaged, or {frame.format.name} {frame.width}x{frame.height}")
+
+
+def _planes(frame: VideoFrame, memory: PictureMemory) -> Planes:
+    """A picture in memory of its own: the decoder's pool gives none back before all its pictures are gone."""
     planes = memory.picture()
     for index, plane in enumerate(planes.all()):
         np.copyto(plane, _plane(frame, index))

@@ -7,7 +7,7 @@ can be: it is what takes most time in a crowd.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -56,15 +56,27 @@ def beside(public: str, sharing: Sharing = "people") -> Settings:
     return SHARED if sharing == "neighbours" else FINE
 
 
-def decode_piece(units: Sequence[CodedUnit], width: int, height: int) -> list[Planes]:
-    """Pictures of a piece, made whole blocks where they are the camera's own; errors as `decode_units`."""
+def decode_piece(
+    units: Sequence[CodedUnit], width: int, height: int, wanted: Collection[int] | None = None
+) -> list[Planes]:
+    """Pictures of a piece, made whole blocks where they are the camera's own; errors as `decode_units`.
+
+    `wanted`: times of the pictures that are given back; what none of them is predicted from isn't decoded.
+    """
     canvas = VideoFormat(width, height, Fraction(1, 25))
     own = annexb.size_of(units[0].data) if units else None
     if own is None or VideoFormat(*own, canvas.time_base).blocks != canvas.blocks:
         own = width, height
+    some = units if wanted is None else _needed(units, wanted)
     # A canvas of whole blocks may be larger than the picture.
-    pictures = decode_units(units, "h264", *own, MAX_PIECE_BYTES, MAX_DECODED_BYTES * 2)
+    pictures = decode_units(some, "h264", *own, MAX_PIECE_BYTES, MAX_DECODED_BYTES * 2, wanted)
     return [pixels.whole_blocks(picture, canvas) for picture in pictures]
+
+
+def _needed(units: Sequence[CodedUnit], wanted: Collection[int]) -> list[CodedUnit]:
+    """In the order of decoding: what is wanted, and all before the last of it that pictures are predicted from."""
+    last = max((at for at, unit in enumerate(units) if unit.pts in wanted), default=-1)
+    return [unit for unit in units[: last + 1] if unit.pts in wanted or annexb.is_reference(unit.data)]
 
 
 class Coder:

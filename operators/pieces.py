@@ -11,7 +11,7 @@ late camera's crowd: then all who are hidden are one set, and beside them the ca
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
@@ -123,16 +123,35 @@ def canvases(piece: Piece) -> list[Planes]:
         DigestMismatch: the samples aren't those that were sealed.
 
     """
-    if not 0 < piece.width <= MAX_PIECE_SIDE or not 0 < piece.height <= MAX_PIECE_SIDE:
-        raise MalformedRecord(f"a piece of {piece.width}x{piece.height}")
-    if piece.width % BLOCK or piece.height % BLOCK or len(piece.units) != len(piece.frames):
-        raise MalformedRecord("a piece is made of whole blocks and one coded picture per frame")
-    units = [CodedUnit(unit.pts, unit.data) for unit in piece.units]
-    pictures = decode_piece(units, piece.width, piece.height)
+    pictures = decode_piece(_units(piece), piece.width, piece.height)
     masks = [block_mask(frame, piece) for frame in piece.frames]
     if _digest(pictures, masks) != piece.sealed_digest:
         raise DigestMismatch("a piece decodes to other samples than were sealed")
     return pictures
+
+
+def some_canvases(piece: Piece, frames: Container[int]) -> tuple[Piece, list[Planes]]:
+    """The piece with these frames alone, and their canvases: for who looks, and puts nothing back.
+
+    Whatever isn't needed isn't decoded, so the digest of all samples isn't checked.
+
+    Raises:
+        MalformedRecord, UndecodableChunk: as `canvases`.
+
+    """
+    units = _units(piece)
+    times = sorted(unit.pts for unit in units)
+    wanted = {time: frame for time, frame in zip(times, piece.frames, strict=True) if frame.frame_no in frames}
+    pictures = decode_piece(units, piece.width, piece.height, wanted) if wanted else []
+    return replace(piece, frames=tuple(wanted.values())), pictures
+
+
+def _units(piece: Piece) -> list[CodedUnit]:
+    if not 0 < piece.width <= MAX_PIECE_SIDE or not 0 < piece.height <= MAX_PIECE_SIDE:
+        raise MalformedRecord(f"a piece of {piece.width}x{piece.height}")
+    if piece.width % BLOCK or piece.height % BLOCK or len(piece.units) != len(piece.frames):
+        raise MalformedRecord("a piece is made of whole blocks and one coded picture per frame")
+    return [CodedUnit(unit.pts, unit.data) for unit in piece.units]
 
 
 def block_mask(frame: PieceFrame, piece: Piece) -> Mask:

@@ -50,17 +50,17 @@ class Identity:
     """An X25519 private key, 32 bytes."""
 
     private: bytes = field(repr=False)
+    public: bytes = field(init=False)
+    """The public key, 32 bytes: made once, since it takes as long as opening does."""
+
+    def __post_init__(self) -> None:
+        key = import_x25519_private_key(self.private).public_key()
+        object.__setattr__(self, "public", bytes(key.export_key(format="raw")))
 
     @staticmethod
     def create() -> Identity:
         """A fresh random identity."""
         return Identity(secrets.token_bytes(KEY_BYTES))
-
-    @property
-    def public(self) -> bytes:
-        """The public key, 32 bytes."""
-        key = import_x25519_private_key(self.private).public_key()
-        return bytes(key.export_key(format="raw"))
 
     def content_key(self, envelope: Envelope, aad: bytes) -> bytes | None:
         """The content key that was wrapped for this identity."""
@@ -78,7 +78,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class TrackKeys:
-    """The keys of all tracks that claim a part, and the wrap that `rewrap` made with them."""
+    """The keys of all tracks that claim a part, and the wrap that `Unsealed.wrap` made with them."""
 
     wrap: Wrap
     keys: tuple[bytes, ...] = field(repr=False)
@@ -105,7 +105,28 @@ def seal(plaintext: bytes, recipients: Sequence[bytes], aad: AssociatedData) -> 
     return Envelope(nonce, _close(key, nonce, plaintext, bound), wraps)
 
 
-def unseal(envelope: Envelope, openers: Sequence[Opener], aad: AssociatedData) -> bytes:
+@dataclass(frozen=True, slots=True)
+class Unsealed:
+    """What an envelope held."""
+
+    plaintext: bytes = field(repr=False)
+    key: bytes = field(repr=False)
+    bound: bytes = field(repr=False)
+
+    def wrap(self, track_keys: Sequence[bytes]) -> Wrap:
+        """The content key once more, under the keys of all tracks that claim the part.
+
+        Raises:
+            UsageError: no track keys.
+
+        """
+        if not track_keys:
+            raise UsageError("a part is wrapped under the keys of its tracks: none given")
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        return Wrap(b"tracks", nonce, _close(_combined(track_keys), nonce, self.key, self.bound))
+
+
+def opened(envelope: Envelope, openers: Sequence[Opener], aad: AssociatedData) -> Unsealed:
     """Open with the first opener that it is for.
 
     Raises:
@@ -113,25 +134,14 @@ def unseal(envelope: Envelope, openers: Sequence[Opener], aad: AssociatedData) -
         DamagedEnvelope: ciphertext, nonce, wraps or associated data changed.
 
     """
-    bound = _bound(envelope, aad)
-    return _open(_content_key(envelope, openers, bound), envelope.nonce, envelope.ciphertext, bound)
+    bound = encode(replace(aad, recipients=tuple(wrap.recipient for wrap in envelope.wraps)))
+    key = _content_key(envelope, openers, bound)
+    return Unsealed(_open(key, envelope.nonce, envelope.ciphertext, bound), key, bound)
 
 
-def rewrap(envelope: Envelope, openers: Sequence[Opener], aad: AssociatedData, track_keys: Sequence[bytes]) -> Wrap:
-    """Wrap the content key again, under the keys of all tracks that claim the part.
-
-    Raises:
-        UsageError: no track keys.
-        NotForMe: as `unseal`.
-        DamagedEnvelope: as `unseal`.
-
-    """
-    if not track_keys:
-        raise UsageError("a part is wrapped under the keys of its tracks: none given")
-    bound = _bound(envelope, aad)
-    key, nonce = _content_key(envelope, openers, bound), secrets.token_bytes(NONCE_BYTES)
-    _open(key, envelope.nonce, envelope.ciphertext, bound)
-    return Wrap(b"tracks", nonce, _close(_combined(track_keys), nonce, key, bound))
+def unseal(envelope: Envelope, openers: Sequence[Opener], aad: AssociatedData) -> bytes:
+    """What the envelope holds; errors as `opened`."""
+    return opened(envelope, openers, aad).plaintext
 
 
 def evidence_aad(evidence: SealedEvidence, part: SealedPart, topic: str) -> AssociatedData:
@@ -177,10 +187,6 @@ def _wrap(key: bytes, public: bytes, bound: bytes) -> Wrap:
     hpke = HPKE.new(receiver_key=import_x25519_public_key(public), aead_id=HPKE.AEAD.AES256_GCM, info=INFO)
     wrapped = hpke.seal(key, bound)
     return Wrap(key_id(public), hpke.enc, wrapped)
-
-
-def _bound(envelope: Envelope, aad: AssociatedData) -> bytes:
-    return encode(replace(aad, recipients=tuple(wrap.recipient for wrap in envelope.wraps)))
 
 
 def _content_key(envelope: Envelope, openers: Sequence[Opener], bound: bytes) -> bytes:

@@ -7,7 +7,7 @@ it, `reaches_into` says: blocks that two tracks claim may show somebody else.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -16,10 +16,11 @@ import numpy.typing as npt
 
 from operators import pixels
 from operators.detect.picture import crop_rgb
-from operators.pieces import block_mask, canvases
+from operators.pieces import block_mask, canvases, some_canvases
 from schemas.errors import IntegrityError, PoisonError
 from schemas.frames import BLOCK, Planes, VideoFormat
 from schemas.records import MappedRegion, Piece
+from streams.authority.opening import OpenedPart
 
 MIN_COVERED = 0.9
 MAX_SHARED = 0.1
@@ -79,15 +80,23 @@ def blank_frame(
     return picture, shown, video
 
 
-def open_all(pieces: Iterable[Piece]) -> list[OpenPiece]:
-    """Pieces with their canvases; one that doesn't hold is left out."""
+def open_all(pieces: Iterable[Piece], frames: Container[int] | None = None) -> list[OpenPiece]:
+    """Pieces with their canvases, of these frames alone if any are named; one that doesn't hold is left out."""
     opened: list[OpenPiece] = []
     for piece in pieces:
         try:
-            opened.append((piece, canvases(piece)))
+            opened.append((piece, canvases(piece)) if frames is None else some_canvases(piece, frames))
         except (PoisonError, IntegrityError) as error:
             log.warning("a piece of tracks %s can't be indexed: %s", list(piece.tracks), type(error).__name__)
     return opened
+
+
+def open_where(parts: Iterable[OpenedPart], chosen: Mapping[int, Sequence[MappedRegion]]) -> list[OpenPiece]:
+    """The pieces of tracks, with pictures of the frames of the regions that were chosen of each."""
+    wanted = {track for track, regions in chosen.items() if regions}
+    frames = {region.frame_no for regions in chosen.values() for region in regions}
+    pieces = (part.content for part in parts if isinstance(part.content, Piece))
+    return open_all((piece for piece in pieces if wanted & set(piece.tracks)), frames)
 
 
 def cropped(

@@ -103,11 +103,11 @@ class Faces:
         return self._embedder.embed(chips)
 
     def views(
-        self, mapping: TrackMapping, faces: Sequence[TrackMapping], opened: Sequence[OpenPiece],
+        self, track: int, regions: Sequence[MappedRegion], opened: Sequence[OpenPiece],
         video: VideoFormat | None = None, known: bool = False,
     ) -> tuple[View, ...]:
         """`best_views`, with landmarks and scores of this detector."""
-        return best_views(mapping, faces, opened, video, self.face_in, known)
+        return best_views(track, regions, opened, video, self.face_in, known)
 
     def landmarks(self, rgb: Rgb, box: Sequence[float]) -> Array | None:
         """The five landmarks (5, 2) of the face in a box of a picture; None where none is found there."""
@@ -167,28 +167,34 @@ class Faces:
 
 
 def best_views(
-    mapping: TrackMapping, faces: Sequence[TrackMapping], opened: Sequence[OpenPiece],
-    video: VideoFormat | None = None, face_in: FaceIn = lambda rgb, box: None, known: bool = False,
+    track: int, regions: Sequence[MappedRegion], opened: Sequence[OpenPiece], video: VideoFormat | None = None,
+    face_in: FaceIn = lambda rgb, box: None, known: bool = False,
 ) -> tuple[View, ...]:
-    """The few best views of a track in a chunk, best first; `faces`: all faces of the chunk; of who is `known` one.
+    """The few best views of a track in a chunk, best first, out of its `candidates`; of who is `known` one.
 
     `face_in` looks for a face in a box of a picture: landmarks and score; where it finds none, the worker's are taken.
-
-    From pieces that this track claims, alone or with others: frames in which another detected face reaches into its box
-    are left out, or, if that leaves none, those in which it reaches far; a region that is only guessed to be another's
-    shows nobody.
+    From pieces that this track claims, alone or with others.
     """
-    own = [(piece, planes) for piece, planes in opened if mapping.track in piece.tracks]
+    own = [(piece, planes) for piece, planes in opened if track in piece.tracks]
+    views = [view for region in regions if (view := _view(track, region, own, video, face_in)) is not None]
+    return tuple(sorted(views, key=lambda view: (-view.quality, view.frame_no))[: KNOWN_VIEWS if known else VIEWS])
+
+
+def candidates(
+    mapping: TrackMapping, faces: Sequence[TrackMapping], video: VideoFormat | None = None, known: bool = False
+) -> list[MappedRegion]:
+    """The promising regions of a track in a chunk, best first; `faces`: all faces of the chunk; few of who is `known`.
+
+    Frames in which another detected face reaches into its box are left out, or, if that leaves none, those in which it
+    reaches far; a region that is only guessed to be another's shows nobody.
+    """
     others = [
         region for other in faces if other.track != mapping.track for region in other.regions
         if region.source == "detected"
     ]
     whole = [r for r in promising(mapping) if video is None or not cut_by_edge(r, video)]
     free = _free(whole, others, MAX_SHARED) or _free(whole, others, CROWDED)
-    looks, most = (KNOWN_LOOKS, KNOWN_VIEWS) if known else (LOOKS, VIEWS)
-    seen = (_view(mapping.track, region, own, video, face_in) for region in free[:looks])
-    views = [view for view in seen if view is not None]
-    return tuple(sorted(views, key=lambda view: (-view.quality, view.frame_no))[:most])
+    return free[: KNOWN_LOOKS if known else LOOKS]
 
 
 def _free(regions: Sequence[MappedRegion], others: Sequence[MappedRegion], most: float) -> list[MappedRegion]:

@@ -20,11 +20,11 @@ from operators.embed import SAME, SURE
 from operators.subjects import Subject, TrackSighting, connected, merge_spans, merge_tracks
 from schemas.errors import ConfigError
 from schemas.frames import VideoFormat
-from schemas.records import Piece, SealedEvidence, TrackMapping
+from schemas.records import SealedEvidence, TrackMapping
 from schemas.regions import Array
 from streams.authority import store
-from streams.authority.blank import open_all
-from streams.authority.faces import MIN_WIDTH, Faces, View, promising, width_of
+from streams.authority.blank import open_where
+from streams.authority.faces import MIN_WIDTH, Faces, View, candidates, width_of
 from streams.authority.looks import KNOWN_CHUNKS, Looked, Made, keep, pool, vector, vector_text
 from streams.authority.opening import OpenedPart
 from streams.authority.persons import bring_persons_up_to_date
@@ -75,13 +75,13 @@ class FaceIndex:
         `known`: tracks that were seen enough, but for whether they still show the same person.
         """
         mappings = [p.content for p in parts if isinstance(p.content, TrackMapping) and p.content.kind == "face"]
-        wanted = {mapping.track for mapping in mappings if promising(mapping)}
-        opened = open_all(p.content for p in parts if isinstance(p.content, Piece) and wanted & set(p.content.tracks))
+        chosen = {m.track: candidates(m, mappings, video, m.track in known) for m in mappings}
+        opened = open_where(parts, chosen)
         views = {
-            m.track: self._faces.views(m, mappings, opened, video, m.track in known)
-            for m in mappings if m.track in wanted
+            track: self._faces.views(track, regions, opened, video, track in known)
+            for track, regions in chosen.items()
         }
-        return tuple(self._looked(m, views.get(m.track, ())) for m in mappings if m.regions)
+        return tuple(self._looked(m, views[m.track]) for m in mappings if m.regions)
 
     def write(self, db: Any, evidence: SealedEvidence, looked: Sequence[Looked]) -> None:
         """Keep what the views add to what is known, and merge the video's subjects again.

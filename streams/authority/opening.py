@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from infra.keys import KeyStore
-from operators.seal import Identity, TrackKeys, evidence_aad, rewrap, unseal
+from operators.seal import Identity, TrackKeys, Unsealed, evidence_aad, opened, unseal
 from schemas.codec import decode
 from schemas.errors import DamagedEnvelope, MalformedRecord, NotForMe
 from schemas.records import Piece, SealedEvidence, SealedPart, TrackMapping, Wrap
@@ -34,7 +34,13 @@ def open_on_arrival(
 
     A part that doesn't open is listed with the reason. One that claims an erased track gets no wrap and no content.
     """
-    return tuple(_arrived(evidence, part, topic, identities, keys) for part in evidence.parts)
+    found = [_opened(evidence, part, topic, identities) for part in evidence.parts]
+    tracks = {track for one in found if not isinstance(one, str) for track in tracks_of(one[1])}
+    known = keys.ensure_tracks(evidence.video_id, sorted(tracks))
+    return tuple(
+        OpenedPart(part.part, part.type, one) if isinstance(one, str) else _kept(part, *one, known)
+        for part, one in zip(evidence.parts, found, strict=True)
+    )
 
 
 def open_later(
@@ -71,19 +77,24 @@ def tracks_of(content: TrackMapping | Piece) -> tuple[int, ...]:
     return (content.track,) if isinstance(content, TrackMapping) else tuple(sorted(set(content.tracks)))
 
 
-def _arrived(
-    evidence: SealedEvidence, part: SealedPart, topic: str, identities: Sequence[Identity], keys: KeyStore
-) -> OpenedPart:
-    aad = evidence_aad(evidence, part, topic)
+def _opened(
+    evidence: SealedEvidence, part: SealedPart, topic: str, identities: Sequence[Identity]
+) -> tuple[Unsealed, TrackMapping | Piece] | PartState:
+    """A part opened and what it says, or why it doesn't open."""
     try:
-        content = content_of(part, unseal(part.sealed, identities, aad))
+        unsealed = opened(part.sealed, identities, evidence_aad(evidence, part, topic))
+        return unsealed, content_of(part, unsealed.plaintext)
     except NotForMe:
-        return OpenedPart(part.part, part.type, "not-for-me")
+        return "not-for-me"
     except (DamagedEnvelope, MalformedRecord):
-        return OpenedPart(part.part, part.type, "damaged")
+        return "damaged"
+
+
+def _kept(
+    part: SealedPart, unsealed: Unsealed, content: TrackMapping | Piece, keys: Mapping[int, bytes]
+) -> OpenedPart:
+    """A part under the keys of its tracks from now on; `keys`: of those that aren't erased."""
     tracks = tracks_of(content)
-    found = keys.ensure_tracks(evidence.video_id, tracks)
-    if set(found) != set(tracks):
+    if not keys.keys() >= set(tracks):
         return OpenedPart(part.part, part.type, "erased", tracks)
-    wrap = rewrap(part.sealed, identities, aad, [found[track] for track in tracks])
-    return OpenedPart(part.part, part.type, "open", tracks, wrap, content)
+    return OpenedPart(part.part, part.type, "open", tracks, unsealed.wrap([keys[track] for track in tracks]), content)

@@ -17,9 +17,9 @@ from operators.plate_track import Glimpse, cut, glimpse, rectify
 from operators.plates import PlateReader, Rgb
 from schemas.errors import MalformedRecord
 from schemas.frames import VideoFormat
-from schemas.records import MappedRegion, Piece, TrackMapping
+from schemas.records import MappedRegion, TrackMapping
 from schemas.regions import Array
-from streams.authority.blank import OpenPiece, cropped, open_all, reaches_into
+from streams.authority.blank import OpenPiece, cropped, open_where, reaches_into
 from streams.authority.looks import pool
 from streams.authority.opening import OpenedPart
 
@@ -52,9 +52,15 @@ def read_plates(
 ) -> tuple[Glimpsed, ...]:
     """What each plate's track shows in a chunk; one whose pieces don't hold shows nothing."""
     mappings = [p.content for p in parts if isinstance(p.content, TrackMapping) and p.content.kind == "plate"]
-    wanted = {mapping.track for mapping in mappings if promising(mapping)}
-    opened = open_all(p.content for p in parts if isinstance(p.content, Piece) and wanted & set(p.content.tracks))
-    return tuple(_glimpsed(reader, m, mappings, opened, video) for m in mappings if m.regions)
+    chosen = {m.track: candidates(m, mappings) for m in mappings}
+    opened = open_where(parts, chosen)
+    return tuple(_glimpsed(reader, m, chosen[m.track], opened, video) for m in mappings if m.regions)
+
+
+def candidates(mapping: TrackMapping, plates: Sequence[TrackMapping]) -> list[MappedRegion]:
+    """The promising regions of a track that are read, best first: no other one of the chunk's `plates` reaches in."""
+    others = [region for other in plates if other.track != mapping.track for region in other.regions]
+    return [r for r in promising(mapping) if not any(reaches_into(other, r) for other in others)][:LOOKS]
 
 
 def promising(mapping: TrackMapping) -> list[MappedRegion]:
@@ -82,16 +88,14 @@ def straight(region: MappedRegion, opened: Sequence[OpenPiece], video: VideoForm
 
 
 def _glimpsed(
-    reader: PlateReader, mapping: TrackMapping, plates: Sequence[TrackMapping], opened: Sequence[OpenPiece],
+    reader: PlateReader, mapping: TrackMapping, regions: Sequence[MappedRegion], opened: Sequence[OpenPiece],
     video: VideoFormat | None,
 ) -> Glimpsed:
     own = [(piece, planes) for piece, planes in opened if mapping.track in piece.tracks]
-    others = [region for other in plates if other.track != mapping.track for region in other.regions]
-    tall = promising(mapping)
-    free = [r for r in tall if not any(reaches_into(other, r) for other in others)]
-    crops = [(r.frame_no, crop) for r in free[:LOOKS] if (crop := straight(r, own, video)) is not None]
+    crops = [(r.frame_no, crop) for r in regions if (crop := straight(r, own, video)) is not None]
     if not crops:
-        return Glimpsed(mapping.track, "unclear" if tall else "too-small", mapping.regions[0].frame_no)
+        state: Outcome = "unclear" if promising(mapping) else "too-small"
+        return Glimpsed(mapping.track, state, mapping.regions[0].frame_no)
     seen = glimpse(reader, [crop for _, crop in crops])
     found = [(frame, one) for (frame, _), one in zip(crops, seen, strict=True)]
     found.sort(key=lambda pair: (-pair[1].quality, pair[0]))

@@ -86,7 +86,7 @@ def _cropped(opened: OpenedChunk, track: int, frame: int | None) -> Rgb | None:
     if not regions:
         return None
     region = max(regions, key=_area)
-    built = blank_frame(open_all(opened.pieces), region.frame_no, opened.format)
+    built = blank_frame(open_all(opened.pieces, {region.frame_no}), region.frame_no, opened.format)
     if built is None:
         return None
     picture, _, video = built

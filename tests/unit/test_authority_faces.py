@@ -16,7 +16,7 @@ from operators.seal import new_evidence
 from schemas.frames import VideoFormat
 from schemas.records import MappedRegion, TrackMapping
 from streams.authority.blank import blank_frame, open_all
-from streams.authority.faces import Faces, best_views, cut_by_edge, promising
+from streams.authority.faces import Faces, View, best_views, candidates, cut_by_edge, promising
 from streams.authority.looks import MAX_CHUNKS, Look, Looked, place_of, pool
 from streams.authority.store import captured_ms
 from streams.setup import detector
@@ -68,6 +68,11 @@ def mapped(track: int, boxes: dict[int, tuple[float, float, float, float]]) -> T
     ))
 
 
+def _views(mapping: TrackMapping, faces: list[TrackMapping], known: bool = False) -> tuple[View, ...]:
+    """The best views of a track among these faces."""
+    return best_views(mapping.track, candidates(mapping, faces, FORMAT, known), OPENED, FORMAT, known=known)
+
+
 def test_best_views_leave_out_frames_where_faces_meet() -> None:
     """The squares approach, meet at frame 4 and 5, and part; shared blocks without overlap are fine."""
     boxes = [
@@ -78,10 +83,10 @@ def test_best_views_leave_out_frames_where_faces_meet() -> None:
     meet = {frame for frame, place in enumerate(PLACES) if abs(place[0][0] - place[1][0]) < FACE}
     assert meet
     for track in tracks:
-        seen = [best_views(replace(track, regions=(region,)), tracks, OPENED, FORMAT) for region in track.regions]
+        seen = [_views(replace(track, regions=(region,)), tracks) for region in track.regions]
         assert {frame for frame, views in enumerate(seen) if not views} == meet
-    together = best_views(tracks[0], tracks, OPENED, FORMAT)
-    known = best_views(tracks[0], tracks, OPENED, FORMAT, known=True)
+    together = _views(tracks[0], tracks)
+    known = _views(tracks[0], tracks, known=True)
     assert len(known) == 1 and known[0].frame_no not in meet
     assert len(together) == 3 and [v.quality for v in together] == sorted((v.quality for v in together), reverse=True)
 
@@ -92,7 +97,7 @@ def test_best_views_are_not_spoilt_by_a_region_that_is_only_guessed() -> None:
     seen = mapped(1, boxes)
     for source, views in (("coasting", 3), ("filled", 3), ("detected", 0)):
         other = replace(seen, track=2, regions=tuple(replace(region, source=source) for region in seen.regions))
-        assert len(best_views(seen, [seen, other], OPENED, FORMAT)) == views
+        assert len(_views(seen, [seen, other])) == views
 
 
 def test_best_views_are_crowded_ones_only_where_a_chunk_has_no_others() -> None:
@@ -102,7 +107,7 @@ def test_best_views_are_crowded_ones_only_where_a_chunk_has_no_others() -> None:
     def frames(aside: float, of: int) -> set[int]:
         """Frames of the views where another face is so far aside in all frames up to one."""
         beside = {frame: (x1 + aside, y1, x2 + aside, y2) for frame, (x1, y1, x2, y2) in boxes.items() if frame < of}
-        return {view.frame_no for view in best_views(seen, [seen, mapped(2, beside)], OPENED, FORMAT)}
+        return {view.frame_no for view in _views(seen, [seen, mapped(2, beside)])}
 
     assert len(frames(0.8 * FACE, 99)) == 3 and frames(0.5 * FACE, 99) == set()
     assert frames(0.8 * FACE, len(boxes) - 1) == frames(0.5 * FACE, len(boxes) - 1) == {len(boxes) - 1}

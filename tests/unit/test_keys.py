@@ -8,6 +8,7 @@ import pytest
 
 from infra import tls
 from infra.keys import KeyStore, create_secret, load_signing_seed, restore
+from infra.vault import locked
 from operators.seal import Identity
 from operators.sign import SigningKey, check, sign
 from schemas.errors import ConfigError, NotForMe, UsageError
@@ -31,6 +32,17 @@ def test_track_keys_made_once_come_back_equal(folder: Path, secret: Path) -> Non
     with KeyStore(folder, secret) as store:
         assert store.track_keys("v", [2, 1]) == (made[2], made[1])
         assert store.count_tracks() == 2
+
+
+def test_known_tracks_are_read_without_a_change(folder: Path, secret: Path) -> None:
+    with KeyStore(folder, secret, create=True) as store:
+        kept = store.ensure_tracks("v", [1, 2])
+        store.destroy_tracks("v", [1])
+        before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+        with locked(folder):
+            assert store.ensure_tracks("v", [1, 2]) == {2: kept[2]}
+        del before[folder / "lock"]
+        assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
 def test_track_keys_destroyed_never_come_back(folder: Path, secret: Path) -> None:

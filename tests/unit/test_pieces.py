@@ -15,7 +15,7 @@ from operators.desensitise.paint import appearances, masks, paint
 from operators.desensitise.policy import Policy
 from operators.masks import pack_masks
 from operators.piece_video import MIN_PSNR_DB, beside
-from operators.pieces import Gathered, block_mask, canvases, cut, gather, shares
+from operators.pieces import Gathered, block_mask, canvases, cut, gather, shares, some_canvases
 from operators.pixels import BlockRect, freeze
 from operators.restore import looks_bare, restore_frames
 from schemas.errors import DigestMismatch, MalformedRecord, NotDesensitised, UndecodableChunk
@@ -140,6 +140,28 @@ def test_a_late_cameras_crowd_is_one_piece_of_its_own_pictures(height: int) -> N
     body = replace(_body(), masks=pack_masks([frame.mask for frame in public]))
     restored = restore_frames(body, street.chunk.format, [frame.planes for frame in public], [piece])
     assert all(a.equals(b.planes) for a, b in zip(restored, street.frames, strict=True))
+
+
+@pytest.mark.parametrize("wanted", [{0}, {4}, {2, 7}, {9}, {3, 99}, set(), set(range(10))])
+@pytest.mark.parametrize("sharing", ["people", "crowds"])  # crowds: the camera's own coded pictures
+def test_some_canvases_are_those_of_all(wanted: set[int], sharing: Sharing) -> None:
+    street = _street(104)
+    for piece in cut(street, lay_out(REGIONS, street.chunk.format, POLICY), "high", sharing=sharing):
+        every = dict(zip(piece.frames, canvases(piece), strict=True))
+        later = tuple(replace(unit, pts=3 * unit.pts + 7) for unit in piece.units)
+        some, pictures = some_canvases(replace(piece, units=later), wanted)
+        assert some.frames == tuple(frame for frame in piece.frames if frame.frame_no in wanted)
+        assert all(every[frame].equals(one) for frame, one in zip(some.frames, pictures, strict=True))
+
+
+def test_only_what_wanted_pictures_need_is_decoded() -> None:
+    units = _street(104).chunk.units
+    free = {unit.pts for unit in units if not annexb.is_reference(unit.data)}
+    last, first = units[-1].pts, units[0].pts
+    assert free
+    assert [unit.pts for unit in piece_video._needed(units, {first})] == [first]
+    assert {unit.pts for unit in piece_video._needed(units, {last})} == {unit.pts for unit in units} - free | {last}
+    assert not piece_video._needed(units, {last + first + 10**6})
 
 
 def test_a_frame_masked_whole_is_the_cameras_own_at_any_height() -> None:

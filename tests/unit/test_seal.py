@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from operators.seal import Identity, TrackKeys, key_id, rewrap, seal, unseal
+from operators.seal import Identity, TrackKeys, key_id, opened, seal, unseal
 from operators.sign import SigningKey, check, check_media, digest, sign
 from schemas.errors import BadSignature, DamagedEnvelope, DigestMismatch, NotForMe, UsageError
 from schemas.records import AssociatedData, Envelope, Wrap
@@ -80,19 +80,24 @@ def test_unseal_with_other_associated_data_is_damaged(change: dict[str, object])
         unseal(SEALED, [ALICE], replace(AAD, **change))  # type: ignore[arg-type]
 
 
-def test_rewrap_opens_with_all_tracks_keys_only() -> None:
+def test_a_wrap_for_tracks_opens_with_all_their_keys_only() -> None:
     keys = (b"1" * 32, b"2" * 32)
-    wrap = rewrap(SEALED, [ALICE], AAD, keys)
+    wrap = opened(SEALED, [ALICE], AAD).wrap(keys)
     assert unseal(SEALED, [TrackKeys(wrap, keys[::-1])], AAD) == PLAIN
     for few in (keys[:1], keys[1:], (*keys, b"3" * 32)):
         with pytest.raises(DamagedEnvelope):
             unseal(SEALED, [TrackKeys(wrap, few)], AAD)
 
 
-def test_rewrap_of_a_damaged_envelope_is_refused() -> None:
+def test_a_damaged_envelope_is_not_wrapped_again() -> None:
     bad = Envelope(SEALED.nonce, _flipped(SEALED.ciphertext, 0), SEALED.wraps)
     with pytest.raises(DamagedEnvelope):
-        rewrap(bad, [ALICE], AAD, [b"1" * 32])
+        opened(bad, [ALICE], AAD).wrap([b"1" * 32])
+
+
+def test_a_wrap_for_no_tracks_is_refused() -> None:
+    with pytest.raises(UsageError):
+        opened(SEALED, [ALICE], AAD).wrap([])
 
 
 def test_identity_and_track_keys_never_print_secrets() -> None:
