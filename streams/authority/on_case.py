@@ -16,10 +16,8 @@ from typing import Any, Protocol
 
 from infra.postgres import Database
 from schemas.errors import NotForMe, SealframeError
-from schemas.records import Piece, TrackMapping
 from streams.authority import store
 from streams.authority.index import FaceIndex
-from streams.authority.opening import OpenedPart
 from streams.authority.reading import EvidenceReader
 
 SECONDS = 10.0
@@ -127,13 +125,10 @@ class OnCase:
 
     def _read(self, video_id: str, seq: int) -> None:
         with self._database.connection() as db:
-            place = store.places(db, video_id, seq, seq).get(seq)
-            if place is None:
-                return  # retired meanwhile
-            opened = self._reader.chunk(db, video_id, seq)
-        evidence = self._reader.record(video_id, place)
-        contents: list[TrackMapping | Piece] = [*opened.mappings, *opened.pieces]
-        parts = [OpenedPart(number, "", "open", content=content) for number, content in enumerate(contents)]
+            stored = self._reader.stored(db, video_id, seq)
+        if stored is None:
+            return  # retired meanwhile
+        evidence, parts = stored
         looked = self._index.read(parts, evidence.format)
         with self._database.connection() as db:
             _hold(db, video_id)

@@ -18,7 +18,7 @@ from schemas.frames import VideoFormat
 from schemas.records import Piece, SealedEvidence, TrackMapping
 from schemas.topics import evidence_topic
 from streams.authority import store
-from streams.authority.opening import open_later
+from streams.authority.opening import OpenedPart, open_later
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,22 +65,46 @@ class EvidenceReader:
             if granted is not None and not granted.issuperset(known.tracks):
                 withheld.append(known.tracks)
                 continue
-            if known.wrap is None:
-                closed.append((known.state, known.tracks))
-                continue
-            part = evidence.parts[known.part]
-            try:
-                keys = self._keys.track_keys(video_id, known.tracks)
-            except NotForMe:
-                closed.append(("erased", known.tracks))
-                continue
-            content = open_later(evidence, part, self._topic, known.wrap, keys)
+            content = self._content(evidence, known)
             if isinstance(content, Piece):
                 pieces.append(content)
-            else:
+            elif isinstance(content, TrackMapping):
                 mappings.append(content)
+            else:
+                closed.append((content, known.tracks))
         return OpenedChunk(chunk_seq, place.operator_digest, place.parts, tuple(mappings), tuple(pieces),
                            tuple(withheld), tuple(closed), evidence.format, evidence.capture_ms)
+
+    def stored(
+        self, db: Any, video_id: str, chunk_seq: int
+    ) -> tuple[SealedEvidence, tuple[OpenedPart, ...]] | None:
+        """A chunk's evidence and what opens of it, as an index reads it; None where it is kept no longer.
+
+        Raises:
+            DigestMismatch, DamagedEnvelope: as `chunk`.
+
+        """
+        place = store.places(db, video_id, chunk_seq, chunk_seq).get(chunk_seq)
+        if place is None:
+            return None
+        evidence = self.record(video_id, place)
+        contents = [
+            (known, self._content(evidence, known)) for known in store.stored_parts(db, video_id, chunk_seq)
+        ]
+        return evidence, tuple(
+            OpenedPart(known.part, known.type, "open", known.tracks, content=content)
+            for known, content in contents if isinstance(content, Piece | TrackMapping)
+        )
+
+    def _content(self, evidence: SealedEvidence, known: store.StoredPart) -> TrackMapping | Piece | str:
+        """What a part holds, or why it stays closed."""
+        if known.wrap is None:
+            return known.state
+        try:
+            keys = self._keys.track_keys(evidence.video_id, known.tracks)
+        except NotForMe:
+            return "erased"
+        return open_later(evidence, evidence.parts[known.part], self._topic, known.wrap, keys)
 
     def record(self, video_id: str, place: store.Place) -> SealedEvidence:
         """The record at a place, which must be the one that was taken in (its signature was checked then).

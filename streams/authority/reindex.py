@@ -15,11 +15,10 @@ from typing import Any
 
 from infra.postgres import Database
 from schemas.errors import UsageError
-from schemas.records import Piece, TrackMapping
 from streams.authority import store
 from streams.authority.index import FaceIndex
-from streams.authority.opening import OpenedPart
 from streams.authority.reading import EvidenceReader
+from streams.authority.unread import waiting
 
 _BESIDE = "SET LOCAL search_path = next, public"
 _LEFT = (
@@ -68,7 +67,7 @@ class Reindex:
         """Put the new vectors in the place of the old ones.
 
         Raises:
-            UsageError: evidence came meanwhile that hasn't been read: read again.
+            UsageError: evidence came meanwhile that hasn't been read, or waits for the service to: read again.
 
         """
         with self._database.connection() as db:
@@ -80,6 +79,8 @@ class Reindex:
                 f"SELECT 1 FROM next.track_features WHERE {_DEAD}"  # noqa: S608
             ).fetchone():
                 raise UsageError("evidence or template keys came meanwhile: read again")
+            if count := waiting(db):  # what is read here would count twice once the service reads it, too
+                raise UsageError(f"{count} chunks of evidence wait for the service to read them: let it run, then read")
             db.execute("DELETE FROM track_features")
             db.execute(
                 "INSERT INTO track_features SELECT n.* FROM next.track_features n WHERE EXISTS"
@@ -116,13 +117,10 @@ class Reindex:
 
     def _chunk(self, video_id: str, seq: int) -> None:
         with self._database.connection() as db:
-            place = store.places(db, video_id, seq, seq).get(seq)
-            opened = None if place is None else self._reader.chunk(db, video_id, seq)
-        if place is None or opened is None:
+            stored = self._reader.stored(db, video_id, seq)
+        if stored is None:
             return  # retired meanwhile
-        evidence = self._reader.record(video_id, place)
-        contents: list[TrackMapping | Piece] = [*opened.mappings, *opened.pieces]
-        parts = [OpenedPart(number, "", "open", content=content) for number, content in enumerate(contents)]
+        evidence, parts = stored
         looked = self._index.read(parts, evidence.format)
         with self._database.connection() as db:
             db.execute(_BESIDE)

@@ -1,7 +1,8 @@
 """The authority platform as one process: sink, epoch keys and upload address, readiness, health over HTTPS.
 
 At least once: an offset is committed after its record is stored. A record that doesn't hold is refused, counted and
-alarmed; while disk, database or broker refuse, the same record is tried again.
+alarmed; while disk, database or broker refuse, the same record is tried again. What comes late is stored first, and
+indexed when no record waits.
 """
 
 from __future__ import annotations
@@ -31,13 +32,17 @@ from schemas.topics import ALARMS, DAY_MS, KEYS, evidence_topic
 from streams.authority import store
 from streams.authority.epochs import Epochs
 from streams.authority.retention import Retention
-from streams.authority.sink import EvidenceSink, Indexing, Taken
+from streams.authority.sink import EvidenceSink, Taken
+from streams.authority.unread import Indexing, waiting
 from streams.forensic.log import AccessLog
 from streams.readiness import Responder
 from streams.retention import Rule
 
 RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0)
 UPKEEP_SECONDS, RETENTION_SECONDS = 30.0, 300.0
+POLL_SECONDS = 0.5
+LATE_MS = 1_000
+"""What has been in the topic for so long, by the broker's clock and this one, comes late."""
 CALLERS = ("operator", "authority-*", "monitor-*")
 log = logging.getLogger(__name__)
 
@@ -92,6 +97,7 @@ class AuthorityService:
         self._consumer = setup.kafka.consumer(self._principal, [self._topic], member=setup.member)
         self._producer = setup.kafka.producer()
         self._published, self._upkeep_at, self._idle_since, self._retention_at = False, 0.0, 0.0, 0.0
+        self._reading = True
         self._responder = Responder(
             setup.kafka, key, lambda der: signer_identity(der, ca), lambda: self._published and not self.failing
         )
@@ -101,6 +107,9 @@ class AuthorityService:
             "sealframe_authority_records", "Evidence records by what became of them", ["outcome"], registry=registry
         )
         self._gaps = Gauge("sealframe_authority_gaps", "Places where evidence is missing", registry=registry)
+        self._unread = Gauge(
+            "sealframe_authority_unread", "Chunks that are stored and will be indexed later", registry=registry
+        )
         self.server = HttpsServer(
             health_app("Sealframe authority platform", registry, lambda: self.failing), setup.kafka.identity, CALLERS,
             host=setup.host, port=setup.port,
@@ -119,7 +128,8 @@ class AuthorityService:
             self._responder.check()
             try:
                 self.upkeep()
-                message = self._consumer.poll(0.5)
+                message = self._consumer.poll(0.0 if self._reading else POLL_SECONDS)
+                self._reading = message is not None or self.read_next()
             except TransientError as error:
                 self._fails(error, stop, 0)
                 continue
@@ -150,6 +160,7 @@ class AuthorityService:
         with self._database.connection() as db:
             self._epochs.close(db, now, caught_up=caught_up)
             self._gaps.set(len(store.gaps(db)))
+            self._unread.set(waiting(db))
         self._retire(now)
         self._published, self._upkeep_at = True, time.monotonic() + UPKEEP_SECONDS
 
@@ -174,7 +185,8 @@ class AuthorityService:
         place = f"{message.topic}/{message.partition}/{message.offset}"
         camera = message.key.decode("utf-8", "replace")
         try:
-            taken = self._sink.take(message.value, message.timestamp_ms)
+            late = _now_ms() - message.timestamp_ms >= LATE_MS
+            taken = self._sink.take(message.value, message.timestamp_ms, late=late)
         except (PoisonError, IntegrityError) as error:
             self._sink.refuse(message.partition, message.offset, message.timestamp_ms, error)
             self._records.labels("refused").inc()
@@ -183,6 +195,19 @@ class AuthorityService:
         self._records.labels(taken.outcome).inc()
         for kind, text in _findings(taken):
             self._alarm(kind, camera, f"{place}: {text}")
+
+    def read_next(self) -> bool:
+        """Index one chunk that was stored before; whether there was any.
+
+        Raises:
+            TransientError: the database refuses; it is read again.
+
+        """
+        try:
+            return self._sink.read_next()
+        except (PoisonError, IntegrityError) as error:
+            self._alarm("evidence-unread", "", f"stored evidence can't be indexed: {type(error).__name__}: {error}")
+            return True
 
     def close(self) -> None:
         """Stop answering and serving, leave the group, close files and connections."""

@@ -1,9 +1,10 @@
 """Take in evidence: check, open in memory, wrap under track keys, append to the video's file, index. Idempotent.
 
 Order: file appended and synced, then one transaction, then the caller commits the offset. Bytes that a kill left behind
-the transaction are cut off by the next append to that file. The first version of a chunk's evidence wins. Evidence of
-the same operator chunk, sealed once more under fresh keys after the worker was killed, is a repetition; that of another
-version of the chunk is a conflict, and counted.
+the transaction are cut off by the next append to that file. What comes late is indexed later, see `unread.py`.
+
+The first version of a chunk's evidence wins. Evidence of the same operator chunk, sealed once more under fresh keys
+after the worker was killed, is a repetition; that of another version of the chunk is a conflict, and counted.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from infra.files import AppendFile, FolderLock
 from infra.framing import EVIDENCE, framed
@@ -25,18 +26,12 @@ from schemas.records import SealedEvidence
 from schemas.topics import evidence_topic
 from streams.authority import store
 from streams.authority.opening import OpenedPart, open_on_arrival
+from streams.authority.reading import EvidenceReader
 from streams.authority.retention import is_retired
+from streams.authority.unread import Indexing, Unread, waits
 from streams.verify import PIPELINE, Identify
 
 Outcome = Literal["stored", "repeated", "conflict"]
-
-
-class Indexing(Protocol):
-    """What learns from opened parts: `look` reads pixels, the function it returns writes in the sink's transaction."""
-
-    def look(self, evidence: SealedEvidence, parts: tuple[OpenedPart, ...]) -> Callable[[Any], None]:
-        """Read the parts; return what writes the findings, given a connection."""
-        ...
 
 
 class AllIndexes:
@@ -82,13 +77,18 @@ class EvidenceSink:
         self._authority, self._topic = authority, evidence_topic(authority)
         self._database, self._keys, self._identify, self._indexing = database, keys, identify, indexing
         self._lock, self.folder = FolderLock(folder), folder
+        self._unread = Unread(database, EvidenceReader(authority, keys, folder), indexing) if indexing else None
 
     def close(self) -> None:
         """Let another process write."""
         self._lock.release()
 
-    def take(self, value: bytes, received_ms: int) -> Taken:
-        """Take in one record of the evidence topic; the same evidence again changes nothing.
+    def read_next(self) -> bool:
+        """Index what was stored first and has waited longest; whether there was any. Errors as `Unread.read_next`."""
+        return self._unread is not None and self._unread.read_next()
+
+    def take(self, value: bytes, received_ms: int, *, late: bool = False) -> Taken:
+        """Take in one record of the evidence topic; the same evidence again changes nothing. `late`: index it later.
 
         Raises:
             BadSignature: not signed by the pipeline.
@@ -109,8 +109,9 @@ class EvidenceSink:
                     return Taken("repeated", evidence)
                 store.add_conflict(db, evidence, body_digest, received_ms)
                 return Taken("conflict", evidence)
+            late = late or waits(db, evidence.video_id)
         parts = self._open(evidence)
-        write = self._indexing.look(evidence, parts) if self._indexing else None
+        write = self._learn(evidence, parts, late=late)
         with self._database.connection() as db, AppendFile(path, store.file_bytes(db, evidence.video_id)) as file:
             if not file.size:
                 file.append(EVIDENCE)
@@ -119,8 +120,7 @@ class EvidenceSink:
             file.sync()
             store.add_evidence(db, evidence, body_digest, (at, len(record)), file.size, received_ms)
             store.add_parts(db, evidence, parts)
-            if write:
-                write(db)
+            write(db)
             missing = tuple(store.gaps(db, [evidence.video_id]))
         return Taken("stored", evidence, sum(part.state != "open" for part in parts), missing)
 
@@ -131,6 +131,15 @@ class EvidenceSink:
                 "INSERT INTO refusals VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
                 (partition, offset, received_ms, type(error).__name__),
             )
+
+    def _learn(
+        self, evidence: SealedEvidence, parts: tuple[OpenedPart, ...], *, late: bool
+    ) -> Callable[[Any], None]:
+        """Look at the parts, or put it off; what writes that."""
+        unread = self._unread
+        if late and unread is not None:
+            return lambda db: unread.put_off(db, evidence)
+        return self._indexing.look(evidence, parts) if self._indexing else lambda db: None
 
     def _open(self, evidence: SealedEvidence) -> tuple[OpenedPart, ...]:
         identities = [Identity(private) for private in self._keys.private_keys()]

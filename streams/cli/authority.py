@@ -23,8 +23,9 @@ from streams.authority.faces import Faces
 from streams.authority.index import FaceIndex, When
 from streams.authority.plate_index import PlateIndex
 from streams.authority.service import AuthorityService, AuthoritySetup
-from streams.authority.sink import AllIndexes, Indexing
+from streams.authority.sink import AllIndexes
 from streams.authority.templates import Templates
+from streams.authority.unread import Indexing
 from streams.cli.on_case import on_cases
 from streams.cli.output import give, say
 from streams.clock import now_ms
@@ -33,7 +34,7 @@ from streams.forensic.face_search import rates
 from streams.retention import rules_of
 from streams.setup import detector
 
-BEHIND = 5
+BEHIND = 10
 """Niceness: on a machine that the worker shares, what somebody watches comes before what may be searched later."""
 WHEN: dict[str, When] = {"always": "always", "on_case": "on_case", "off": "off"}
 

@@ -170,13 +170,13 @@ class Demo:
         return kept
 
     def arrived(self, filmed: Filmed, seconds: float = ARRIVAL_SECONDS) -> list[Checked]:
-        """The video's checked records, once its end and all its evidence are there."""
+        """The video's checked records, once its end and all its evidence are there, and that is read."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             records = [self._checked(record) for record in self._records(filmed.video_id)]
             if records and records[-1].body.end is not None:
                 expected = expected_evidence(records, self.authority)
-                if self._stored(filmed.video_id) >= sum(expected.values()):
+                if self._read(filmed.video_id) >= sum(expected.values()):
                     return records
             time.sleep(0.2)
         raise ServiceUnavailable(f"{filmed.video_id} didn't arrive within {seconds:.0f} s; see the logs in "
@@ -192,9 +192,13 @@ class Demo:
         ca, now = self.stack.tls / "ca.pem", datetime.now(UTC)
         return check_record(record, lambda der: tls.signer_identity(der, ca, at=now), media=False)
 
-    def _stored(self, video_id: str) -> int:
+    def _read(self, video_id: str) -> int:
+        """How many parts of its evidence are stored and indexed."""
         with self.database.connection() as db:
-            row = db.execute("SELECT coalesce(sum(parts), 0) FROM evidence WHERE video_id = %s", (video_id,)).fetchone()
+            row = db.execute(
+                "SELECT coalesce(sum(parts), 0) FROM evidence e LEFT JOIN unread u USING (video_id, chunk_seq)"
+                " WHERE e.video_id = %s AND u.video_id IS NULL", (video_id,),
+            ).fetchone()
         return int(row[0]) if row else 0
 
     def best(self, pictures: Sequence[bytes], threshold: float | None = None) -> tuple[dict[str, Any] | None, int]:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from fractions import Fraction
 
 import numpy as np
@@ -20,14 +21,15 @@ from operators.effort import COARSE, LEVELS, SPARSE, WHOLE
 from operators.masks import unpack_masks
 from schemas.frames import VideoFormat
 from schemas.records import OperatorChunk
+from streams.authority.unread import waiting
 from streams.demo.compose import Face, Truth
-from streams.evaluate.latency import SETTLE_SECONDS, SLACK_SECONDS, Timed, film
+from streams.evaluate.latency import SLACK_SECONDS, Timed, film
 from streams.evaluate.leak import LEAK, MAX_LEAK, MIN_HEIGHT, MIN_VISIBLE, bare_share
 from streams.evaluate.report import Figure
 from streams.evaluate.stage import Clip, Meter
 from streams.stack import Stack
 
-POLL_SECONDS = 0.2
+POLL_SECONDS, READ_SECONDS = 0.2, 900.0
 CROWD, CROWDED = 3, 0.5
 """A clip is worth measuring with so many faces in this share of its frames."""
 
@@ -37,24 +39,39 @@ def evaluate(stack: Stack, clips: Mapping[str, Clip], minutes: float, preset: st
     meter, began = Meter(stack), time.monotonic()
     timed = film(stack, {camera: clip.path for camera, clip in clips.items()}, minutes * 60)
     seconds, spent = time.monotonic() - began, meter.figures(f"stream_{preset}_")
-    behind = Figure(f"stream_{preset}_behind_s", _behind(stack, timed), "s", "<=", None, len(timed.chunks),
-                    "until the authorities had stored all evidence, from the last chunk's arrival on")
+    behind = _behind(stack, timed, preset)
     truths = {camera: clip.truth for camera, clip in clips.items()}
     found = figures(timed, truths, seconds, stack.settings.chunk_ms / 1000, preset)
-    return [*found, behind, *spent]
+    return [*found, *behind, *spent]
 
 
-def _behind(stack: Stack, timed: Timed) -> float:
-    """How long the authorities take to store what is still on its way; endless where it never comes."""
+def _behind(stack: Stack, timed: Timed, preset: str) -> list[Figure]:
+    """How long the authorities take to store what is still on its way, and then to read what waits."""
     began, wanted = time.monotonic(), Counter[str]()
     for chunk in timed.chunks.values():
         wanted.update({count.authority: count.parts for count in chunk.evidence})
-    for name in stack.settings.authorities:
-        with Database(stack.databases[f"authority-{name}"].app()) as database:
-            while _stored(database) < wanted[name]:
-                if time.monotonic() - began > SETTLE_SECONDS:
-                    return float("inf")
-                time.sleep(POLL_SECONDS)
+    with ExitStack() as opened:
+        databases = {
+            name: opened.enter_context(Database(stack.databases[f"authority-{name}"].app()))
+            for name in stack.settings.authorities
+        }
+        stored = _until(lambda: all(_stored(databases[name]) >= wanted[name] for name in databases), began)
+        left = sum(map(_unread, databases.values()))
+        read = _until(lambda: not any(map(_unread, databases.values())), began)
+    return [
+        Figure(f"stream_{preset}_behind_s", stored, "s", "<=", None, len(timed.chunks),
+               "until the authorities had stored all evidence, from the last chunk's arrival on"),
+        Figure(f"stream_{preset}_unread_s", read, "s", "<=", None, len(timed.chunks),
+               f"until it was indexed, too; {left} chunks weren't when all was stored"),
+    ]
+
+
+def _until(holds: Callable[[], bool], began: float) -> float:
+    """Seconds from then until it holds; endless where it doesn't in time."""
+    while not holds():
+        if time.monotonic() - began > READ_SECONDS:
+            return float("inf")
+        time.sleep(POLL_SECONDS)
     return time.monotonic() - began
 
 
@@ -62,6 +79,11 @@ def _stored(database: Database) -> int:
     with database.connection() as db:
         row = db.execute("SELECT coalesce(sum(parts), 0) FROM evidence").fetchone()
     return int(row[0]) if row else 0
+
+
+def _unread(database: Database) -> int:
+    with database.connection() as db:
+        return waiting(db)
 
 
 def figures(

@@ -19,7 +19,8 @@ from schemas.regions import RegionSet
 from schemas.state import CameraState
 from schemas.topics import DAY_MS, evidence_topic
 from streams.authority.reading import EvidenceReader
-from streams.authority.sink import EvidenceSink, Indexing, Taken
+from streams.authority.sink import EvidenceSink, Taken
+from streams.authority.unread import Indexing
 from streams.forensic.log import AccessLog, LogSigner
 from streams.forensic.proofs import origin_of
 from streams.forensic.restore import Restorer
