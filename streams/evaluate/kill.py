@@ -186,6 +186,6 @@ def _settled(watch: _Watch, pushed: Sequence[Pushed]) -> dict[str, Delivered]:
         time.sleep(1.0)
     found = delivered.read(stack, cameras)
     expected, deadline = stores.expected_counts(stack, found), time.monotonic() + PROGRESS_SECONDS
-    while stores.counts(stack) != expected and time.monotonic() < deadline:
+    while (stores.counts(stack) != expected or stores.unread(stack)) and time.monotonic() < deadline:
         time.sleep(0.5)
     return found

@@ -23,6 +23,7 @@ from schemas.records import VideoStart
 from streams.authority.reading import EvidenceReader
 from streams.authority.sink import read_evidence
 from streams.authority.store import evidence_path
+from streams.authority.unread import waiting
 from streams.demo import measure
 from streams.evaluate.delivered import Delivered, identify
 from streams.evaluate.report import Figure
@@ -48,6 +49,9 @@ class Stored:
     parts: int = 0
     parts_missing: int = 0
     parts_doubled: int = 0
+    unread: int = 0
+    tracks: int = 0
+    read_twice: int = 0
 
 
 @dataclass(slots=True)
@@ -69,6 +73,15 @@ def counts(stack: Stack) -> dict[str, int]:
         with connect(database.app()) as db:
             row = db.execute(query if name == "operator" else "SELECT count(*) FROM evidence").fetchone()
         found[name] = int(row[0]) if row else 0
+    return found
+
+
+def unread(stack: Stack) -> int:
+    """Chunks that the authorities have stored and not yet indexed."""
+    found = 0
+    for name in stack.settings.authorities:
+        with connect(stack.databases[f"authority-{name}"].app()) as db:
+            found += waiting(db)
     return found
 
 
@@ -103,6 +116,9 @@ def summed(stored: Stored, restored: Restored, pushed: int, videos: int) -> list
         Figure("operator_store_chains_broken", stored.chains, "", "==", 0, videos, "as the platform answers"),
         Figure("authority_store_parts_missing", stored.parts_missing, "", "==", 0, stored.parts),
         Figure("authority_store_parts_doubled", stored.parts_doubled, "", "==", 0, stored.parts),
+        Figure("authority_chunks_unread", stored.unread, "", "==", 0, stored.parts, "stored and not indexed"),
+        Figure("authority_tracks_read_twice", stored.read_twice, "", "==", 0, stored.tracks,
+               "indexed from more chunks than show them"),
         Figure("restored_chunks_failed", restored.failed, "", "==", 0, restored.sampled),
         Figure("restored_samples_equal", equal, "", "==", 1.0, restored.samples, note),
     ]
@@ -160,6 +176,10 @@ def _authority(
     folder, who = stack.home / "authority" / name, identify(stack)
     reader, keys = measure.open_reader(name, stack.home / "keystore" / name, stack.home / "secrets" / name, folder)
     with keys, Database(stack.databases[f"authority-{name}"].app()) as database:
+        with database.connection() as db:
+            stored.unread += waiting(db)
+            tracks, twice = read_twice(db)
+            stored.tracks, stored.read_twice = stored.tracks + tracks, stored.read_twice + twice
         for video, one in found.items():
             expected = one.expected(name)
             with database.connection() as db:
@@ -179,6 +199,16 @@ def _indexed(db: Any, video: str) -> list[tuple[int, int]]:
     return list(db.execute(
         "SELECT chunk_seq, part FROM parts WHERE video_id = %s AND state = 'open'", (video,)
     ).fetchall())
+
+
+def read_twice(db: Any) -> tuple[int, int]:
+    """Tracks of faces that are indexed, and those whose looks hold views of more chunks than they are in."""
+    row = db.execute(
+        "SELECT count(*), count(*) FILTER (WHERE f.chunks > s.chunks) FROM"
+        " (SELECT video_id, track, sum(chunks) AS chunks FROM track_features GROUP BY 1, 2) f"
+        " JOIN (SELECT video_id, track, count(*) AS chunks FROM spans GROUP BY 1, 2) s USING (video_id, track)"
+    ).fetchone()
+    return int(row[0]), int(row[1])
 
 
 def _conflicts(db: Any, video: str) -> int:

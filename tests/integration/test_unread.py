@@ -22,6 +22,7 @@ from streams.authority.reindex import Reindex
 from streams.authority.service import LATE_MS, AuthorityService, AuthoritySetup
 from streams.authority.sink import EvidenceSink
 from streams.authority.unread import waiting, waits
+from streams.evaluate.stores import read_twice
 from tests.integration.test_reindex import filmed
 from tests.support.authority import NAME, NOW_MS, PLACES, VIDEO, Desk, identify, open_desk, record
 from tests.support.faces import ByColour, NoDetector
@@ -111,6 +112,9 @@ def test_what_waits_is_read_after_a_kill_and_once(desk: Desk) -> None:
     assert desk.sink.read_next() and not desk.sink.read_next()
     with desk.database.connection() as db:
         assert db.execute("SELECT DISTINCT chunks FROM track_features").fetchall() == [(2,)]
+        assert read_twice(db) == (2, 0)
+        db.execute("UPDATE track_features SET chunks = 3 WHERE track = 1")
+        assert read_twice(db) == (2, 1)
 
 
 def test_of_whom_is_erased_or_retired_meanwhile_nothing_is_indexed(desk: Desk) -> None:
