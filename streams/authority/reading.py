@@ -13,12 +13,12 @@ from infra.files import read_range
 from infra.keys import KeyStore
 from operators.sign import digest
 from schemas.codec import decode, unpack_as
-from schemas.errors import DigestMismatch, MissingEvidence, NotForMe
+from schemas.errors import DamagedEnvelope, DigestMismatch, MalformedRecord, MissingEvidence, NotForMe
 from schemas.frames import VideoFormat
 from schemas.records import Piece, SealedEvidence, TrackMapping
 from schemas.topics import evidence_topic
 from streams.authority import store
-from streams.authority.opening import OpenedPart, open_later
+from streams.authority.opening import OpenedPart, PartState, open_later
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +76,11 @@ class EvidenceReader:
                            tuple(withheld), tuple(closed), evidence.format, evidence.capture_ms)
 
     def stored(
-        self, db: Any, video_id: str, chunk_seq: int
+        self, db: Any, video_id: str, chunk_seq: int, *, damaged: bool = False
     ) -> tuple[SealedEvidence, tuple[OpenedPart, ...]] | None:
-        """A chunk's evidence and what opens of it, as an index reads it; None where it is kept no longer.
+        """A chunk's evidence and its parts as an index reads them, by track keys; None where it is kept no longer.
+
+        `damaged`: a part that doesn't open any more is listed as such.
 
         Raises:
             DigestMismatch, DamagedEnvelope: as `chunk`.
@@ -88,15 +90,21 @@ class EvidenceReader:
         if place is None:
             return None
         evidence = self.record(video_id, place)
-        contents = [
-            (known, self._content(evidence, known)) for known in store.stored_parts(db, video_id, chunk_seq)
-        ]
-        return evidence, tuple(
-            OpenedPart(known.part, known.type, "open", known.tracks, content=content)
-            for known, content in contents if isinstance(content, Piece | TrackMapping)
-        )
+        parts = store.stored_parts(db, video_id, chunk_seq)
+        return evidence, tuple(self._part(evidence, known, damaged=damaged) for known in parts)
 
-    def _content(self, evidence: SealedEvidence, known: store.StoredPart) -> TrackMapping | Piece | str:
+    def _part(self, evidence: SealedEvidence, known: store.StoredPart, *, damaged: bool) -> OpenedPart:
+        try:
+            content = self._content(evidence, known)
+        except (DamagedEnvelope, MalformedRecord):
+            if not damaged:
+                raise
+            content = "damaged"
+        if isinstance(content, str):
+            return OpenedPart(known.part, known.type, content, known.tracks)
+        return OpenedPart(known.part, known.type, "open", known.tracks, content=content)
+
+    def _content(self, evidence: SealedEvidence, known: store.StoredPart) -> TrackMapping | Piece | PartState:
         """What a part holds, or why it stays closed."""
         if known.wrap is None:
             return known.state

@@ -26,7 +26,7 @@ from infra.postgres import Database, DatabaseAccess
 from infra.tls import Signer, signer_identity
 from operators.sign import SigningKey
 from schemas.codec import pack
-from schemas.errors import IntegrityError, PoisonError, TransientError
+from schemas.errors import DigestMismatch, IntegrityError, PoisonError, TransientError
 from schemas.records import Alarm
 from schemas.topics import ALARMS, DAY_MS, KEYS, evidence_topic
 from streams.authority import store
@@ -40,7 +40,8 @@ from streams.retention import Rule
 
 RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0)
 UPKEEP_SECONDS, RETENTION_SECONDS = 30.0, 300.0
-POLL_SECONDS = 0.5
+POLL_SECONDS, READING_SECONDS = 0.5, 0.01
+"""So long it waits for a record; while there is something to be read."""
 LATE_MS = 1_000
 """What has been in the topic for so long, by the broker's clock and this one, comes late."""
 CALLERS = ("operator", "authority-*", "monitor-*")
@@ -97,7 +98,7 @@ class AuthorityService:
         self._consumer = setup.kafka.consumer(self._principal, [self._topic], member=setup.member)
         self._producer = setup.kafka.producer()
         self._published, self._upkeep_at, self._idle_since, self._retention_at = False, 0.0, 0.0, 0.0
-        self._reading = True
+        self._reading = False
         self._responder = Responder(
             setup.kafka, key, lambda der: signer_identity(der, ca), lambda: self._published and not self.failing
         )
@@ -128,7 +129,7 @@ class AuthorityService:
             self._responder.check()
             try:
                 self.upkeep()
-                message = self._consumer.poll(0.0 if self._reading else POLL_SECONDS)
+                message = self._consumer.poll(READING_SECONDS if self._reading else POLL_SECONDS)
                 self._reading = message is not None or self.read_next()
             except TransientError as error:
                 self._fails(error, stop, 0)
@@ -200,13 +201,15 @@ class AuthorityService:
         """Index one chunk that was stored before; whether there was any.
 
         Raises:
-            TransientError: the database refuses; it is read again.
+            TransientError: database or broker refuse; it is read again.
 
         """
         try:
             return self._sink.read_next()
-        except (PoisonError, IntegrityError) as error:
-            self._alarm("evidence-unread", "", f"stored evidence can't be indexed: {type(error).__name__}: {error}")
+        except IntegrityError as error:
+            self._alarm("evidence-unread", "", f"stored evidence can't be indexed: {error}")
+            if isinstance(error, DigestMismatch):
+                self._sink.give_up()
             return True
 
     def close(self) -> None:

@@ -9,7 +9,6 @@ after the worker was killed, is a repetition; that of another version of the chu
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -28,7 +27,7 @@ from streams.authority import store
 from streams.authority.opening import OpenedPart, open_on_arrival
 from streams.authority.reading import EvidenceReader
 from streams.authority.retention import is_retired
-from streams.authority.unread import Indexing, Unread, waits
+from streams.authority.unread import Indexing, Unread, Write, waits
 from streams.verify import PIPELINE, Identify
 
 Outcome = Literal["stored", "repeated", "conflict"]
@@ -40,7 +39,7 @@ class AllIndexes:
     def __init__(self, *indexes: Indexing) -> None:
         self._indexes = indexes
 
-    def look(self, evidence: SealedEvidence, parts: tuple[OpenedPart, ...]) -> Callable[[Any], None]:
+    def look(self, evidence: SealedEvidence, parts: tuple[OpenedPart, ...]) -> Write:
         """Read the parts, by every index in turn."""
         writes = [index.look(evidence, parts) for index in self._indexes]
 
@@ -87,6 +86,11 @@ class EvidenceSink:
         """Index what was stored first and has waited longest; whether there was any. Errors as `Unread.read_next`."""
         return self._unread is not None and self._unread.read_next()
 
+    def give_up(self) -> None:
+        """Leave what has waited longest unread."""
+        if self._unread is not None:
+            self._unread.give_up()
+
     def take(self, value: bytes, received_ms: int, *, late: bool = False) -> Taken:
         """Take in one record of the evidence topic; the same evidence again changes nothing. `late`: index it later.
 
@@ -132,13 +136,10 @@ class EvidenceSink:
                 (partition, offset, received_ms, type(error).__name__),
             )
 
-    def _learn(
-        self, evidence: SealedEvidence, parts: tuple[OpenedPart, ...], *, late: bool
-    ) -> Callable[[Any], None]:
+    def _learn(self, evidence: SealedEvidence, parts: tuple[OpenedPart, ...], *, late: bool) -> Write:
         """Look at the parts, or put it off; what writes that."""
-        unread = self._unread
-        if late and unread is not None:
-            return lambda db: unread.put_off(db, evidence)
+        if late and self._unread is not None:
+            return self._unread.put_off(evidence)
         return self._indexing.look(evidence, parts) if self._indexing else lambda db: None
 
     def _open(self, evidence: SealedEvidence) -> tuple[OpenedPart, ...]:

@@ -14,7 +14,7 @@ from typing import Any
 from schemas.errors import MalformedRecord
 from schemas.records import SealedEvidence, TrackMapping, Wrap
 from schemas.topics import MINUTE_MS
-from streams.authority.opening import OpenedPart
+from streams.authority.opening import OpenedPart, PartState
 
 MAX_VIDEO_MS = 30 * MINUTE_MS
 """A live recording is cut after 30 minutes, so what is in it happened at most that long after its start."""
@@ -41,7 +41,7 @@ class StoredPart:
     part: int
     type: str
     tracks: tuple[int, ...]
-    state: str
+    state: PartState
     wrap: Wrap | None
 
 

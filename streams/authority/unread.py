@@ -1,8 +1,9 @@
 """Evidence that is stored first and read later: what comes late, since the machine or the platform was.
 
 To store a chunk's evidence takes milliseconds, to look for faces and plates in it a tenth of a second. So what comes
-late is stored at once and read when nothing else waits to be stored, from the file, by its track keys. A video's chunks
-are read in order: once one of them waits, those after it do, too.
+late is stored at once: who is in it, when, and which of them are two persons is known from then on. What they look like
+is read when no record is there to be stored, from the file, by the track keys. A video's chunks are read in order:
+once one of them waits, those after it do, too. Whoever is in a chunk that waits counts as not indexed in a search.
 """
 
 from __future__ import annotations
@@ -11,78 +12,97 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from infra.postgres import Database
-from schemas.errors import IntegrityError, PoisonError
+from schemas.errors import DamagedEnvelope, DigestMismatch
 from schemas.records import SealedEvidence
 from streams.authority.opening import OpenedPart
 from streams.authority.reading import EvidenceReader
 
+Write = Callable[[Any], None]
+"""Writes findings, given a connection, in its transaction."""
+
 
 class Indexing(Protocol):
-    """What learns from opened parts: `look` reads pixels, what it returns writes in the caller's transaction."""
+    """What learns from opened parts."""
 
-    def look(self, evidence: SealedEvidence, parts: tuple[OpenedPart, ...]) -> Callable[[Any], None]:
-        """Read the parts; return what writes the findings, given a connection."""
+    def look(self, evidence: SealedEvidence, parts: tuple[OpenedPart, ...]) -> Write:
+        """Read the parts, pixels with them; without parts only who is in the chunk is brought up to date."""
         ...
 
 
 class Unread:
-    """The evidence of one authority that waits to be read; `read_next` is for the one writer of its index."""
+    """The evidence of one authority that waits to be read, for the one writer of its index."""
 
     def __init__(self, database: Database, reader: EvidenceReader, indexing: Indexing) -> None:
         self._database, self._reader, self._indexing = database, reader, indexing
         self._some = True
         """Some may wait: it isn't asked for again while none does."""
 
-    def put_off(self, db: Any, evidence: SealedEvidence) -> None:
-        """Note a chunk as one to be read later, in the transaction that stores it."""
-        self._some = True
-        db.execute("INSERT INTO unread VALUES (%s, %s)", (evidence.video_id, evidence.chunk_seq))
+    def put_off(self, evidence: SealedEvidence) -> Write:
+        """What notes a chunk as one to be read later, in the transaction that stores it."""
+        update = self._indexing.look(evidence, ())
+
+        def write(db: Any) -> None:
+            db.execute("INSERT INTO unread VALUES (%s, %s)", (evidence.video_id, evidence.chunk_seq))
+            update(db)
+            self._some = True
+
+        return write
 
     def read_next(self) -> bool:
         """Read what has waited longest; whether there was any.
 
         Raises:
-            IntegrityError, PoisonError: it isn't what was taken in; nobody will read it any more.
+            DigestMismatch: it isn't what was taken in, or can't be read from the disk; `give_up` goes on after it.
+            DamagedEnvelope: parts of it aren't; the others were read.
             ServiceUnavailable: the database is out of reach; it is read again.
             ConfigError: the index is of another embedder, or a template key is missing.
 
         """
-        if not self._some:
+        if (first := self._first()) is None:
             return False
-        with self._database.connection() as db:
-            row = db.execute("SELECT video_id, chunk_seq FROM unread ORDER BY noted_at LIMIT 1").fetchone()
-        if row is None:
-            self._some = False
-            return False
-        try:
-            self._read(*row)
-        except (IntegrityError, PoisonError):
-            with self._database.connection() as db:
-                _done(db, *row)
-            raise
+        self._read(*first)
         return True
 
-    def _read(self, video_id: str, seq: int) -> None:
+    def give_up(self) -> None:
+        """Nobody will read what has waited longest; who is in it stays not indexed."""
+        if (first := self._first()) is not None:
+            with self._database.connection() as db:
+                db.execute("UPDATE unread SET failed = true WHERE video_id = %s AND chunk_seq = %s", first)
+
+    def _first(self) -> tuple[str, int] | None:
+        if not self._some:
+            return None
         with self._database.connection() as db:
-            stored = self._reader.stored(db, video_id, seq)
+            row = db.execute(
+                "SELECT video_id, chunk_seq FROM unread WHERE NOT failed ORDER BY noted_at LIMIT 1"
+            ).fetchone()
+        self._some = row is not None
+        return None if row is None else (str(row[0]), int(row[1]))
+
+    def _read(self, video_id: str, seq: int) -> None:
+        try:
+            with self._database.connection() as db:
+                stored = self._reader.stored(db, video_id, seq, damaged=True)
+        except OSError as error:
+            raise DigestMismatch(f"{video_id}: the evidence of chunk {seq} can't be read: {error.strerror}") from error
         write = self._indexing.look(*stored) if stored else None
         with self._database.connection() as db:
             held = db.execute("SELECT 1 FROM videos WHERE video_id = %s FOR UPDATE", (video_id,)).fetchone()
+            db.execute("DELETE FROM unread WHERE video_id = %s AND chunk_seq = %s", (video_id, seq))
             if write and held:
                 write(db)
-            _done(db, video_id, seq)
+        damaged = sum(part.state == "damaged" for part in stored[1]) if stored else 0
+        if damaged:
+            raise DamagedEnvelope(f"{video_id}: {damaged} parts of chunk {seq} don't open any more")
 
 
 def waits(db: Any, video_id: str) -> bool:
     """Some of a video waits to be read."""
-    return db.execute("SELECT 1 FROM unread WHERE video_id = %s LIMIT 1", (video_id,)).fetchone() is not None
+    query = "SELECT 1 FROM unread WHERE video_id = %s AND NOT failed LIMIT 1"
+    return db.execute(query, (video_id,)).fetchone() is not None
 
 
 def waiting(db: Any) -> int:
     """How many chunks wait to be read."""
-    row = db.execute("SELECT count(*) FROM unread").fetchone()
+    row = db.execute("SELECT count(*) FROM unread WHERE NOT failed").fetchone()
     return int(row[0]) if row else 0
-
-
-def _done(db: Any, video_id: str, seq: int) -> None:
-    db.execute("DELETE FROM unread WHERE video_id = %s AND chunk_seq = %s", (video_id, seq))

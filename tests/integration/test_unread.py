@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,21 +12,27 @@ from infra import tls
 from infra.kafka import Message
 from infra.keys import KeyStore, create_secret
 from infra.postgres import Database
-from schemas.errors import DigestMismatch, UsageError
+from operators.desensitise.policy import Policy
+from operators.plates import WEIGHTS, PlateReader
+from schemas.errors import DamagedEnvelope, DigestMismatch, UsageError
 from schemas.topics import evidence_topic
 from streams.authority import store
 from streams.authority.erase import forget_tracks
 from streams.authority.faces import Faces
 from streams.authority.index import FaceIndex
+from streams.authority.plate_index import PlateIndex
 from streams.authority.reindex import Reindex
 from streams.authority.service import LATE_MS, AuthorityService, AuthoritySetup
 from streams.authority.sink import EvidenceSink
 from streams.authority.unread import waiting, waits
 from streams.evaluate.stores import read_twice
+from streams.forensic.plate_search import coverage as plate_coverage
+from streams.forensic.search import coverage, filters
 from tests.integration.test_reindex import filmed
 from tests.support.authority import NAME, NOW_MS, PLACES, VIDEO, Desk, identify, open_desk, record
 from tests.support.faces import ByColour, NoDetector
 from tests.support.operating import certified_key
+from tests.support.plates import filmed as drive
 from tests.support.scenes import chunk, regions
 from tests.support.services import Broker, Postgres
 
@@ -71,8 +77,10 @@ def test_what_comes_late_is_stored_at_once_and_indexed_later_alike(
 ) -> None:
     for video in (VIDEO, OTHER):
         take(desk, video, range(3), late=True)
-    assert known(desk.database) == [] and left(desk) == 6
+    assert left(desk) == 6
     with desk.database.connection() as db:
+        assert db.execute("SELECT count(*) FROM track_features").fetchone() == (0,)
+        assert db.execute("SELECT count(*) FROM subject_features").fetchone() == (0,)
         assert set(store.track_spans(db, VIDEO)) == {1, 2}
         assert len(desk.reader.chunk(db, VIDEO, 2).pieces) == 3  # it can be restored already
     assert [desk.sink.read_next() for _ in range(7)] == [True] * 6 + [False]
@@ -83,6 +91,81 @@ def test_what_comes_late_is_stored_at_once_and_indexed_later_alike(
             take(prompt, video, range(3), late=False)
         assert known(desk.database) == known(database) != []
         prompt.close()
+
+
+def test_when_somebody_is_seen_is_known_at_once_so_that_cases_end_where_they_should(desk: Desk) -> None:
+    take(desk, VIDEO, range(1), late=False)
+    evidence = filmed(desk, VIDEO, 3).evidence
+    for seq in (1, 2):
+        desk.sink.take(evidence[seq], NOW_MS, late=True)
+    with desk.database.connection() as db:
+        times = {f"{VIDEO}/s{track}": span for track, span in store.track_times(db, VIDEO).items()}
+        assert {first: (second, third) for first, second, third in db.execute(
+            "SELECT subject_id, from_ms, to_ms FROM subjects"
+        ).fetchall()} == times
+        assert {row[0]: row[1] for row in db.execute(
+            "SELECT subject_id, to_ms FROM subject_features"
+        ).fetchall()} == {name: to for name, (_, to) in times.items()}
+
+
+def test_search_says_who_is_in_what_waits(desk: Desk) -> None:
+    take(desk, VIDEO, range(1), late=False)
+    with desk.database.connection() as db:
+        assert coverage(db, filters()).complete
+    evidence = filmed(desk, VIDEO, 3).evidence
+    for seq in (1, 2):
+        desk.sink.take(evidence[seq], NOW_MS, late=True)
+    for waits_still in (True, True, False):
+        with desk.database.connection() as db:
+            covered = coverage(db, filters())
+        assert (covered.chunks, covered.unindexed, covered.complete) == (3, 2 if waits_still else 0, not waits_still)
+        desk.sink.read_next()
+
+
+@pytest.fixture
+def plates(tmp_path: Path, postgres_authority: Postgres) -> Iterator[Desk]:
+    with postgres_authority.database() as database:
+        desk = open_desk(tmp_path / "desk", database, PlateIndex(PlateReader(WEIGHTS)))
+        yield desk
+        desk.close()
+
+
+def a_plate(desk: Desk) -> list[bytes]:
+    """Two chunks of evidence of one plate."""
+    chunks = [drive(["AB12CDE"], VIDEO, seq, end=seq == 1) for seq in range(2)]
+    policy = Policy({NAME: frozenset({"plate"})})
+    return record([one for one, _ in chunks], [found for _, found in chunks], desk.epoch, policy=policy).evidence
+
+
+def test_search_of_plates_says_what_waits(plates: Desk) -> None:
+    first, second = a_plate(plates)
+
+    def said() -> tuple[int, int, bool]:
+        with plates.database.connection() as db:
+            covered = plate_coverage(db, filters())
+        return covered.chunks, covered.unindexed, covered.complete
+
+    plates.sink.take(first, NOW_MS)
+    assert said() == (1, 0, True)
+    plates.sink.take(second, NOW_MS, late=True)
+    assert said() == (2, 1, False)
+    assert plates.sink.read_next()
+    assert said() == (2, 0, True)
+
+
+def test_of_a_plate_that_is_erased_while_it_is_read_nothing_is_kept(plates: Desk) -> None:
+    first, _ = a_plate(plates)
+    plates.sink.take(first, NOW_MS, late=True)
+    with plates.database.connection() as db:
+        stored = plates.reader.stored(db, VIDEO, 0)
+    assert stored is not None
+    write = PlateIndex(PlateReader(WEIGHTS)).look(*stored)
+    with plates.database.connection() as db:
+        forget_tracks(db, VIDEO, (1,), NOW_MS)
+    with plates.database.connection() as db:
+        write(db)
+        assert db.execute("SELECT count(*) FROM track_plates").fetchone() == (0,)
+        assert db.execute("SELECT count(*) FROM plates").fetchone() == (0,)
 
 
 def test_chunks_of_a_video_are_read_in_order(desk: Desk) -> None:
@@ -122,28 +205,54 @@ def test_of_whom_is_erased_or_retired_meanwhile_nothing_is_indexed(desk: Desk) -
     take(desk, OTHER, range(1), late=True)
     with desk.database.connection() as db:
         forget_tracks(db, VIDEO, (2,), NOW_MS)
-        db.execute("DELETE FROM spans WHERE video_id = %s", (OTHER,))
-        db.execute("DELETE FROM parts WHERE video_id = %s", (OTHER,))
-        db.execute("DELETE FROM evidence WHERE video_id = %s", (OTHER,))
-        db.execute("DELETE FROM videos WHERE video_id = %s", (OTHER,))
+        for table in ("subjects", "spans", "parts", "evidence", "videos"):
+            db.execute(f"DELETE FROM {table} WHERE video_id = %s", (OTHER,))
     assert left(desk) == 1
     assert desk.sink.read_next() and not desk.sink.read_next()
     with desk.database.connection() as db:
         assert db.execute("SELECT video_id, track FROM track_features").fetchall() == [(VIDEO, 1)]
 
 
-def test_evidence_that_was_changed_on_disk_is_told_once_and_the_rest_read(desk: Desk) -> None:
-    take(desk, VIDEO, range(1), late=True)
-    take(desk, OTHER, range(1), late=True)
-    path = store.evidence_path(desk.home / "evidence", VIDEO)
+def change(path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(bytes(data))
-    with pytest.raises(DigestMismatch):
-        desk.sink.read_next()
+
+
+def no_file(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize("damage", [change, no_file])
+def test_evidence_that_cant_be_read_any_more_holds_up_nothing_and_counts_as_not_indexed(
+    desk: Desk, damage: Callable[[Path], None]
+) -> None:
+    take(desk, VIDEO, range(1), late=True)
+    take(desk, OTHER, range(1), late=True)
+    damage(store.evidence_path(desk.home / "evidence", VIDEO))
+    for _ in range(2):  # until it is given up
+        with pytest.raises(DigestMismatch, match=f"{VIDEO}.* chunk 0"):
+            desk.sink.read_next()
+    desk.sink.give_up()
     assert desk.sink.read_next() and not desk.sink.read_next()
     with desk.database.connection() as db:
         assert db.execute("SELECT DISTINCT video_id FROM track_features").fetchall() == [(OTHER,)]
+        assert waiting(db) == 0 and not waits(db, VIDEO)
+        assert coverage(db, filters()).unindexed == 2
+
+
+def test_of_a_chunk_with_a_part_that_doesnt_open_any_more_the_others_are_read(desk: Desk) -> None:
+    take(desk, VIDEO, range(1), late=True)
+    with desk.database.connection() as db:
+        db.execute("UPDATE parts SET wrapped = set_byte(wrapped, 0, get_byte(wrapped, 0) # 1)"
+                   " WHERE type = 'mapping' AND tracks = '{1}'")
+    with pytest.raises(DamagedEnvelope, match=f"{VIDEO}: 1 parts of chunk 0"):
+        desk.sink.read_next()
+    assert not desk.sink.read_next()
+    with desk.database.connection() as db:
+        assert db.execute("SELECT track FROM track_features").fetchall() == [(2,)]
+        assert coverage(db, filters()).unindexed == 1
 
 
 def test_another_embedder_waits_for_what_is_still_to_be_read(desk: Desk) -> None:
