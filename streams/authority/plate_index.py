@@ -39,8 +39,9 @@ SELECT v.video_id,
     (SELECT count(*) FROM track_plates t WHERE t.video_id = v.video_id AND state = 'too-small'),
     (SELECT count(*) FROM track_plates t WHERE t.video_id = v.video_id AND state = 'unclear'),
     (SELECT count(*) FROM (SELECT track FROM spans s WHERE s.video_id = v.video_id AND kind = 'plate'
-        EXCEPT (SELECT track FROM track_plates t WHERE t.video_id = v.video_id EXCEPT SELECT track FROM unread u
-            JOIN spans s USING (video_id, chunk_seq) WHERE u.video_id = v.video_id)) AS unknown),
+        EXCEPT SELECT track FROM track_plates t WHERE t.video_id = v.video_id
+        UNION SELECT track FROM unread u JOIN spans s USING (video_id, chunk_seq)
+            WHERE u.video_id = v.video_id AND kind = 'plate') AS unknown),
     (SELECT count(*) FROM parts p WHERE p.video_id = v.video_id AND state IN ('not-for-me', 'damaged')),
     (SELECT count(*) FROM erasures e WHERE e.video_id = v.video_id),
     (SELECT count(*) FROM (SELECT previous, coalesce(1 + lag(chunk_seq) OVER (ORDER BY chunk_seq), 0) AS before

@@ -168,8 +168,9 @@ _COUNTED = {
     "too_small": f"{_STATE} 'too-small'",
     "unclear": f"{_STATE} 'unclear'",
     "unindexed": "SELECT count(*) FROM (SELECT DISTINCT video_id, track FROM spans WHERE kind = 'face'"
-                 " AND video_id = ANY(%(ids)s) EXCEPT (SELECT video_id, track FROM track_features EXCEPT SELECT"
-                 " video_id, track FROM unread JOIN spans USING (video_id, chunk_seq))) AS u",
+                 " AND video_id = ANY(%(ids)s) EXCEPT SELECT video_id, track FROM track_features"
+                 " UNION SELECT video_id, track FROM unread JOIN spans USING (video_id, chunk_seq)"
+                 " WHERE kind = 'face' AND video_id = ANY(%(ids)s)) AS u",
     "unopened": "SELECT count(*) FROM parts WHERE state IN ('not-for-me', 'damaged') AND video_id = ANY(%(ids)s)",
     "erased": "SELECT count(*) FROM erasures WHERE video_id = ANY(%(ids)s)",
 }
