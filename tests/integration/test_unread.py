@@ -215,7 +215,7 @@ def test_of_whom_is_erased_or_retired_meanwhile_nothing_is_indexed(desk: Desk) -
 
 def change(path: Path) -> None:
     data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
+    data[-len(data) // 9] ^= 1  # in the last record
     path.write_bytes(bytes(data))
 
 
@@ -268,7 +268,7 @@ def test_another_embedder_waits_for_what_is_still_to_be_read(desk: Desk) -> None
 
 
 def test_service_reads_at_once_what_is_fresh_and_later_what_is_old(
-    broker: Broker, ca: Path, postgres_authority: Postgres, tmp_path: Path
+    broker: Broker, ca: Path, postgres_authority: Postgres, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     principal = f"authority-{NAME}"
     database, _ = postgres_authority.fresh()
@@ -278,8 +278,8 @@ def test_service_reads_at_once_what_is_fresh_and_later_what_is_old(
     )
     with KeyStore(setup.keys, setup.secret, create=True) as keys:
         day = keys.create_identity("day").public
-    chunks = [chunk(PLACES, seq, end=seq == 1, video=VIDEO) for seq in range(2)]
-    made = record(chunks, [regions(PLACES, seq) for seq in range(2)], day, signer=certified_key(ca))
+    chunks = [chunk(PLACES, seq, end=seq == 2, video=VIDEO) for seq in range(3)]
+    made = record(chunks, [regions(PLACES, seq) for seq in range(3)], day, signer=certified_key(ca))
     with AuthorityService(setup, index()) as service, Database(database) as pool:
 
         def took(seq: int, age_ms: int) -> int:
@@ -292,3 +292,10 @@ def test_service_reads_at_once_what_is_fresh_and_later_what_is_old(
         assert took(0, 2 * LATE_MS) == 1
         assert service.read_next() and not service.read_next()
         assert took(1, 0) == 0
+        assert took(2, 2 * LATE_MS) == 1
+        change(store.evidence_path(setup.folder, VIDEO))
+        assert not caplog.messages
+        assert service.read_next() and not service.read_next()
+        assert [f"evidence-unread: stored evidence can't be indexed: {VIDEO}" in line for line in caplog.messages] == [
+            True
+        ]
