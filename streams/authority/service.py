@@ -42,6 +42,8 @@ RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0)
 UPKEEP_SECONDS, RETENTION_SECONDS = 30.0, 300.0
 POLL_SECONDS, READING_SECONDS = 0.5, 0.01
 """So long it waits for a record; while there is something to be read."""
+BEHIND_SECONDS = 600.0
+"""Evidence that waits to be indexed for so long on end raises an alarm."""
 LATE_MS = 1_000
 """What has been in the topic for so long, by the broker's clock and this one, comes late."""
 CALLERS = ("operator", "authority-*", "monitor-*")
@@ -98,7 +100,7 @@ class AuthorityService:
         self._consumer = setup.kafka.consumer(self._principal, [self._topic], member=setup.member)
         self._producer = setup.kafka.producer()
         self._published, self._upkeep_at, self._idle_since, self._retention_at = False, 0.0, 0.0, 0.0
-        self._reading = False
+        self._reading, self._behind_since, self._behind_told = False, 0.0, False
         self._responder = Responder(
             setup.kafka, key, lambda der: signer_identity(der, ca), lambda: self._published and not self.failing
         )
@@ -161,9 +163,20 @@ class AuthorityService:
         with self._database.connection() as db:
             self._epochs.close(db, now, caught_up=caught_up)
             self._gaps.set(len(store.gaps(db)))
-            self._unread.set(waiting(db))
+            unread = waiting(db)
+        self._watch_backlog(unread)
         self._retire(now)
         self._published, self._upkeep_at = True, time.monotonic() + UPKEEP_SECONDS
+
+    def _watch_backlog(self, unread: int) -> None:
+        """Tell once when indexing doesn't catch up."""
+        self._unread.set(unread)
+        since = self._behind_since = (self._behind_since or time.monotonic()) if unread else 0.0
+        behind = since > 0 and time.monotonic() - since >= BEHIND_SECONDS
+        if behind and not self._behind_told:
+            text = f"{unread} chunks wait to be indexed, and searches miss them: this machine has too much to do"
+            self._alarm("index-behind", "", text)
+        self._behind_told = behind
 
     def _retire(self, now: int) -> None:
         """Destroy what was kept long enough, every five minutes at most."""

@@ -268,7 +268,8 @@ def test_another_embedder_waits_for_what_is_still_to_be_read(desk: Desk) -> None
 
 
 def test_service_reads_at_once_what_is_fresh_and_later_what_is_old(
-    broker: Broker, ca: Path, postgres_authority: Postgres, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    broker: Broker, ca: Path, postgres_authority: Postgres, tmp_path: Path, caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     principal = f"authority-{NAME}"
     database, _ = postgres_authority.fresh()
@@ -278,8 +279,8 @@ def test_service_reads_at_once_what_is_fresh_and_later_what_is_old(
     )
     with KeyStore(setup.keys, setup.secret, create=True) as keys:
         day = keys.create_identity("day").public
-    chunks = [chunk(PLACES, seq, end=seq == 2, video=VIDEO) for seq in range(3)]
-    made = record(chunks, [regions(PLACES, seq) for seq in range(3)], day, signer=certified_key(ca))
+    chunks = [chunk(PLACES, seq, end=seq == 3, video=VIDEO) for seq in range(4)]
+    made = record(chunks, [regions(PLACES, seq) for seq in range(4)], day, signer=certified_key(ca))
     with AuthorityService(setup, index()) as service, Database(database) as pool:
 
         def took(seq: int, age_ms: int) -> int:
@@ -296,6 +297,17 @@ def test_service_reads_at_once_what_is_fresh_and_later_what_is_old(
         change(store.evidence_path(setup.folder, VIDEO))
         assert not caplog.messages
         assert service.read_next() and not service.read_next()
-        assert [f"evidence-unread: stored evidence can't be indexed: {VIDEO}" in line for line in caplog.messages] == [
-            True
-        ]
+        assert [line.partition(": ")[0] for line in caplog.messages] == ["evidence-unread"]
+        assert f"can't be indexed: {VIDEO}" in caplog.messages[0]
+
+        def told(behind: float) -> list[str]:
+            caplog.clear()
+            monkeypatch.setattr("streams.authority.service.BEHIND_SECONDS", behind)
+            service._upkeep_at = 0.0
+            service.upkeep()
+            return [line for line in caplog.messages if line.startswith("index-behind")]
+
+        assert took(3, 2 * LATE_MS) == 1
+        assert told(60.0) == []
+        assert len(told(0.0)) == 1 and told(0.0) == []
+        assert service.read_next() and told(0.0) == []
