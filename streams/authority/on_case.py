@@ -138,10 +138,10 @@ class OnCase:
 
 def _hold(db: Any, video_id: str) -> str:
     """Keep the sink from a video until the transaction ends; its camera."""
-    row = db.execute("SELECT camera_id FROM videos WHERE video_id = %s FOR UPDATE", (video_id,)).fetchone()
-    if row is None:
+    camera_id = store.hold(db, video_id)
+    if camera_id is None:
         raise NotForMe(f"{video_id} is no longer kept")
-    return str(row[0])
+    return camera_id
 
 
 def _covered(scopes: Sequence[Covering], camera_id: str, first: int, last: int) -> bool:

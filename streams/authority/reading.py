@@ -13,7 +13,7 @@ from infra.files import read_range
 from infra.keys import KeyStore
 from operators.sign import digest
 from schemas.codec import decode, unpack_as
-from schemas.errors import DamagedEnvelope, DigestMismatch, MalformedRecord, MissingEvidence, NotForMe
+from schemas.errors import DamagedEnvelope, DigestMismatch, MalformedRecord, MissingEvidence, NotForMe, PoisonError
 from schemas.frames import VideoFormat
 from schemas.records import Piece, SealedEvidence, TrackMapping
 from schemas.topics import evidence_topic
@@ -118,11 +118,15 @@ class EvidenceReader:
         """The record at a place, which must be the one that was taken in (its signature was checked then).
 
         Raises:
-            DigestMismatch: other bytes, or none.
+            DigestMismatch: other bytes, or none, or the disk doesn't give them.
 
         """
-        data = read_range(store.evidence_path(self._folder, video_id), place.at, place.length)
-        signed = unpack_as("evidence", data[4:])
+        try:
+            data = read_range(store.evidence_path(self._folder, video_id), place.at, place.length)
+            signed = unpack_as("evidence", data[4:])
+        except (OSError, PoisonError) as error:
+            what = f"the evidence of chunk {place.chunk_seq} can't be read: {type(error).__name__}"
+            raise DigestMismatch(f"{video_id}: {what}") from error
         if digest(signed.body) != place.digest:
             raise DigestMismatch(f"{video_id}: the evidence of chunk {place.chunk_seq} isn't what was taken in")
         return decode(SealedEvidence, signed.body)

@@ -235,9 +235,15 @@ def track_spans(
     return found
 
 
+def hold(db: Any, video_id: str) -> str | None:
+    """The camera of a video, None where it is kept no longer; nobody else changes it until the transaction ends."""
+    row = db.execute("SELECT camera_id FROM videos WHERE video_id = %s FOR UPDATE", (video_id,)).fetchone()
+    return None if row is None else str(row[0])
+
+
 def erased(db: Any, video_id: str) -> frozenset[int]:
     """The erased tracks of a video; no other one is erased until the transaction ends."""
-    db.execute("SELECT 1 FROM videos WHERE video_id = %s FOR UPDATE", (video_id,))
+    hold(db, video_id)
     rows = db.execute("SELECT track FROM erasures WHERE video_id = %s", (video_id,)).fetchall()
     return frozenset(row[0] for row in rows)
 

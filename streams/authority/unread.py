@@ -12,8 +12,9 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from infra.postgres import Database
-from schemas.errors import DamagedEnvelope, DigestMismatch
+from schemas.errors import DamagedEnvelope
 from schemas.records import SealedEvidence
+from streams.authority import store
 from streams.authority.opening import OpenedPart
 from streams.authority.reading import EvidenceReader
 
@@ -80,14 +81,11 @@ class Unread:
         return None if row is None else (str(row[0]), int(row[1]))
 
     def _read(self, video_id: str, seq: int) -> None:
-        try:
-            with self._database.connection() as db:
-                stored = self._reader.stored(db, video_id, seq, damaged=True)
-        except OSError as error:
-            raise DigestMismatch(f"{video_id}: the evidence of chunk {seq} can't be read: {error.strerror}") from error
+        with self._database.connection() as db:
+            stored = self._reader.stored(db, video_id, seq, damaged=True)
         write = self._indexing.look(*stored) if stored else None
         with self._database.connection() as db:
-            held = db.execute("SELECT 1 FROM videos WHERE video_id = %s FOR UPDATE", (video_id,)).fetchone()
+            held = store.hold(db, video_id) is not None
             db.execute("DELETE FROM unread WHERE video_id = %s AND chunk_seq = %s", (video_id, seq))
             if write and held:
                 write(db)

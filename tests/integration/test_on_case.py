@@ -11,7 +11,6 @@ import pytest
 
 from infra.postgres import Database
 from streams.authority.erase import erase_subject
-from streams.authority.faces import Faces
 from streams.authority.index import FaceIndex
 from streams.authority.looks import Looked
 from streams.authority.on_case import Kept, OnCase
@@ -22,7 +21,7 @@ from streams.forensic.terms import Scope
 from tests.integration.test_reindex import OTHER, filmed
 from tests.support.authority import NOW_MS, VIDEO, Desk, open_desk
 from tests.support.cases import EVER, gate, open_case
-from tests.support.faces import ByColour, NoDetector
+from tests.support.faces import by_colour
 from tests.support.services import Postgres
 
 THIRD = VIDEO[:-1] + "c"
@@ -30,7 +29,7 @@ SECOND = Scope(("cam",), NOW_MS + 10**9, NOW_MS + 2 * 10**9, ("face",))
 
 
 def on_case(desk: Desk) -> FaceIndex:
-    faces = Faces(NoDetector(), ByColour(0), "made")  # type: ignore[arg-type]
+    faces = by_colour()
     return FaceIndex(faces, "on_case", templates=Templates(desk.keys))
 
 
@@ -95,7 +94,7 @@ class Erasing(FaceIndex):
 
 
 def test_nothing_is_indexed_of_who_is_erased_while_being_looked_at(desk: Desk) -> None:
-    index = Erasing(Faces(NoDetector(), ByColour(0), "made"), "on_case", templates=Templates(desk.keys))  # type: ignore[arg-type]
+    index = Erasing(by_colour(), "on_case", templates=Templates(desk.keys))
     index.desk = desk
     work = OnCase(desk.database, desk.reader, index, lambda: [replace(EVER, kinds=("face",))])
     work.keep()
@@ -105,7 +104,7 @@ def test_nothing_is_indexed_of_who_is_erased_while_being_looked_at(desk: Desk) -
 
 
 def test_what_was_indexed_without_a_case_before_goes_and_comes_back_with_one(desk: Desk) -> None:
-    faces = Faces(NoDetector(), ByColour(0), "made")  # type: ignore[arg-type]
+    faces = by_colour()
     desk.sink._indexing = FaceIndex(faces, templates=Templates(desk.keys))
     desk.take(filmed(desk, THIRD))
     assert indexed(desk.database) == [(THIRD, 2)]

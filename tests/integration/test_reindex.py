@@ -12,14 +12,13 @@ import pytest
 from schemas.errors import ConfigError, UsageError
 from schemas.regions import RegionSet
 from streams.authority.erase import forget_tracks
-from streams.authority.faces import Faces
 from streams.authority.index import FaceIndex
 from streams.authority.looks import vector
 from streams.authority.persons import same_person
 from streams.authority.reindex import Reindex
 from streams.authority.templates import Templates
 from tests.support.authority import NOW_MS, PLACES, VIDEO, Desk, Recording, open_desk, record
-from tests.support.faces import ByColour, NoDetector
+from tests.support.faces import by_colour
 from tests.support.scenes import chunk, regions
 from tests.support.services import Postgres
 
@@ -28,7 +27,7 @@ OTHER = VIDEO[:-1] + "b"
 
 def index(desk: Desk, name: str, first: int) -> FaceIndex:
     """Vectors of track n lie along axis `first` + n."""
-    return FaceIndex(Faces(NoDetector(), ByColour(first), name), templates=Templates(desk.keys))  # type: ignore[arg-type]
+    return FaceIndex(by_colour(name, first), templates=Templates(desk.keys))
 
 
 def with_landmarks(found: RegionSet) -> RegionSet:

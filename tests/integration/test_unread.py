@@ -18,7 +18,6 @@ from schemas.errors import DamagedEnvelope, DigestMismatch, UsageError
 from schemas.topics import evidence_topic
 from streams.authority import store
 from streams.authority.erase import forget_tracks
-from streams.authority.faces import Faces
 from streams.authority.index import FaceIndex
 from streams.authority.plate_index import PlateIndex
 from streams.authority.reindex import Reindex
@@ -30,7 +29,7 @@ from streams.forensic.plate_search import coverage as plate_coverage
 from streams.forensic.search import coverage, filters
 from tests.integration.test_reindex import filmed
 from tests.support.authority import NAME, NOW_MS, PLACES, VIDEO, Desk, identify, open_desk, record
-from tests.support.faces import ByColour, NoDetector
+from tests.support.faces import by_colour
 from tests.support.operating import certified_key
 from tests.support.plates import filmed as drive
 from tests.support.scenes import chunk, regions
@@ -40,7 +39,7 @@ OTHER = VIDEO[:-1] + "b"
 
 
 def index(name: str = "faces") -> FaceIndex:
-    return FaceIndex(Faces(NoDetector(), ByColour(0), name))  # type: ignore[arg-type]
+    return FaceIndex(by_colour(name))
 
 
 @pytest.fixture
@@ -224,7 +223,11 @@ def no_file(path: Path) -> None:
     path.mkdir()
 
 
-@pytest.mark.parametrize("damage", [change, no_file])
+def no_record(path: Path) -> None:
+    path.write_bytes(bytes(len(path.read_bytes())))
+
+
+@pytest.mark.parametrize("damage", [change, no_record, no_file])
 def test_evidence_that_cant_be_read_any_more_holds_up_nothing_and_counts_as_not_indexed(
     desk: Desk, damage: Callable[[Path], None]
 ) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 
 from operators.embed import FEATURES
 from schemas.regions import Detections
+from streams.authority.faces import Faces
 
 
 class NoDetector:
@@ -24,3 +25,8 @@ class ByColour:
     def embed(self, chips: np.ndarray) -> np.ndarray:
         middle = chips[:, 60:90, 60:90].reshape(len(chips), -1, 3).astype(float).mean(1)
         return np.eye(FEATURES, dtype=np.float32)[self._first + 1 + (middle[:, 2] > middle[:, 0])]
+
+
+def by_colour(name: str = "made", first: int = 0) -> Faces:
+    """Both as the face models of an authority."""
+    return Faces(NoDetector(), ByColour(first), name)  # type: ignore[arg-type]
