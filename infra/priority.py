@@ -25,9 +25,8 @@ def give_way(niceness: int) -> None:
 
 
 def _set_session(nice: int) -> None:
-    for _ in range(TRIES - 1):
+    for _ in range(TRIES):
         with suppress(BlockingIOError):
             AUTOGROUP.write_text(str(nice))
             return
         time.sleep(BETWEEN)
-    AUTOGROUP.write_text(str(nice))

@@ -11,22 +11,21 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
 from fractions import Fraction
 
 import numpy as np
 
-from infra.postgres import Database
+from infra.postgres import connect
 from operators.effort import COARSE, LEVELS, SPARSE, WHOLE
 from operators.masks import unpack_masks
 from schemas.frames import VideoFormat
 from schemas.records import OperatorChunk
-from streams.authority.unread import waiting
 from streams.demo.compose import Face, Truth
 from streams.evaluate.latency import SLACK_SECONDS, Timed, film
 from streams.evaluate.leak import LEAK, MAX_LEAK, MIN_HEIGHT, MIN_VISIBLE, bare_share
 from streams.evaluate.report import Figure
 from streams.evaluate.stage import Clip, Meter
+from streams.evaluate.stores import unread
 from streams.stack import Stack
 
 POLL_SECONDS, READ_SECONDS = 0.2, 900.0
@@ -50,14 +49,9 @@ def _behind(stack: Stack, timed: Timed, preset: str) -> list[Figure]:
     began, wanted = time.monotonic(), Counter[str]()
     for chunk in timed.chunks.values():
         wanted.update({count.authority: count.parts for count in chunk.evidence})
-    with ExitStack() as opened:
-        databases = {
-            name: opened.enter_context(Database(stack.databases[f"authority-{name}"].app()))
-            for name in stack.settings.authorities
-        }
-        stored = _until(lambda: all(_stored(databases[name]) >= wanted[name] for name in databases), began)
-        left = sum(map(_unread, databases.values()))
-        read = _until(lambda: not any(map(_unread, databases.values())), began)
+    stored = _until(lambda: all(_stored(stack, name) >= wanted[name] for name in stack.settings.authorities), began)
+    left = unread(stack)
+    read = _until(lambda: not unread(stack), began)
     return [
         Figure(f"stream_{preset}_behind_s", stored, "s", "<=", None, len(timed.chunks),
                "until the authorities had stored all evidence, from the last chunk's arrival on"),
@@ -75,15 +69,10 @@ def _until(holds: Callable[[], bool], began: float) -> float:
     return time.monotonic() - began
 
 
-def _stored(database: Database) -> int:
-    with database.connection() as db:
+def _stored(stack: Stack, name: str) -> int:
+    with connect(stack.databases[f"authority-{name}"].app()) as db:
         row = db.execute("SELECT coalesce(sum(parts), 0) FROM evidence").fetchone()
     return int(row[0]) if row else 0
-
-
-def _unread(database: Database) -> int:
-    with database.connection() as db:
-        return waiting(db)
 
 
 def figures(
