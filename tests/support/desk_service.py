@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 
-from infra import tls
+from infra import process, tls
 from infra.https import HttpsServer
 from infra.keys import KeyStore, create_secret
 from infra.postgres import Database, DatabaseAccess
@@ -157,13 +157,11 @@ def desk_service(
 @contextmanager
 def _issuer(setup: IssuerSetup, redirects: list[str]) -> Iterator[Any]:
     """The issuer's address is known before it starts; the address that leads back to its client only afterwards."""
-    known = issuer_server(setup)
-    port = known.port
-    known.stop()
+    [port] = process.free_ports(1)
     running: list[HttpsServer] = []
 
     class Late:
-        url = known.url
+        url = f"https://localhost:{port}"
 
     def start(redirect: str) -> None:
         running.append(issuer_server(IssuerSetup(
