@@ -8,24 +8,26 @@ Pictures stay in memory from the first look at a chunk until it is taken, or its
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 
 from operators import effort
 from operators.codec import decode
 from operators.desensitise.policy import Policy
-from operators.detect import Finder, Watch, choose, is_blind, is_cut
+from operators.detect import Finder, Watch, around, choose, is_blind, is_cut, whole
 from operators.sign import digest
-from operators.track import between, plan
+from operators.track import Difference, between, plan
 from operators.view import Edges, edges
 from schemas.errors import ConfigError
-from schemas.frames import DecodedChunk, FrameChunk, Planes
-from schemas.regions import Detections
+from schemas.frames import DecodedChunk, FrameChunk, Planes, VideoFormat
+from schemas.regions import PartlySeen, Seen
 
 MOST_KEPT = 4
 """Chunks of one camera that are kept at most."""
-Looked = Mapping[int, tuple[Detections, ...] | None]
+Looked = Mapping[int, Seen | None]
+Search = Callable[[Planes, VideoFormat], Seen]
 Key = tuple[bytes, int]
 """Of a look: the chunk (`key_of`), the level of effort."""
 
@@ -88,7 +90,7 @@ class Examiner:
         """What a chunk shows, and the one that follows it; the levels say how much is spent on each.
 
         A chunk's last frame counts on the next chunk's first one; where there is none, it is looked at itself.
-        Where two looks don't agree, the frame in the middle is looked at too, unless the camera is late.
+        Where two looks don't agree, that part of the frame in the middle is looked at, unless the camera is late.
 
         Raises:
             PoisonError: one of them can't be decoded.
@@ -135,11 +137,11 @@ class Examiner:
         sides = effort.sides(policy.detection_side, level, longer, times)
         watch = Watch(self._detector, everywhere=not policy.watch)
         found = {
-            index: self._look(watch, decoded.frames[index].planes, chunk, policy, side)
+            index: _seen(partial(watch.look, size=side), decoded, index, policy)
             for index, side in zip(looked.examine, sides, strict=True)
         }
         if level == effort.FULL:
-            found |= self._looks(decoded, between(found))
+            found |= self._between(decoded, between(found))
         count = len(decoded.frames)
         chosen = sorted({0, count // 2}) if policy.fixed and count else []
         return Examined(decoded, found, looked.cuts, tuple(edges(decoded.frames[i].planes) for i in chosen))
@@ -148,7 +150,9 @@ class Examiner:
         last = len(here.decoded.frames) - 1
         if last in here.found:
             return here
-        return replace(here, found={**here.found, **self._looks(here.decoded, (last,))})
+        policy = self._policy.at(here.decoded.chunk.camera_id)
+        search = partial(whole, self._detector, size=policy.detection_side)
+        return replace(here, found={**here.found, last: _seen(search, here.decoded, last, policy)})
 
     def _with_border(self, here: Examined, ahead: Examined) -> Examined:
         """With a look between the last one here and the first one of the next chunk, where these don't agree."""
@@ -157,29 +161,37 @@ class Examiner:
             return here
         last, first = max(here.found), min(ahead.found)
         wanted = between({last: here.found[last], count + first: ahead.found[first]})
-        if not wanted or wanted[0] >= count:
-            return here
-        return replace(here, found={**here.found, **self._looks(here.decoded, wanted)})
+        mine = {i: difference for i, difference in wanted.items() if i < count}
+        return replace(here, found={**here.found, **self._between(here.decoded, mine)}) if mine else here
 
-    def _looks(self, decoded: DecodedChunk, wanted: Sequence[int]) -> dict[int, tuple[Detections, ...] | None]:
-        """What these frames show at full size, all of each searched."""
-        policy, alone = self._policy.at(decoded.chunk.camera_id), Watch(self._detector, everywhere=True)
-        return {
-            i: self._look(alone, decoded.frames[i].planes, decoded.chunk, policy, policy.detection_side) for i in wanted
-        }
+    def _between(self, decoded: DecodedChunk, wanted: Mapping[int, Difference]) -> dict[int, Seen | None]:
+        return looks_between(self._detector, decoded, wanted, self._policy.at(decoded.chunk.camera_id))
 
-    @staticmethod
-    def _look(
-        watch: Watch, planes: Planes, chunk: FrameChunk, policy: Policy, side: int
-    ) -> tuple[Detections, ...] | None:
-        """What is to be hidden in a frame; None where nobody can say."""
-        if is_blind(planes):
-            return None
-        try:
-            seen = watch.look(planes, chunk.format, side)
-        except ConfigError:
-            return None
-        return choose(seen, policy.kinds, policy.smallest)
+
+def looks_between(
+    finder: Finder, decoded: DecodedChunk, wanted: Mapping[int, Difference], policy: Policy
+) -> dict[int, Seen | None]:
+    """What these frames show, at full size, where the looks before and after them differ."""
+    def searched(difference: Difference) -> Search:
+        if not policy.watch:
+            return partial(whole, finder, size=policy.detection_side)
+        return partial(around, finder, size=policy.detection_side, where=difference.places, known=difference.known)
+
+    return {i: _seen(searched(difference), decoded, i, policy) for i, difference in wanted.items()}
+
+
+def _seen(search: Search, decoded: DecodedChunk, i: int, policy: Policy) -> Seen | None:
+    """What a frame shows of what is to be hidden; None where nobody can say."""
+    planes = decoded.frames[i].planes
+    if is_blind(planes):
+        return None
+    try:
+        seen = search(planes, decoded.chunk.format)
+    except ConfigError:
+        return None
+    if isinstance(seen, PartlySeen):
+        return replace(seen, found=choose(seen.found, policy.kinds, policy.smallest))
+    return choose(seen, policy.kinds, policy.smallest)
 
 
 def key_of(chunk: FrameChunk) -> bytes:

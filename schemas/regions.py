@@ -51,6 +51,21 @@ class Detections:
         return Detections(kind, boxes(np.empty((0, 4))), np.empty(0, np.float32), np.empty((0, 5, 2), np.float32))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class PartlySeen:
+    """What was found, of each kind, where only some windows of a picture were searched; elsewhere nobody looked.
+
+    `windows` (n, 4) xyxy in pixels; each detection lies whole in one of them.
+    """
+
+    found: tuple[Detections, ...]
+    windows: Array
+
+
+Seen = tuple[Detections, ...] | PartlySeen
+"""What one look showed, of each kind."""
+
+
 @dataclass(frozen=True, slots=True)
 class Region:
     """One object in one frame. `box` xyxy in pixels, before padding; `landmarks` ten floats, eight (plates) or none."""

@@ -1,5 +1,6 @@
 """Find faces and plates in pictures, and the frames where a new scene begins."""
 
+from operators.detect.around import around, whole
 from operators.detect.blind import is_blind
 from operators.detect.centerface import CenterFace
 from operators.detect.choose import choose
@@ -34,6 +35,7 @@ __all__ = [
     "Several",
     "Stretched",
     "Watch",
+    "around",
     "choose",
     "crop_rgb",
     "fitting",
@@ -42,4 +44,5 @@ __all__ = [
     "opened",
     "picture_of",
     "rescale",
+    "whole",
 ]

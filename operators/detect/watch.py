@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from operators.detect.around import in_window, scale, whole
 from operators.detect.face import only, shifted
 from operators.detect.several import Finder, Part, cut_off, merged
 from operators.detect.windows import CELL, Flags, rooms_of, windows
@@ -53,18 +54,14 @@ class Watch:
     def look(self, planes: Planes, video: VideoFormat, size: int) -> tuple[Detections, ...]:
         """What the finder finds in the picture at this size; raises what the finder raises."""
         if self._everywhere:
-            return self._whole(planes, video, size)
+            return whole(self._finder, planes, video, size)
         small, last = _small(planes), self._last.pop(size, None)
         if last is None or last.small[0].shape != small[0].shape:
-            last = _Last(small, _least(small[0]), self._whole(planes, video, size))
+            last = _Last(small, _least(small[0]), whole(self._finder, planes, video, size))
         elif (moved := changed(last.small, small, last.least)).any():
             last = self._again(last, small, moved, planes, video, size)
         self._last[size] = last
         return last.found
-
-    def _whole(self, planes: Planes, video: VideoFormat, size: int) -> tuple[Detections, ...]:
-        seen = self._finder.detect_planes(planes, video, size)
-        return (seen,) if isinstance(seen, Detections) else seen
 
     def _again(
         self, last: _Last, small: Small, moved: Flags, planes: Planes, video: VideoFormat, size: int
@@ -79,10 +76,10 @@ class Watch:
         still = tuple(only(one, kept) for one, kept in zip(last.found, stays, strict=True))
         gone = [room for one, kept in zip(last.found, stays, strict=True)
                 for room in rooms_of(only(one, ~kept), height, width)]
-        parts = windows(moved, gone, height, width, _scale(planes, size))
+        parts = windows(moved, gone, height, width, scale(planes, size))
         looks = None if parts is None else self._parts(parts, still, planes, video, size)
         if parts is None or looks is None:
-            return _Last(small, _least(small[0]), self._whole(planes, video, size))
+            return _Last(small, _least(small[0]), whole(self._finder, planes, video, size))
         for top, left, bottom, right in parts:
             rows, columns = slice(top // STEP, -(-bottom // STEP)), slice(left // STEP, -(-right // STEP))
             for old, new in zip(last.small, small, strict=True):
@@ -96,7 +93,7 @@ class Watch:
         """What each window shows whole; None where an edge cuts something that isn't `still` known."""
         looks = []
         for part in parts:
-            look = self._part(part, planes, video, size)
+            look = in_window(self._finder, part, planes, video, size)
             cuts = [cut_off(one, part, *planes.y.shape) for one in look]
             top, left, *_ = part
             edged = [shifted(only(one, cut), left, top) for one, cut in zip(look, cuts, strict=True)]
@@ -105,17 +102,6 @@ class Watch:
             looks.append(tuple(shifted(only(one, ~cut), left, top) for one, cut in zip(look, cuts, strict=True)))
         return looks
 
-    def _part(self, part: Part, planes: Planes, video: VideoFormat, size: int) -> tuple[Detections, ...]:
-        """What a window shows, in its own samples; searched as finely as the whole is."""
-        top, left, bottom, right = part
-        luma, chroma = np.s_[top:bottom, left:right], np.s_[top // 2 : bottom // 2, left // 2 : right // 2]
-        window = Planes(planes.y[luma], planes.u[chroma], planes.v[chroma])
-        return self._whole(window, video, round(_scale(planes, size) * max(window.y.shape)))
-
-
-def _scale(planes: Planes, size: int) -> float:
-    """How finely a picture is searched."""
-    return min(1.0, size / max(planes.y.shape))
 
 
 def _share(moved: Flags, box: Sequence[float]) -> float:

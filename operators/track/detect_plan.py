@@ -1,4 +1,4 @@
-"""Which frames of a chunk a detector looks at: every so manieth, and one more where two looks don't agree."""
+"""Which frames of a chunk a detector looks at: every so manieth, and parts of one more where two looks don't agree."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ from itertools import pairwise
 import numpy as np
 
 from operators.detect.measure import overlaps
+from operators.track.geometry import Box, union
 from operators.track.settings import TrackSettings
 from schemas.errors import UsageError
 from schemas.frames import DecodedChunk, Planes
-from schemas.regions import Detections
+from schemas.regions import Array, Detections, Seen, boxes
 
 APART = 0.15
 """Below this IoU with all that the other look found, an object isn't there any more. Of 25,788 generated face-frames as
 many leak with 0.3, for a fifth more looks."""
+FASTEST, LARGER = 4.0, 2.0
+"""So many of its sizes something may move from one look to the next, and so many times larger or smaller become."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,14 @@ class DetectPlan:
 
     examine: tuple[int, ...]
     cuts: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Difference:
+    """Places (n, 4) xyxy where neighbouring looks don't agree, and `known`: all that both of them found."""
+
+    places: Array
+    known: tuple[Detections, ...]
 
 
 def plan(
@@ -54,31 +65,38 @@ def plan(
     return DetectPlan(tuple(sorted(i for i in wanted if 0 <= i < count)), frozenset(cuts))
 
 
-def between(
-    found: Mapping[int, tuple[Detections, ...] | None], settings: TrackSettings | None = None
-) -> tuple[int, ...]:
+def between(found: Mapping[int, Seen | None], settings: TrackSettings | None = None) -> dict[int, Difference]:
     """The frames in the middle between neighbouring looks that don't show the same sure objects in about one place.
 
-    Somebody came, left, was hidden, or moved by most of a face: one more look says when, and where to. `found`: what
-    each look showed, by kind; None where it failed, and all around it is masked anyway.
+    Somebody came, left, was hidden, or moved by most of a face: one more look there says when, and where to. `found`:
+    what each look showed; None where it failed, and all around it is masked anyway.
     """
-    known = settings or TrackSettings()
-    return tuple(
-        (i + j) // 2 for i, j in pairwise(sorted(found)) if j - i > 1 and _differ(found[i], found[j], known)
-    )
+    known, out = settings or TrackSettings(), {}
+    for i, j in pairwise(sorted(found)):
+        before, after = found[i], found[j]
+        if j - i > 1 and isinstance(before, tuple) and isinstance(after, tuple):
+            places = [place for one, other in zip(before, after, strict=True) for place in _differ(one, other, known)]
+            if places:
+                out[(i + j) // 2] = Difference(boxes(places), before + after)
+    return out
 
 
-def _differ(
-    before: tuple[Detections, ...] | None, after: tuple[Detections, ...] | None, settings: TrackSettings
-) -> bool:
-    if before is None or after is None:
-        return False
-    pairs = zip(before, after, strict=True)
-    return any(_misses(one, other, settings) or _misses(other, one, settings) for one, other in pairs)
+def _differ(before: Detections, after: Detections, settings: TrackSettings) -> list[Box]:
+    """Places of one kind: where something was, where something is, and what lies between where they may be one."""
+    left, came = _missing(before, after, settings), _missing(after, before, settings)
+    return left + came + [union(one, other) for one in left for other in came if _may_be_one(one, other)]
 
 
-def _misses(here: Detections, there: Detections, settings: TrackSettings) -> bool:
-    """Whether something is surely here and not there."""
+def _missing(here: Detections, there: Detections, settings: TrackSettings) -> list[Box]:
+    """What is surely here and not there."""
     starts = [settings.start(here.kind, (x1, y1, x2, y2)) for x1, y1, x2, y2 in here.boxes.tolist()]
-    sure = here.boxes[here.scores >= np.array(starts, np.float32)]
-    return bool((overlaps(sure, there.boxes).max(1, initial=0) < APART).any())
+    alone = overlaps(here.boxes, there.boxes).max(1, initial=0) < APART
+    sure = here.scores >= np.array(starts, np.float32)
+    return [(x1, y1, x2, y2) for x1, y1, x2, y2 in here.boxes[sure & alone].tolist()]
+
+
+def _may_be_one(before: Box, after: Box) -> bool:
+    """Whether what was at the one place may be at the other now."""
+    side, other = (max(box[2] - box[0], box[3] - box[1]) for box in (before, after))
+    way = max(abs(after[k] + after[k + 2] - before[k] - before[k + 2]) / 2 for k in (0, 1))
+    return 1 / LARGER <= other / side <= LARGER and way <= FASTEST * max(side, other)

@@ -11,7 +11,7 @@ Measured by `sealframe eval tracks`: none of 185 tracks of 12 generated videos o
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from itertools import combinations
 
 from operators.track import appearance
@@ -23,18 +23,21 @@ from schemas.state import TrackState
 
 
 def meeting(
-    tracks: Sequence[TrackState], seen: Sequence[Sight], pairs: Mapping[int, int], settings: TrackSettings
-) -> set[int]:
+    tracks: Sequence[TrackState], seen: Sequence[Sight], pairs: Mapping[int, int], unseen: Set[int],
+    settings: TrackSettings,
+) -> set[int]:  # fmt: skip
     """Indices of tracks that touch another one of their kind, or whose detection may as well be another's.
 
-    One that began with an unsure detection doesn't count until it is confirmed: it may be nobody.
+    One that began with an unsure detection doesn't count until it is confirmed: it may be nobody. Those `unseen`,
+    which nobody looked for, miss no detection.
     """
     boxes = [seen[pairs[k]].box if k in pairs else Filter(t.mean, t.covariance).box for k, t in enumerate(tracks)]
     met: set[int] = set()
     real = [k for k, track in enumerate(tracks) if track.hits or k in pairs]
     for a, b in combinations(real, 2):
         if tracks[a].kind == tracks[b].kind and (
-            covered(boxes[a], boxes[b]) >= settings.meet or _exchangeable(tracks, seen, pairs, a, b, settings)
+            covered(boxes[a], boxes[b]) >= settings.meet
+            or (not unseen & {a, b} and _exchangeable(tracks, seen, pairs, a, b, settings))
         ):
             met |= {a, b}
     return met

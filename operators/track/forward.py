@@ -6,7 +6,7 @@ the same ids as the step over that chunk will.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -18,10 +18,10 @@ from operators.track.geometry import Box, clip, iou
 from operators.track.kalman import Filter
 from operators.track.settings import TrackSettings
 from schemas.frames import DecodedChunk, Planes
-from schemas.regions import Detections
+from schemas.regions import Array, Detections, PartlySeen, Seen
 from schemas.state import TrackState
 
-Found = Mapping[int, "Detections | tuple[Detections, ...] | None"]
+Found = Mapping[int, Detections | Seen | None]
 FOLLOWED_PLACE, FOLLOWED_SIZE = 4.0, 12.0
 MAX_GAP_S = 2.0
 DEFAULT_SECONDS = 0.04
@@ -151,15 +151,17 @@ class _Run:
                 continue
             self.tracks[k] = _at(track, kalman.update(now, box, FOLLOWED_PLACE, FOLLOWED_SIZE))
 
-    def examine(self, i: int, planes: Planes, results: tuple[Detections, ...]) -> None:
-        """Take in what the detectors found in a frame."""
+    def examine(self, i: int, planes: Planes, look: Seen) -> None:
+        """Take in what the detectors found in a frame; who lies outside the windows of a look is just followed."""
+        results = look.found if isinstance(look, PartlySeen) else look
         seen = [sight for result in results for sight in sights(result, planes, self.settings)]
         pairs, fresh = associate(self.tracks, seen, self.settings)
         kinds = {result.kind for result in results}
         missed = [k for k, track in enumerate(self.tracks) if k not in pairs]
+        unseen = {k for k in missed if isinstance(look, PartlySeen) and not self._inside(self.tracks[k], look.windows)}
         self.follow(planes, missed)
-        self.lost |= {self.tracks[k].id for k in missed if self.tracks[k].kind in kinds}
-        self._doubt(seen, pairs, [seen[j] for j in fresh])
+        self.lost |= {self.tracks[k].id for k in missed if k not in unseen and self.tracks[k].kind in kinds}
+        self._doubt(seen, pairs, [seen[j] for j in fresh], unseen)
         for k, j in pairs.items():
             self._confirm(k, seen[j])
         for j in fresh:
@@ -192,9 +194,17 @@ class _Run:
         self.seen[track.id] = sight
         self.lost.discard(track.id)
 
-    def _doubt(self, seen: list[Sight], pairs: dict[int, int], fresh: list[Sight]) -> None:
+    def _inside(self, track: TrackState, windows: Array) -> bool:
+        """Whether a detector would have seen all that is in the picture of where the track should be."""
+        box = clip(Filter(track.mean, track.covariance).box, *self.size)
+        if box is None:
+            return False
+        within = (windows[:, :2] <= np.array(box[:2])).all(1) & (windows[:, 2:] >= np.array(box[2:])).all(1)
+        return bool(within.any())
+
+    def _doubt(self, seen: list[Sight], pairs: dict[int, int], fresh: list[Sight], unseen: Set[int]) -> None:
         """Say who is in doubt; who stands alone again, comes back, or may be another one now, gets a new id."""
-        met = meeting(self.tracks, seen, pairs, self.settings)
+        met = meeting(self.tracks, seen, pairs, unseen, self.settings)
         self.tracks = [replace(track, doubt=True) if k in met else track for k, track in enumerate(self.tracks)]
         for k, j in pairs.items():
             track, sight = self.tracks[k], seen[j]

@@ -18,7 +18,7 @@ from operators.track.kalman import Filter
 from operators.track.settings import TrackSettings
 from schemas.errors import UsageError
 from schemas.frames import DecodedChunk, FrameChunk
-from schemas.regions import Region, RegionSet
+from schemas.regions import PartlySeen, Region, RegionSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,13 +131,13 @@ def _last_seen(origin: Origin, here: Pass, count: int) -> tuple[int, Box]:
 def failed_frames(
     count: int, found: Found, crowded: set[int], longest: int, *, vouched: bool = True
 ) -> frozenset[int]:
-    """Frames that nothing vouches for: failed or crowded examinations with the unexamined frames around them.
+    """Frames that nothing vouches for: failed or crowded examinations with those around them that none saw whole.
 
     An unexamined frame counts on the examinations on both its sides, so a failed one takes it along; so does a run of
     more than `longest` frames that nobody looked at, and a chunk without any examination. `vouched`: the first
     examination after the chunk didn't fail.
     """
-    good = [i for i in sorted(found) if found[i] is not None and i not in crowded]
+    good = [i for i in sorted(found) if not (found[i] is None or isinstance(found[i], PartlySeen) or i in crowded)]
     bad = {i for i in found if found[i] is None} | crowded
     out: set[int] = set()
     edges = [-1, *good, count]

@@ -20,6 +20,7 @@ from operators.cohere import Layout, lay_out
 from operators.desensitise.paint import appearances, paint
 from operators.desensitise.policy import Policy
 from operators.detect import Finder, Watch, choose, is_blind, is_cut
+from operators.examine import looks_between
 from operators.piece_video import beside
 from operators.pieces import cut
 from operators.pipeline import EvidenceDraft, encode_public, seal_draft
@@ -28,7 +29,7 @@ from operators.sign import digest
 from operators.split import route
 from operators.track import Tracker, TrackerState, between, plan
 from schemas.frames import DecodedChunk, FrameChunk
-from schemas.regions import Detections, RegionSet
+from schemas.regions import Detections, RegionSet, Seen
 from streams.anonymize import EPOCH, TOPIC, fresh_signer
 from streams.evaluate.report import Figure
 
@@ -116,10 +117,12 @@ def _run(
             times = [float(decoded.frames[i].pts * chunk.format.time_base) for i in seeing]
             sides = effort.sides(policy.detection_side, level, max(chunk.format.width, chunk.format.height), times)
         with measure("detect"):
-            watch, alone = Watch(finder), Watch(finder, everywhere=True)
-            found = {i: _look(watch, decoded, i, policy, side) for i, side in zip(seeing, sides, strict=True)}
+            watch = Watch(finder)
+            found: dict[int, Seen | None] = {
+                i: _look(watch, decoded, i, policy, side) for i, side in zip(seeing, sides, strict=True)
+            }
             if level == effort.FULL:
-                found |= {i: _look(alone, decoded, i, policy, policy.detection_side) for i in between(found)}
+                found |= looks_between(finder, decoded, between(found), policy)
         with measure("track"):
             state, regions = tracker.step(state, decoded, found, cuts=looked.cuts)
         with measure("lay_out"):

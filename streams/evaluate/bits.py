@@ -35,7 +35,7 @@ from operators.examine import Examiner
 from operators.pipeline import encode_public
 from schemas.errors import MalformedRecord
 from schemas.frames import MAX_DECODED_BYTES, CodedUnit, DecodedChunk, FrameChunk, Planes
-from schemas.regions import RegionSet
+from schemas.regions import RegionSet, Seen
 from streams.evaluate import naive
 from streams.evaluate.files import clips
 from streams.evaluate.leak import found_in
@@ -209,13 +209,14 @@ def _naive_boxes(
     for chunk in chunks:
         looked = examiner.of(chunk, None)[0].found
         examiner.take(chunk)
-        found.append([_boxes(looked.get(i) or ()) for i in range(len(chunk.pts))])
+        found.append([_boxes(looked.get(i)) for i in range(len(chunk.pts))])
     every = [boxes for chunk in found for boxes in chunk]
     return naive.factor_of(every, chunks[0].format, result.masked), found
 
 
-def _boxes(found: Iterable[object]) -> naive.Boxes:
-    return np.concatenate([np.empty((0, 4), np.float32), *(one.boxes for one in found)])  # type: ignore[attr-defined]
+def _boxes(found: Seen | None) -> naive.Boxes:
+    every = found if isinstance(found, tuple) else ()
+    return np.concatenate([np.empty((0, 4), np.float32), *(one.boxes for one in every)])
 
 
 def _code(

@@ -9,10 +9,14 @@ import pytest
 
 from operators import effort
 from operators.desensitise.policy import Policy
-from operators.examine import Examiner
-from schemas.frames import Planes, VideoFormat
-from schemas.regions import Detections, boxes
+from operators.examine import Examiner, looks_between
+from operators.track import Difference
+from schemas.frames import CodedUnit, DecodedChunk, FrameChunk, Planes, RawFrame, VideoFormat
+from schemas.regions import Detections, PartlySeen, boxes
 from tests.support.scenes import FACE, chunk
+from tests.unit.test_watch import FORMAT as WIDE_FORMAT
+from tests.unit.test_watch import Bright
+from tests.unit.test_watch import picture as bright
 
 HERE, THERE = (16, 32), (96, 32)
 
@@ -124,3 +128,16 @@ def test_chunk_that_will_be_masked_whole_is_not_looked_at() -> None:
 def kept(examiner: Examiner, camera: str) -> list[int]:
     """The chunks of a camera whose pictures are kept."""
     return sorted(one.chunk_seq for one, _ in examiner._kept.get(camera, {}).values())
+
+
+@pytest.mark.parametrize(("watch", "partly"), [(True, True), (False, False)])
+def test_looks_between_search_where_looks_differ_or_everywhere(watch: bool, partly: bool) -> None:
+    frames = [bright(), bright((240, 200)), bright((300, 200))]
+    units = tuple(CodedUnit(i, b"") for i in range(3))
+    shown = DecodedChunk(FrameChunk("cam", "vid", 0, 0, 0, WIDE_FORMAT, "h264", units, 3),
+                         tuple(RawFrame(i, i, one) for i, one in enumerate(frames)))
+    known = Bright().detect_planes(frames[2], WIDE_FORMAT, 1280)
+    found = looks_between(Bright(), shown, {1: Difference(known.boxes, (known,))}, Policy({}, watch=watch))
+    assert isinstance(found[1], PartlySeen) == partly
+    seen = found[1].found if isinstance(found[1], PartlySeen) else found[1]
+    assert seen is not None and seen[0].boxes.tolist() == [[240, 200, 304, 264]]

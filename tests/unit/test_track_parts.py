@@ -131,6 +131,7 @@ def test_plan_with_the_frame_before_sees_a_cut_at_the_start() -> None:
     assert changed.cuts == {0}
 
 
+STAYS, LARGE = (40.0, 150.0, 80.0, 200.0), (200.0, 40.0, 320.0, 190.0)
 NEAR, FAR, MOVED = (40.0, 40.0, 80.0, 90.0), (160.0, 40.0, 200.0, 90.0), (70.0, 40.0, 110.0, 90.0)
 
 
@@ -148,7 +149,15 @@ NEAR, FAR, MOVED = (40.0, 40.0, 80.0, 90.0), (160.0, 40.0, 200.0, 90.0), (70.0, 
 )
 def test_between_is_in_the_middle_of_looks_that_do_not_agree(looks, expected) -> None:
     found = {i: None if one is None else (detections(one), detections([], "plate")) for i, one in looks.items()}
-    assert between(found) == expected
+    assert tuple(between(found)) == expected
+
+
+def test_between_says_where_looks_differ_and_what_else_is_known() -> None:
+    looks = {0: [(NEAR, 0.9), (STAYS, 0.9)], 5: [(STAYS, 0.8), (MOVED, 0.9), (LARGE, 0.9)]}
+    [(frame, difference)] = between({i: (detections(one),) for i, one in looks.items()}).items()
+    assert frame == 2 and sum(len(one.boxes) for one in difference.known) == 5
+    places = {tuple(box) for box in difference.places.tolist()}
+    assert places == {NEAR, MOVED, LARGE, union(NEAR, MOVED)}  # what is so much larger isn't what was there before
 
 
 def test_plan_stride_of_zero_is_refused() -> None:

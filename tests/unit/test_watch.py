@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from operators.detect import Several, Watch
+from operators.detect import Several, Watch, around
 from operators.detect.watch import CELL, changed
 from operators.detect.windows import ALIGNED, MARGIN, WORTHWHILE, windows
 from operators.pixels import freeze
 from schemas.errors import ConfigError
 from schemas.frames import Planes, VideoFormat
-from schemas.regions import Detections, boxes
+from schemas.regions import Detections, PartlySeen, boxes
 from streams.setup import detector
 from tests.support.pictures import ASTRONAUT_FACE, astronaut, planes_of
 
@@ -127,6 +127,53 @@ def test_what_reaches_the_edge_of_a_part_leads_to_a_search_of_all() -> None:
     assert not places(watch.look(freeze(Planes(before, chroma, chroma)), FORMAT, WIDE))
     assert places(watch.look(freeze(Planes(after, chroma, chroma)), FORMAT, WIDE)) == {(100, 300)}
     assert finder.asked[-1] == (HIGH, WIDE) and finder.asked[-2] != (HIGH, WIDE)
+
+
+def square(left: int, top: int) -> Detections:
+    one = boxes([(left, top, left + SIDE, top + SIDE)])
+    return Detections("face", one, np.full(1, 0.9, np.float32), np.zeros((1, 0, 2), np.float32))
+
+
+def test_around_places_alone_is_searched_and_said_which_windows_those_are() -> None:
+    finder, known = Bright(), [square(200, 200), square(280, 240), square(1000, 500)]
+    seen = around(finder, picture((230, 220), (1000, 500)), FORMAT, WIDE, boxes(known[0].boxes), known)
+    assert isinstance(seen, PartlySeen) and places(seen.found) == {(230, 220)}
+    assert len(finder.asked) == 1 and finder.share() < 0.25
+    [window] = seen.windows.tolist()
+    for x1, y1, x2, y2 in (*known[0].boxes.tolist(), *known[1].boxes.tolist()):  # the second one meets the window
+        assert window[0] < x1 and window[1] < y1 and x2 < window[2] and y2 < window[3]
+
+
+def test_around_two_places_far_apart_are_two_windows() -> None:
+    finder, where = Bright(), boxes([*square(100, 100).boxes, *square(1100, 600).boxes])
+    seen = around(finder, picture((110, 104), (1090, 590), (640, 40)), FORMAT, WIDE, where, [])
+    assert isinstance(seen, PartlySeen) and len(seen.windows) == len(finder.asked) == 2
+    assert places(seen.found) == {(110, 104), (1090, 590)}
+
+
+def test_around_all_is_searched_where_a_window_cuts_something_or_would_save_little() -> None:
+    ground = picture().y.copy()
+    ground[300:340, 100:1200] = 200
+    crossed = freeze(Planes(ground, picture().u, picture().v))
+    finder = Bright()
+    seen = around(finder, crossed, FORMAT, WIDE, square(200, 260).boxes, [])
+    assert isinstance(seen, tuple) and places(seen) == {(100, 300)} and finder.asked[-1] == (HIGH, WIDE)
+    wide = boxes([(0, 0, WIDE - 100, HIGH - 100)])
+    assert isinstance(around(Bright(), picture((640, 320)), FORMAT, WIDE, wide, []), tuple)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.tuples(st.integers(-40, WIDE), st.integers(-40, HIGH)), min_size=1, max_size=5),
+       st.lists(st.tuples(st.integers(0, WIDE - SIDE), st.integers(CELL, HIGH - SIDE)), max_size=6))
+def test_around_finds_whatever_lies_whole_at_the_places(where: list[tuple[int, int]], things: list[tuple[int, int]]):
+    shown = picture(*things)
+    everything, looked_at = Bright().detect_planes(shown, FORMAT, WIDE), [square(*place) for place in where]
+    seen = around(Bright(), shown, FORMAT, WIDE, boxes([one.boxes[0] for one in looked_at]), looked_at)
+    wanted = {tuple(box) for box in everything.boxes.tolist()
+              if any(left <= box[0] and top <= box[1] and box[2] <= left + SIDE and box[3] <= top + SIDE
+                     for left, top in where)}
+    found = seen.found if isinstance(seen, PartlySeen) else seen
+    assert wanted <= {tuple(box) for box in found[0].boxes.tolist()}
 
 
 def test_a_large_object_of_which_little_changes_stays() -> None:
