@@ -9,6 +9,7 @@ which the background shares count less.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -23,7 +24,10 @@ SEARCH = 0.75
 MAX_SAMPLES = 64
 MIN_CONTRAST = 1.4
 MAX_SCALE = 1.1
-_BIN = np.clip((np.arange(256) - 80) // 6, 0, BINS - 1).astype(np.uint8)
+REMEMBERED = 512
+"""Histograms whose shares are kept, 2 KiB each: a track's is asked for several times a frame."""
+_V_BIN = np.clip((np.arange(256) - 80) // 6, 0, BINS - 1).astype(np.uint8)
+_U_BIN = _V_BIN * np.uint8(BINS)
 _CRITERIA = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 10, 0.5)
 
 
@@ -80,9 +84,12 @@ def follow(planes: Planes, box: Box, colours: bytes) -> Box | None:
     return cx - dx, cy - dy, cx + dx, cy + dy
 
 
+@lru_cache(REMEMBERED)
 def _shares(colours: bytes) -> npt.NDArray[np.float64]:
     counts = np.frombuffer(colours, np.uint8).astype(np.float64)
-    return counts / max(counts.sum(), 1.0)
+    counts /= max(counts.sum(), 1.0)
+    counts.flags.writeable = False
+    return counts
 
 
 def _around(box: Box) -> Box:
@@ -99,7 +106,7 @@ def _bins(planes: Planes, box: Box) -> tuple[npt.NDArray[np.uint8], tuple[int, i
         return np.empty((0, 0), np.uint8), (0, 0, 2)
     step = -(-max(x2 - x1, y2 - y1) // MAX_SAMPLES)
     part = np.s_[y1:y2:step, x1:x2:step]
-    return _BIN[planes.u[part]] * np.uint8(BINS) + _BIN[planes.v[part]], (2 * x1, 2 * y1, 2 * step)
+    return _U_BIN[planes.u[part]] + _V_BIN[planes.v[part]], (2 * x1, 2 * y1, 2 * step)
 
 
 def _inside(window: tuple[int, int, int, int], shape: tuple[int, ...]) -> tuple[int, int, int, int] | None:

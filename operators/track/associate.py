@@ -24,6 +24,7 @@ from schemas.state import TrackState
 REACH = 0.5
 SIGMAS = 2.5
 MAX_SIGMAS = 1.5
+FARTHEST = REACH + MAX_SIGMAS
 MAX_RATIO = 2.5
 
 
@@ -59,11 +60,10 @@ def associate(
 ) -> tuple[dict[int, int], list[int]]:
     """Pairs track index -> sight index, and the sights that start a track, sure ones first."""
     ranked = []
-    for i, track in enumerate(tracks):
-        for j, sight in enumerate(seen):
-            value = affinity(track, sight, settings)
-            if value is not None:
-                ranked.append((settings.unsure * (sight.score < settings.start(sight.kind, sight.box)) - value, i, j))
+    for i, j in _near(tracks, seen):
+        value, sight = affinity(tracks[i], seen[j], settings), seen[j]
+        if value is not None:
+            ranked.append((settings.unsure * (sight.score < settings.start(sight.kind, sight.box)) - value, i, j))
     pairs: dict[int, int] = {}
     taken: set[int] = set()
     for _, i, j in sorted(ranked):
@@ -74,6 +74,17 @@ def associate(
     known = [seen[j] for j in sorted(taken.union(sure))]
     hidden = [j for j in range(len(seen)) if j not in taken and j not in sure and half_hidden(seen[j], known, settings)]
     return pairs, [j for j in sure if j not in taken] + hidden
+
+
+def _near(tracks: Sequence[TrackState], seen: Sequence[Sight]) -> list[tuple[int, int]]:
+    """Pairs that may be one object by where they are; most of a crowd's aren't."""
+    if not tracks or not seen:
+        return []
+    means, places = np.array([track.mean[:4] for track in tracks]), np.array([sight.box for sight in seen])
+    sizes = (means[:, None, 2:] + (places[:, 2:] - places[:, :2])) / 2
+    apart = np.abs((places[:, :2] + places[:, 2:]) / 2 - means[:, None, :2])
+    near = (apart <= FARTHEST * sizes).all(2)
+    return [(i, j) for i, j in np.argwhere(near).tolist()]
 
 
 def half_hidden(sight: Sight, known: Sequence[Sight], settings: TrackSettings) -> bool:
@@ -113,7 +124,7 @@ def affinity(track: TrackState, sight: Sight, settings: TrackSettings) -> float 
     down = abs((sight.box[1] + sight.box[3]) / 2 - cy)
     mean_w, mean_h = (w + width) / 2, (h + height) / 2
     distance = max(across / mean_w, down / mean_h)
-    if distance > REACH + MAX_SIGMAS:
+    if distance > FARTHEST:
         return None  # as most pairs of a crowd: neither overlap nor reach is that long
     now = Filter(track.mean, track.covariance)
     overlap = iou(now.box, sight.box)

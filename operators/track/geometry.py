@@ -18,20 +18,20 @@ def area(box: Box) -> float:
 
 def shared(a: Box, b: Box) -> float:
     """Pixels inside both."""
-    return area((max(a[0], b[0]), max(a[1], b[1]), min(a[2], b[2]), min(a[3], b[3])))
+    wide, high = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+    return wide * high if wide > 0 and high > 0 else 0.0
 
 
 def iou(a: Box, b: Box) -> float:
     """Shared part of the area that both cover, 0 to 1."""
     both = shared(a, b)
-    whole = area(a) + area(b) - both
-    return both / whole if whole > 0 else 0.0
+    return both / (area(a) + area(b) - both) if both else 0.0
 
 
 def covered(a: Box, b: Box) -> float:
     """Shared part of the smaller one, 0 to 1."""
-    smaller = min(area(a), area(b))
-    return shared(a, b) / smaller if smaller > 0 else 0.0
+    both = shared(a, b)
+    return both / min(area(a), area(b)) if both else 0.0
 
 
 def union(a: Box, b: Box) -> Box:
