@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Literal
 
 import psutil
-from rich.table import Table
+from rich.box import SIMPLE_HEAD
+from rich.table import Column, Table
+from rich.text import Text
 
 Better = Literal[">=", "<=", "=="]
 
@@ -60,12 +62,19 @@ def write(path: Path, content: dict[str, object]) -> None:
 
 
 def table(title: str, figures: Sequence[Figure]) -> Table:
-    """A report as people read it."""
-    rows = Table("figure", "value", "target", "", "n", "note", title=title)
+    """A report as people read it: each figure with its note beneath, so that 80 columns are enough."""
+    rows = Table(
+        Column("figure", overflow="fold", ratio=1), Column("value", no_wrap=True), Column("target", no_wrap=True),
+        Column("", no_wrap=True), Column("n", no_wrap=True, justify="right"),
+        title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), expand=True,
+    )
     for figure in figures:
         target = "" if figure.target is None else f"{figure.better} {figure.target:g} {figure.unit}"
         mark = {None: "", True: "[green]holds[/green]", False: "[red]missed[/red]"}[figure.holds]
-        rows.add_row(figure.id, f"{figure.value:.4g} {figure.unit}", target, mark, str(figure.n), figure.note)
+        name = Text(figure.id, "bold")
+        if figure.note:
+            name.append(f"\n{figure.note}", "not bold dim")
+        rows.add_row(name, f"{figure.value:.4g} {figure.unit}", target, mark, f"{figure.n:,}")
     return rows
 
 
