@@ -165,6 +165,15 @@ def test_recorded_video_plays_seeks_and_ends(platform: Platform) -> None:
     assert platform.until(lambda now: now["ended"])["at"] == pytest.approx(20 * SECONDS, abs=0.01)
 
 
+@pytest.mark.parametrize("width", [1024, 1200, 1600])
+def test_list_of_recordings_is_shown_whole_beside_the_video(platform: Platform, width: int) -> None:
+    platform.page.set_viewport_size({"width": width, "height": 800})
+    platform.watch("entrance")
+    cut = "const box = document.querySelector('#videos').parentElement; return box.scrollWidth - box.clientWidth;"
+    assert run(platform.page, cut) <= 0
+    check_looks(platform.page)
+
+
 def test_time_line_of_a_day_is_walked_by_keyboard(platform: Platform) -> None:
     later = video(20, camera="entrance", format=FORMAT, video_id="entrance-1700000600000-00000001")
     with platform.database.connection() as db:  # ten minutes later
