@@ -103,7 +103,6 @@ class Watch:
         return looks
 
 
-
 def _share(moved: Flags, box: Sequence[float]) -> float:
     """How much of a box (xyxy) lies in cells that have changed."""
     left, top = (int(side // CELL) for side in box[:2])

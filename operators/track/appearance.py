@@ -25,7 +25,8 @@ MAX_SAMPLES = 64
 MIN_CONTRAST = 1.4
 MAX_SCALE = 1.1
 REMEMBERED = 512
-"""Histograms whose shares are kept, 2 KiB each: a track's is asked for several times a frame."""
+"""Histograms whose shares are kept, 2 KiB each, until others take their place: a track's is asked for several times a
+frame."""
 _V_BIN = np.clip((np.arange(256) - 80) // 6, 0, BINS - 1).astype(np.uint8)
 _U_BIN = _V_BIN * np.uint8(BINS)
 _CRITERIA = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 10, 0.5)

@@ -160,6 +160,7 @@ class _Run:
         missed = [k for k, track in enumerate(self.tracks) if k not in pairs]
         unseen = {k for k in missed if isinstance(look, PartlySeen) and not self._inside(self.tracks[k], look.windows)}
         self.follow(planes, missed)
+        kept = {self.tracks[k].id for k in unseen}
         self.lost |= {self.tracks[k].id for k in missed if k not in unseen and self.tracks[k].kind in kinds}
         self._doubt(seen, pairs, [seen[j] for j in fresh], unseen)
         for k, j in pairs.items():
@@ -169,7 +170,7 @@ class _Run:
                 self.out.crowded.add(i)
                 break
             self._start(seen[j])
-        self._merge()
+        self._merge(kept)
 
     def record(self, i: int) -> None:
         """Note where the tracks are in this frame."""
@@ -242,9 +243,12 @@ class _Run:
         self.seen[self.next_track] = sight
         self.next_track += 1
 
-    def _merge(self) -> None:
-        """A track that began on an object after an older one lost it goes on under the older one's id."""
-        for old in [track for track in self.tracks if track.misses]:
+    def _merge(self, kept: Set[int]) -> None:
+        """A track that began on an object after an older one lost it goes on under the older one's id.
+
+        Unless it is one of those `kept`, which nobody looked for.
+        """
+        for old in [track for track in self.tracks if track.misses and track.id not in kept]:
             box = Filter(old.mean, old.covariance).box
             for new in self.tracks:
                 if old.doubt or new.id <= old.id or new.kind != old.kind or new.misses or new.hits > old.misses:

@@ -25,13 +25,19 @@ def shared(a: Box, b: Box) -> float:
 def iou(a: Box, b: Box) -> float:
     """Shared part of the area that both cover, 0 to 1."""
     both = shared(a, b)
-    return both / (area(a) + area(b) - both) if both else 0.0
+    if not both:
+        return 0.0
+    whole = area(a) + area(b) - both
+    return both / whole if whole > 0 else 0.0
 
 
 def covered(a: Box, b: Box) -> float:
     """Shared part of the smaller one, 0 to 1."""
     both = shared(a, b)
-    return both / min(area(a), area(b)) if both else 0.0
+    if not both:
+        return 0.0
+    smaller = min(area(a), area(b))
+    return both / smaller if smaller > 0 else 0.0
 
 
 def union(a: Box, b: Box) -> Box:

@@ -62,8 +62,9 @@ class Tracker:
         """Track one chunk.
 
         `found` and `next_found`: frame index in the chunk -> detections (of one kind, or one per kind); None where a
-        detector failed; no entry where nobody looked. `cuts`: frames where a scene begins; from `len(frames)` on they
-        count into the next chunk. A next chunk of another size begins a new scene.
+        detector failed; no entry where nobody looked; who lies outside the windows of a look at some is just followed.
+        `cuts`: frames where a scene begins; from `len(frames)` on they count into the next chunk. A next chunk of
+        another size begins a new scene.
 
         Raises:
             UsageError: an index of `found` or `next_found` is not a frame of its chunk.

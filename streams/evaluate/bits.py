@@ -35,7 +35,7 @@ from operators.examine import Examiner
 from operators.pipeline import encode_public
 from schemas.errors import MalformedRecord
 from schemas.frames import MAX_DECODED_BYTES, CodedUnit, DecodedChunk, FrameChunk, Planes
-from schemas.regions import RegionSet, Seen
+from schemas.regions import PartlySeen, RegionSet, Seen
 from streams.evaluate import naive
 from streams.evaluate.files import clips
 from streams.evaluate.leak import found_in
@@ -215,7 +215,7 @@ def _naive_boxes(
 
 
 def _boxes(found: Seen | None) -> naive.Boxes:
-    every = found if isinstance(found, tuple) else ()
+    every = found.found if isinstance(found, PartlySeen) else found or ()
     return np.concatenate([np.empty((0, 4), np.float32), *(one.boxes for one in every)])
 
 

@@ -223,6 +223,19 @@ def test_step_look_at_windows_keeps_those_outside_under_their_ids_and_vouches_fo
     assert {12} <= unseen.failed
 
 
+@pytest.mark.parametrize("partly", [False, True])
+def test_step_look_at_windows_takes_nobodys_mask_for_an_object_beside_it(partly: bool) -> None:
+    def at(x: float) -> Box:
+        return x, 80.0, x + 60, 160.0
+
+    found = {0: detections([(at(142), 0.9), (at(90), 0.31), (at(118), 0.3)]), 5: detections([(at(142), 0.9)])}
+    if partly:  # which holds what lies beside the hidden one, and not all of that one
+        look = (detections([(at(142), 0.9), (at(104.05), 0.4)]),)
+        found[2] = PartlySeen(look, boxes([(96, 0, WIDTH, HEIGHT)]))  # type: ignore[assignment]
+    _, result = Tracker().step(TrackerState(), scene_chunk([picture([], i) for i in range(6)]), found)
+    assert all(covered(result.frames[i], at(90)) > 0.95 for i in range(5))
+
+
 def test_step_object_found_late_is_filled_back_to_the_edge() -> None:
     path = line(-60, 60, 5, 0)
     chunk, found = scene([(path, RED)], range(30))
