@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from operators.detect.around import in_window, scale, whole
-from operators.detect.face import only, shifted
-from operators.detect.several import Finder, Part, cut_off, merged
+from operators.detect.around import in_windows, scale, whole
+from operators.detect.face import only
+from operators.detect.several import Finder, merged
 from operators.detect.windows import CELL, Flags, rooms_of, windows
 from schemas.frames import Plane, Planes, VideoFormat
 from schemas.regions import Detections
@@ -77,7 +77,7 @@ class Watch:
         gone = [room for one, kept in zip(last.found, stays, strict=True)
                 for room in rooms_of(only(one, ~kept), height, width)]
         parts = windows(moved, gone, height, width, scale(planes, size))
-        looks = None if parts is None else self._parts(parts, still, planes, video, size)
+        looks = None if parts is None else in_windows(self._finder, parts, planes, video, size, still)
         if parts is None or looks is None:
             return _Last(small, _least(small[0]), whole(self._finder, planes, video, size))
         for top, left, bottom, right in parts:
@@ -87,35 +87,12 @@ class Watch:
         found = tuple(merged([one, *(look[k] for look in looks)]) for k, one in enumerate(still))
         return _Last(last.small, last.least, found, touched)
 
-    def _parts(
-        self, parts: Sequence[Part], still: Sequence[Detections], planes: Planes, video: VideoFormat, size: int
-    ) -> list[tuple[Detections, ...]] | None:
-        """What each window shows whole; None where an edge cuts something that isn't `still` known."""
-        looks = []
-        for part in parts:
-            look = in_window(self._finder, part, planes, video, size)
-            cuts = [cut_off(one, part, *planes.y.shape) for one in look]
-            top, left, *_ = part
-            edged = [shifted(only(one, cut), left, top) for one, cut in zip(look, cuts, strict=True)]
-            if not all(map(_within, edged, still)):
-                return None
-            looks.append(tuple(shifted(only(one, ~cut), left, top) for one, cut in zip(look, cuts, strict=True)))
-        return looks
-
 
 def _share(moved: Flags, box: Sequence[float]) -> float:
     """How much of a box (xyxy) lies in cells that have changed."""
     left, top = (int(side // CELL) for side in box[:2])
     right, bottom = (math.ceil(side / CELL) for side in box[2:])
     return float(moved[top:bottom, left:right].mean())
-
-
-def _within(found: Detections, known: Detections) -> bool:
-    """Whether each of these lies, by half at least, in something known."""
-    low = np.maximum(found.boxes[:, None, :2], known.boxes[None, :, :2])
-    shared = np.clip(np.minimum(found.boxes[:, None, 2:], known.boxes[None, :, 2:]) - low, 0, None).prod(2)
-    area = (found.boxes[:, 2:] - found.boxes[:, :2]).prod(1)
-    return bool((shared.max(1, initial=0) >= area / 2).all())
 
 
 def _small(planes: Planes) -> Small:

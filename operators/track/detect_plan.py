@@ -90,9 +90,9 @@ def _differ(before: Detections, after: Detections, settings: TrackSettings) -> l
 def _missing(here: Detections, there: Detections, settings: TrackSettings) -> list[Box]:
     """What is surely here and not there."""
     starts = [settings.start(here.kind, (x1, y1, x2, y2)) for x1, y1, x2, y2 in here.boxes.tolist()]
-    alone = overlaps(here.boxes, there.boxes).max(1, initial=0) < APART
-    sure = here.scores >= np.array(starts, np.float32)
-    return [(x1, y1, x2, y2) for x1, y1, x2, y2 in here.boxes[sure & alone].tolist()]
+    sure = here.boxes[here.scores >= np.array(starts, np.float32)]
+    alone = sure[overlaps(sure, there.boxes).max(1, initial=0) < APART]
+    return [(x1, y1, x2, y2) for x1, y1, x2, y2 in alone.tolist()]
 
 
 def _may_be_one(before: Box, after: Box) -> bool:
