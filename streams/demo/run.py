@@ -265,9 +265,8 @@ class Demo:
             shutil.copyfile(data, self.out / f"desensitised-{one.shot.camera_id}.mp4")
         wish = Wish(with_gaps=True, lossless=False)  # who passes behind somebody can't be shown there
         begun = [self.forensic.begin(subject, CASE, PURPOSE, wish) for subject in found.get("subjects", ())]
-        done = [job for job in map(self.forensic.wait, begun) if job["state"] == "done"]
-        if done:
-            best = min(done, key=_missing)
+        if begun:
+            best = min(map(self.forensic.wait, begun), key=_missing)
             self.forensic.fetch(best["id"], self.out / "restored.mp4", self.stack.tls / "ca.pem")
             found["restored"] = best["subject"]
 

@@ -109,13 +109,6 @@ class ForensicClient:
             raise SealframeError(f"restoration {job['id']} is {job['state']}. {job['error']}")
         return job
 
-    def restore(self, subject: str, case: str, purpose: str, wish: Wish, out: Path, ca: Path) -> dict[str, Any]:
-        """Ask for a restoration, wait for it, and write it with its manifest where it is `done`; errors as `fetch`."""
-        job = self.wait(self.begin(subject, case, purpose, wish))
-        if job["state"] == "done":
-            self.fetch(job["id"], out, ca)
-        return job
-
     def cancel(self, restoration_id: str) -> dict[str, Any]:
         """Stop a restoration and have destroyed what it made."""
         return dict(self._checked(self._client.request("DELETE", f"/restorations/{restoration_id}")).json())

@@ -172,13 +172,23 @@ def _sent(broker: Broker, ca: Path, key: SigningKey) -> tuple[str, Recording]:
     return video_id, made
 
 
+def restored(
+    client: ForensicClient, subject: str, case: str, purpose: str, wish: Wish, out: Path, ca: Path
+) -> dict[str, Any]:
+    """Ask for a restoration, wait for it, and write it with its manifest where it is `done`."""
+    job = client.wait(client.begin(subject, case, purpose, wish))
+    if job["state"] == "done":
+        client.fetch(job["id"], out, ca)
+    return job
+
+
 def test_restore_over_the_whole_stack_and_in_the_log(stack: Stack, tmp_path: Path, ca: Path) -> None:
     subject = add_subject(stack.database, stack.video_id)
     with ForensicClient(stack.url, stack.broker.identity("investigator-anna")) as client:
-        done = client.restore(subject, "case-1", "test", Wish(everyone=True), tmp_path / "all.mp4", ca / "ca.pem")
+        done = restored(client, subject, "case-1", "test", Wish(everyone=True), tmp_path / "all.mp4", ca / "ca.pem")
         assert (done["state"], done["frames"], done["replaced"], done["gaps"]) == ("done", 20, 20, [])
         wish = Wish(with_gaps=True)
-        alone = client.restore(subject, "case-1", "test", wish, tmp_path / "one.mp4", ca / "ca.pem")
+        alone = restored(client, subject, "case-1", "test", wish, tmp_path / "one.mp4", ca / "ca.pem")
         assert (tmp_path / "one.mp4").read_bytes() != (tmp_path / "all.mp4").read_bytes()
         newest = logged(stack)
         assert (newest["action"], newest["actor"], newest["case"]) == ("fetch", "investigator-anna", "case-1")
@@ -309,7 +319,7 @@ def test_operating_platform_learns_neither_why_nor_whom(stack: Stack, tmp_path: 
         stack.spy.seen.clear()
         with ForensicClient(stack.url, stack.broker.identity("investigator-anna")) as client:
             wish = Wish(with_gaps=True)
-            client.restore(subject, "case-1", "why-it-is-done", wish, tmp_path / "out.mp4", ca / "ca.pem")
+            restored(client, subject, "case-1", "why-it-is-done", wish, tmp_path / "out.mp4", ca / "ca.pem")
         requests = list(stack.spy.seen)
         assert requests and {one["who"] for one in requests} == {f"authority-{NAME}"}
         told = repr([(one["path"], one["query"], one["headers"], one["body"]) for one in requests])
