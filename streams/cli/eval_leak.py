@@ -28,6 +28,7 @@ def eval_leak(
     data: People,
     out: Out = None,
     seeds: Annotated[int, typer.Option(help="casts of 20 people, four clips of 11 s each", min=1)] = 20,
+    first: Annotated[int, typer.Option(help="the first cast: from 100 on nothing was tuned on them", min=0)] = 0,
     variants: Annotated[int, typer.Option(help="casts filmed in changed light, colour and noise", min=0)] = 1,
     parts: Annotated[int, typer.Option(help="casts followed without its parts, and as of late cameras", min=0)] = 1,
     padding: Annotated[float, typer.Option(help="share of a box masked beyond it", min=0, max=1)] = DEFAULT.padding,
@@ -39,7 +40,9 @@ def eval_leak(
     """Faces that stay bare, frame by frame, on generated clips whose truth is known for every pixel."""
     policy, worst = replace(DEFAULT, padding=padding, doubt=doubt, hold=hold), Worst()
     with tempfile.TemporaryDirectory() as scratch:
-        figures = leak.evaluate(data / "identities", Path(scratch), seeds, variants, parts, policy, tell, name, worst)
+        figures = leak.evaluate(
+            data / "identities", Path(scratch), range(first, first + seeds), variants, parts, policy, tell, name, worst,
+        )
     if page:
         worst.write(page, "Generated clips")
     finish("leak", figures, out)

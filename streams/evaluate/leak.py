@@ -106,24 +106,24 @@ class Leaks:
 
 
 def evaluate(
-    data: Path, folder: Path, seeds: int, variants: int, parts: int, policy: Policy, tell: Tell = lambda _: None,
-    name: str = FINDS_FACES, worst: Worst | None = None,
+    data: Path, folder: Path, seeds: Sequence[int], variants: int, parts: int, policy: Policy,
+    tell: Tell = lambda _: None, name: str = FINDS_FACES, worst: Worst | None = None,
 ) -> list[Figure]:
-    """Clean clips of so many casts, of `variants` casts in every kind of weather, of `parts` casts without parts.
+    """Clean clips of these casts, of the first `variants` in every kind of weather, of `parts` without parts.
 
     `data` holds `labels.tsv`; `name` is the detector of the worker, whatever locates the faces in the photographs;
     `worst` is shown the clean clips.
     """
     found = finder(["face"], name)
-    clean = measure(scenes(data, range(seeds)), folder, found, policy, tell=tell, worst=worst)
+    clean = measure(scenes(data, seeds), folder, found, policy, tell=tell, worst=worst)
     others: dict[str, Leaks] = {}
     for name, treat in (VARIANTS if variants else {}).items():
         tell(name)
-        others[name] = measure(scenes(data, range(variants)), folder, found, policy, treat)
+        others[name] = measure(scenes(data, seeds[:variants]), folder, found, policy, treat)
     if variants:
         tell("crf35")
-        others["crf35"] = measure(scenes(data, range(variants)), folder, found, policy, crf=35)
-    left_out = ablations(data, folder, parts, found, policy, tell) if parts else {}
+        others["crf35"] = measure(scenes(data, seeds[:variants]), folder, found, policy, crf=35)
+    left_out = ablations(data, folder, seeds[:parts], found, policy, tell) if parts else {}
     return figures(clean, others) + [
         Figure(f"leak_rate_{_way(name)}", one.rate, "", "<=", None, one.faces, f"{one.leaking} face-frames")
         for name, one in left_out.items()
@@ -207,12 +207,12 @@ class Remembering:
 
 
 def ablations(
-    data: Path, folder: Path, seeds: int, found: Finder, policy: Policy, tell: Tell = lambda _: None
+    data: Path, folder: Path, seeds: Sequence[int], found: Finder, policy: Policy, tell: Tell = lambda _: None
 ) -> dict[str, Leaks]:
     """The same clips with one part of following left out after the other, as shipped, and as of late cameras."""
     ways = {"nothing": AS_SHIPPED, **WITHOUT, **LATE}
     find, totals = detector().detect, {name: Leaks() for name in ways}
-    for scene in scenes(data, range(seeds)):
+    for scene in scenes(data, seeds):
         path = folder / f"{scene.camera_id}.mp4"
         truth = compose(scene.people, path, detect=find, seed=scene.seed, seconds=scene.seconds,
                         face_width=scene.face_width)
