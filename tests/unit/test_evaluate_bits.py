@@ -119,12 +119,26 @@ def _moving(number: int, shift: int = 0) -> np.ndarray:
 
 
 def test_utility_of_the_same_video_is_whole_and_of_a_still_one_nothing() -> None:
+    plain = utility.Movers()
+    original = [plain.boxes(_moving(number)) for number in range(60)]
+    known = utility.tracks(original)
+    assert [len(track) for track in known] == [35] and sum(map(len, original)) == 35
     for still, found in ((False, True), (True, False)):
-        seen, plain, shown = utility.Seen("clip"), utility.Movers(), utility.Movers()
-        for number in range(60):
-            other = _moving(0) if still else _moving(number)
-            utility.compare(seen, plain.boxes(_moving(number)), shown.boxes(other))
-        assert seen.objects >= 30
-        assert (seen.found == seen.objects) == found and (seen.found == 0) != found
+        shown = utility.Movers()
+        other = [shown.boxes(_moving(0) if still else _moving(number)) for number in range(60)]
+        seen = utility.compared(original, known, other)
+        assert (seen.found, seen.followed, seen.tracks) == ((35, 1, 1) if found else (0, 0, 0))
     agreement = utility.flow_agreement((_moving(1), _moving(1)), (_moving(2), _moving(2)))
     assert agreement == pytest.approx(1)
+
+
+def test_utility_follows_each_object_over_time() -> None:
+    one, two = np.float32([0, 0, 10, 10]), np.float32([40, 0, 50, 10])
+    original = [np.stack([one + k, two - k]) for k in range(12)]
+    assert [len(track) for track in utility.tracks(original)] == [12, 12]
+    half = [boxes[:1] if k % 2 else boxes for k, boxes in enumerate(original)]
+    fewer = [boxes[:1] if k % 3 else boxes for k, boxes in enumerate(original)]
+    known = utility.tracks(original)
+    for other, followed, found in ((original, 2, 24), (half, 2, 18), (fewer, 1, 16)):
+        seen = utility.compared(original, known, other)
+        assert (seen.followed, seen.found, seen.extra) == (followed, found, 0)
