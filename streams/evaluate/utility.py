@@ -176,8 +176,8 @@ def compared(original: Sequence[Boxes], known: Sequence[Track], other: Sequence[
         out.found, out.extra = out.found + len(found), out.extra + len(shown) - len(found)
         out.overlaps += [overlap for *_, overlap in found]
     for track in (one for one in known if len(one) >= LASTS):
-        seen = [overlaps(box[None], other[number]).max(initial=0) >= MATCH for number, box in track]
-        out.followed += sum(seen) >= len(seen) / 2
+        seen = [float(overlaps(box[None], other[number]).max(initial=0)) >= MATCH for number, box in track]
+        out.followed += 2 * sum(seen) >= len(seen)
     return out
 
 
