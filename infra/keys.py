@@ -1,11 +1,12 @@
 """The key store of an authority: a folder (0700) apart from topic, evidence files and databases.
 
-It holds X25519 identities (epoch keys, a custodian's) and one random 32-byte key per (video, track). In one SQLite file
-every key is wrapped by AES-256-GCM under a key that scrypt derives from a secret file kept elsewhere.
-What destroying a key guarantees: its row (`secure_delete`) and the rollback journal are overwritten with zeros, and a
-tombstone stays, so that neither late evidence nor a restored backup brings the key back. What no file system can
-promise: snapshots and the spare blocks of a flash disk may keep old pages. They hold wrapped keys only: `rotate` to a
-new secret and destroy the old one to make them worthless.
+It holds X25519 identities (epoch keys), one random 32-byte key per (video, track), and named random secrets. In one
+SQLite file every key is wrapped by AES-256-GCM under a key that scrypt derives from a secret file kept elsewhere. A
+custodian's identity never lies here: it is a file of its own (`sealframe keys create`), kept in a safe. What destroying
+a key guarantees: its row (`secure_delete`) and the rollback journal are overwritten with zeros, and a tombstone stays,
+so that neither late evidence nor a restored backup brings the key back. What no file system can promise: snapshots and
+the spare blocks of a flash disk may keep old pages. They hold wrapped keys only: `rotate` to a new secret and destroy
+the old one to make them worthless.
 """
 
 from __future__ import annotations

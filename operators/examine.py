@@ -45,6 +45,14 @@ class Examined:
     edges: tuple[Edges, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """The frames of a chunk that are looked at, with the size of each search in pixels, and where scenes begin."""
+
+    sizes: Mapping[int, int]
+    cuts: frozenset[int]
+
+
 class Examiner:
     """Looks at chunks, several at a time (None: as many as there are cores); safe to call from several threads."""
 
@@ -131,28 +139,15 @@ class Examiner:
 
     def _examine(self, chunk: FrameChunk, level: int) -> Examined:
         decoded, policy = decode(chunk), self._policy.at(chunk.camera_id)
-        looked = plan(decoded, policy.stride, is_cut)
-        times = [float(decoded.frames[index].pts * chunk.format.time_base) for index in looked.examine]
-        longer = max(chunk.format.width, chunk.format.height)
-        sides = effort.sides(policy.detection_side, level, longer, times)
-        watch = Watch(self._detector, everywhere=not policy.watch)
-        found = {
-            index: _seen(partial(watch.look, size=side), decoded, index, policy)
-            for index, side in zip(looked.examine, sides, strict=True)
-        }
-        if level == effort.FULL:
-            found |= self._between(decoded, between(found))
+        planned = planned_looks(decoded, policy, level)
+        found = looks(self._detector, decoded, planned, policy, level)
         count = len(decoded.frames)
         chosen = sorted({0, count // 2}) if policy.fixed and count else []
-        return Examined(decoded, found, looked.cuts, tuple(edges(decoded.frames[i].planes) for i in chosen))
+        return Examined(decoded, found, planned.cuts, tuple(edges(decoded.frames[i].planes) for i in chosen))
 
     def _with_last(self, here: Examined) -> Examined:
-        last = len(here.decoded.frames) - 1
-        if last in here.found:
-            return here
         policy = self._policy.at(here.decoded.chunk.camera_id)
-        search = partial(whole, self._detector, size=policy.detection_side)
-        return replace(here, found={**here.found, last: _seen(search, here.decoded, last, policy)})
+        return replace(here, found=with_last(self._detector, here.decoded, here.found, policy))
 
     def _with_border(self, here: Examined, ahead: Examined) -> Examined:
         """With a look between the last one here and the first one of the next chunk, where these don't agree."""
@@ -166,6 +161,34 @@ class Examiner:
 
     def _between(self, decoded: DecodedChunk, wanted: Mapping[int, Difference]) -> dict[int, Seen | None]:
         return looks_between(self._detector, decoded, wanted, self._policy.at(decoded.chunk.camera_id))
+
+
+def planned_looks(decoded: DecodedChunk, policy: Policy, level: int) -> Planned:
+    """Which frames of a chunk are looked at with so much effort, and how finely."""
+    looked, video = plan(decoded, policy.stride, is_cut), decoded.chunk.format
+    times = [float(decoded.frames[index].pts * video.time_base) for index in looked.examine]
+    sides = effort.sides(policy.detection_side, level, max(video.width, video.height), times)
+    return Planned(dict(zip(looked.examine, sides, strict=True)), looked.cuts)
+
+
+def looks(
+    finder: Finder, decoded: DecodedChunk, planned: Planned, policy: Policy, level: int
+) -> dict[int, Seen | None]:
+    """What the planned frames show and, unless the camera is late, those between two of them that don't agree."""
+    watch = Watch(finder, everywhere=not policy.watch)
+    found = {i: _seen(partial(watch.look, size=size), decoded, i, policy) for i, size in planned.sizes.items()}
+    if level == effort.FULL:
+        found |= looks_between(finder, decoded, between(found), policy)
+    return found
+
+
+def with_last(finder: Finder, decoded: DecodedChunk, found: Looked, policy: Policy) -> Looked:
+    """With a look at a chunk's last frame, for where no other chunk follows."""
+    last = len(decoded.frames) - 1
+    if last in found:
+        return found
+    search = partial(whole, finder, size=policy.detection_side)
+    return {**found, last: _seen(search, decoded, last, policy)}
 
 
 def looks_between(

@@ -3,6 +3,9 @@
 Each stage replaces pairs (a, b), along columns and then along rows, by their mean rounded down, l = (a + b) >> 1, and
 their difference h = a - b (the S transform; Calderbank, Daubechies, Sweldens, Yeo, "Wavelet transforms that map
 integers to integers", 1998). l is a sample again, 0 to 255; a = l + ((h + 1) >> 1) and b = a - h are exact.
+
+Methods show the low band alone (`low_band`); the exact samples, in which the high bands lie, are sealed. `split` and
+`join` are the whole transform.
 """
 
 from __future__ import annotations

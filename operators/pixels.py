@@ -102,13 +102,8 @@ def view(planes: Planes, rect: BlockRect) -> Planes:
     return Planes(planes.y[luma], planes.u[chroma], planes.v[chroma])
 
 
-def crop(planes: Planes, rect: BlockRect) -> Planes:
-    """The rectangle as a copy of its own."""
-    return copy(view(planes, rect))
-
-
 def crop_blocks(planes: Planes, rect: BlockRect) -> Planes:
-    """As `crop`, of whole blocks: past the picture's edge its last samples are repeated."""
+    """The rectangle as a copy of whole blocks: past the picture's edge its last samples are repeated."""
     filled = []
     for size, plane in zip(_SIZES, view(planes, rect).all(), strict=True):
         height, width = (rect.bottom - rect.top) * size, (rect.right - rect.left) * size
@@ -178,17 +173,6 @@ def paste_rect(target: Planes, patch: Planes, rect: BlockRect, mask: Mask | None
         if to.shape != of.shape:
             raise MalformedRecord(f"a patch of {of.shape} for a place of {to.shape}")
         np.copyto(to, of, where=True if mask is None else _expand(mask, size, to.shape))
-
-
-def changed_blocks(a: Planes, b: Planes, format: VideoFormat) -> Mask:
-    """Blocks in which any sample differs."""
-    rows, columns = format.blocks
-    mask = no_blocks(format)
-    for size, one, two in zip(_SIZES, a.all(), b.all(), strict=True):
-        padded = np.zeros((rows * size, columns * size), bool)
-        padded[: one.shape[0], : one.shape[1]] = one != two
-        mask |= padded.reshape(rows, size, columns, size).any((1, 3))
-    return mask
 
 
 def squared_error(a: Planes, b: Planes, masks: tuple[Mask, Mask] | None = None) -> tuple[int, int]:

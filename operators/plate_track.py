@@ -1,8 +1,8 @@
 """Reading a plate along its track: glimpses of it frame by frame, joined into one text.
 
 `rectify` and `cut` give a frame's crop; `glimpse` reads crops and keeps what each may say; `join` weighs all of them
-(`operators/evidence.py` for pixels: not here). A glimpse holds texts and probabilities, no pixels, and goes to JSON
-and back in a few kB. Coordinates are pixels, x to the right, y down.
+(`operators/plate_evidence.py`). A glimpse holds texts and probabilities, no pixels, and goes to JSON and back in a few
+kB. Coordinates are pixels, x to the right, y down.
 
 Not done here: finding plates, following them, deciding which crops belong to one track.
 """

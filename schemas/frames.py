@@ -20,6 +20,14 @@ MAX_CODED_BYTES = 2 * 2**20
 MAX_PIECE_BYTES = 5 * 2**20
 MAX_DECODED_BYTES = 96 * 2**20
 MAX_SIDE = 8192
+MAX_FRAMES = 2**31 - 1
+"""Of a video, gaps counted in: numbers of frames and of those missing fit 32 bits."""
+MAX_TIME_MS = 253_402_300_799_999
+"""The last millisecond of the year 9999: later ones can't be written as dates."""
+MAX_NAME = 160
+"""Signs of a video's name."""
+MAX_CODE_POINT, MAX_SHOWN = 255, 65_535
+"""What colours (ITU-T H.273), and sides as they are shown, may be in MP4."""
 
 SourceCodec = Literal["h264", "hevc"]
 
@@ -104,10 +112,6 @@ class Planes:
     y: Plane
     u: Plane
     v: Plane
-
-    def equals(self, other: Planes) -> bool:
-        """Every sample is the same."""
-        return all(np.array_equal(a, b) for a, b in zip(self.all(), other.all(), strict=True))
 
     def all(self) -> tuple[Plane, Plane, Plane]:
         """The three planes."""

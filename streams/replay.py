@@ -6,7 +6,6 @@ File: the magic `SEALFRR1`, then for each record its length (u32, big-endian) an
 
 from __future__ import annotations
 
-import struct
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -15,16 +14,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 from infra.atomic import AtomicFile
+from infra.framing import RECORDED, framed, read_framed
 from infra.kafka import Consumer, Message, Producer
 from schemas.codec import decode, encode
 from schemas.errors import MalformedRecord, ServiceUnavailable, UsageError
 from schemas.records import RecordedRecord
-from schemas.topics import MAX_RECORD_BYTES
 from streams.push import acknowledged
 
-MAGIC = b"SEALFRR1"
-LENGTH = struct.Struct(">I")
-ROOM = 64 * 1024
 IN_FLIGHT = 64
 STALL_SECONDS = 30
 
@@ -62,12 +58,12 @@ def record(consumer: Consumer, topic: str, path: Path, wanted: Range | None = No
         file = target.file
         if file is None:
             raise UsageError("a recording needs a file")
-        file.write(MAGIC)
+        file.write(RECORDED)
         for message in _messages(consumer, topic, wanted):
             if message.timestamp_ms < wanted.since_ms:
                 continue
-            data = encode(RecordedRecord(message.topic, message.key, message.value, message.timestamp_ms))
-            file.write(LENGTH.pack(len(data)) + data)
+            one = RecordedRecord(message.topic, message.key, message.value, message.timestamp_ms)
+            file.write(framed(encode(one)))
             count, size = count + 1, size + len(message.value)
     return Replayed(count, size)
 
@@ -93,15 +89,9 @@ def replay(producer: Producer, path: Path, *, topic: str = "") -> Replayed:
 
 def recorded(file: BinaryIO) -> Iterator[RecordedRecord]:
     """The records of a recording, in order; raises MalformedRecord for one that isn't or is cut."""
-    if file.read(len(MAGIC)) != MAGIC:
-        raise MalformedRecord("not a recording of Sealframe")
-    while head := file.read(LENGTH.size):
-        length = LENGTH.unpack(head)[0] if len(head) == LENGTH.size else 0
-        if not 0 < length <= MAX_RECORD_BYTES + ROOM:
-            raise MalformedRecord("the recording is cut or damaged")
-        data = file.read(length)
-        if len(data) != length:
-            raise MalformedRecord("the recording is cut or damaged")
+    for data in read_framed(file, RECORDED):
+        if not data:
+            raise MalformedRecord("the recording holds an empty record")
         yield decode(RecordedRecord, data)
 
 

@@ -17,7 +17,7 @@ ONLY_IN = {
     "confluent_kafka": {"infra"},
     "psycopg": {"infra"},
     "psycopg_pool": {"infra"},
-    "Crypto": {"operators/seal.py", "operators/sign.py", "infra/keys.py", "infra/vault.py"},
+    "Crypto": {"operators/seal.py", "operators/sign.py", "infra/keys.py"},
     "sealframe_pb2": {"schemas/codec.py"},
     "torch": {"operators/training"},
     "onnxruntime": {"operators"},

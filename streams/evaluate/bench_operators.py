@@ -19,17 +19,17 @@ from operators.codec import decode
 from operators.cohere import Layout, lay_out
 from operators.desensitise.paint import appearances, paint
 from operators.desensitise.policy import Policy
-from operators.detect import Finder, Watch, choose, is_blind, is_cut
-from operators.examine import looks_between
+from operators.detect import Finder
+from operators.examine import Looked, looks, planned_looks, with_last
 from operators.piece_video import beside
 from operators.pieces import cut
 from operators.pipeline import EvidenceDraft, encode_public, seal_draft
 from operators.seal import Identity
 from operators.sign import digest
 from operators.split import route
-from operators.track import Tracker, TrackerState, between, plan
+from operators.track import Tracker, TrackerState
 from schemas.frames import DecodedChunk, FrameChunk
-from schemas.regions import Detections, RegionSet, Seen
+from schemas.regions import RegionSet
 from streams.anonymize import EPOCH, TOPIC, fresh_signer
 from streams.evaluate.report import Figure
 
@@ -112,30 +112,19 @@ def _run(
         with measure("decode"):
             decoded = decode(chunk)
         with measure("plan"):
-            looked = plan(decoded, policy.stride, is_cut, ends=chunk is chunks[-1])
-            seeing = [i for i in looked.examine if not is_blind(decoded.frames[i].planes)]
-            times = [float(decoded.frames[i].pts * chunk.format.time_base) for i in seeing]
-            sides = effort.sides(policy.detection_side, level, max(chunk.format.width, chunk.format.height), times)
+            planned = planned_looks(decoded, policy, level)
         with measure("detect"):
-            watch = Watch(finder)
-            found: dict[int, Seen | None] = {
-                i: _look(watch, decoded, i, policy, side) for i, side in zip(seeing, sides, strict=True)
-            }
-            if level == effort.FULL:
-                found |= looks_between(finder, decoded, between(found), policy)
+            found: Looked = looks(finder, decoded, planned, policy, level)
+            if chunk is chunks[-1]:
+                found = with_last(finder, decoded, found, policy)
         with measure("track"):
-            state, regions = tracker.step(state, decoded, found, cuts=looked.cuts)
+            state, regions = tracker.step(state, decoded, found, cuts=planned.cuts)
         with measure("lay_out"):
             layout = lay_out(regions, chunk.format, policy)
         _protect(chunk, decoded, regions, layout, policy, effort.sharing(policy, level), measure)
         spent.frames += len(decoded.frames)
         spent.regions += sum(map(len, regions.frames))
-        spent.looks += len(found)
-
-
-def _look(watch: Watch, decoded: DecodedChunk, index: int, policy: Policy, side: int) -> tuple[Detections, ...]:
-    seen = watch.look(decoded.frames[index].planes, decoded.chunk.format, side)
-    return choose(seen, policy.kinds, policy.smallest)
+        spent.looks += sum(seen is not None for seen in found.values())
 
 
 def _protect(

@@ -51,7 +51,6 @@ class ClipResult:
     restored: list[int] = field(default_factory=lambda: [0, 0])
     outside: list[int] = field(default_factory=lambda: [0, 0])
     outside_unmasked: list[int] = field(default_factory=lambda: [0, 0])
-    outside_differs: int = 0
 
     @property
     def restored_db(self) -> float:

@@ -25,6 +25,7 @@ from streams.verify import check_record, verify_video
 from tests.support.clips import FORMAT
 from tests.support.operating import RECEIVED_MS, store_all
 from tests.support.operator_video import identify, video
+from tests.support.planes import equal
 
 MADE = video(4, heads=[1])
 LIVE = video(2, camera="cam-2", end=False)
@@ -76,7 +77,7 @@ def test_client_gets_records_that_verify(client):
 def test_client_gets_the_frame_that_the_chunk_decodes_to(client):
     units, _ = parse_fragment(client.chunk(MADE.video_id, 1).media, FORMAT)
     pictures = decode_units(units, "h264", FORMAT.width, FORMAT.height)
-    assert client.frame(MADE.video_id, 7).equals(pictures[2])
+    assert equal(client.frame(MADE.video_id, 7), pictures[2])
     shown = cv2.imdecode(np.frombuffer(client.png(MADE.video_id, 7), np.uint8), cv2.IMREAD_COLOR)
     assert shown is not None and np.array_equal(shown[:, :, ::-1], rgb_of(pictures[2], FORMAT, 96, 64))
 

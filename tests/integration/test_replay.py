@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import pytest
 
+from infra.framing import RECORDED
 from infra.kafka import Message
 from schemas.errors import AccessDenied, MalformedRecord, UsageError
+from schemas.records import RecordedRecord
 from schemas.topics import OPERATOR_EVENTS, OPERATOR_VIDEO
-from streams.replay import LENGTH, MAGIC, Range, record, recorded, replay
+from streams.replay import Range, record, recorded, replay
 from tests.support.services import Broker, unique
 
 # `replay` goes to another topic here, for the session has one broker; partition counts are equal
 SOURCE, COPY = OPERATOR_EVENTS, OPERATOR_VIDEO
+LENGTH = struct.Struct(">I")
 
 
 def _send(broker: Broker, prefix: str) -> list[tuple[bytes, bytes]]:
@@ -63,8 +67,8 @@ def test_recorded_range_holds_no_more(broker: Broker, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"SEALFRR2", MAGIC + b"\0\0", MAGIC + LENGTH.pack(10) + b"short", MAGIC + LENGTH.pack(0),
-     MAGIC + LENGTH.pack(2**31), MAGIC + LENGTH.pack(2) + b"\xff\xff"],
+    [b"", b"SEALFRR2", RECORDED + b"\0\0", RECORDED + LENGTH.pack(10) + b"short", RECORDED + LENGTH.pack(0),
+     RECORDED + LENGTH.pack(2**31), RECORDED + LENGTH.pack(2) + b"\xff\xff"],
     ids=["empty", "magic", "cut length", "cut record", "empty record", "huge record", "no record"],
 )
 def test_damaged_recording_is_refused(data: bytes, tmp_path: Path) -> None:
@@ -72,3 +76,11 @@ def test_damaged_recording_is_refused(data: bytes, tmp_path: Path) -> None:
     path.write_bytes(data)
     with path.open("rb") as file, pytest.raises(MalformedRecord):
         list(recorded(file))
+
+
+def test_recording_written_byte_by_byte_is_read(tmp_path: Path) -> None:
+    one = b"\x0a\x01t\x12\x01k\x1a\x02vv\x20\x0a"  # topic, key, value, time (zigzag: twice)
+    path = tmp_path / "by-hand.rec"
+    path.write_bytes(b"SEALFRR1" + b"\0\0\0" + bytes([len(one)]) + one)
+    with path.open("rb") as file:
+        assert list(recorded(file)) == [RecordedRecord("t", b"k", b"vv", 5)]

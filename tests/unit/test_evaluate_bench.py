@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -10,6 +12,7 @@ import pytest
 
 from operators.detect.face import frozen
 from operators.effort import COARSE
+from schemas.errors import ConfigError
 from schemas.frames import Planes, VideoFormat
 from schemas.regions import Detections, boxes
 from streams.evaluate import bench, bench_operators
@@ -19,11 +22,15 @@ from tests.support.scenes import crossing, picture
 
 @pytest.fixture
 def clip(tmp_path: Path) -> Path:
-    path = tmp_path / "clip.mp4"
+    return written(tmp_path / "clip.mp4", crossing(10))
+
+
+def written(path: Path, places: Sequence[Sequence[tuple[int, int]]]) -> Path:
+    """A clip of 160x112 with squares at these places, frame by frame."""
     with av.open(str(path), "w") as out:
         stream = out.add_stream("libx264", rate=25)
         stream.width, stream.height, stream.pix_fmt = 160, 112, "yuv420p"
-        for place in crossing(10):
+        for place in places:
             out.mux(stream.encode(av.VideoFrame.from_ndarray(picture(place).y, "gray").reformat(format="yuv420p")))
         out.mux(stream.encode(None))
     return path
@@ -84,9 +91,47 @@ def test_operators_as_for_a_late_camera_look_as_often_and_are_all_measured(clip:
     assert found["look_ms"].n == 11 and found["region_ms"].n == 50
 
 
+@pytest.mark.parametrize(("watch", "searches"), [(True, 6), (False, 16)])
+def test_operators_search_a_place_where_nothing_moves_as_the_policy_says(
+    tmp_path: Path, watch: bool, searches: int
+) -> None:
+    path = written(tmp_path / "still.mp4", crossing(10)[:1] * 10)
+    chunks = bench.chunks_of(path, tmp_path / "x.mp4", 320, 224, 50)
+    policy = file_policy(method="veil", quality="high", stride=5, crf=23, preset="ultrafast", keep_evidence=True)
+    finder = Counting()
+    bench_operators.evaluate(chunks, replace(policy, watch=watch), finder)
+    assert finder.count == searches  # three chunks of 4, 4 and 2 looks, then the first alone; last frames whole
+
+
+def test_operators_where_the_detector_fails_mask_whole_and_go_on(clip: Path, tmp_path: Path) -> None:
+    chunks = bench.chunks_of(clip, tmp_path / "x.mp4", 320, 224, 50)
+    policy = file_policy(method="veil", quality="high", stride=5, crf=23, preset="ultrafast", keep_evidence=True)
+    found = {one.id: one for one in bench_operators.evaluate(chunks, policy, Broken())}
+    assert found["regions"].value == 0 and found["look_ms"].n == 0 and found["paint_ms"].value > 0
+
+
 class Everywhere:
     """Finds one face, always at the same place."""
 
     def detect_planes(self, planes: Planes, video: VideoFormat, size: int = 640) -> tuple[Detections, ...]:
         """The face."""
         return (Detections("face", boxes([[40, 40, 90, 100]]), frozen(np.ones(1)), frozen(np.zeros((1, 5, 2)))),)
+
+
+class Counting(Everywhere):
+    """Counts how often it is asked."""
+
+    count = 0
+
+    def detect_planes(self, planes: Planes, video: VideoFormat, size: int = 640) -> tuple[Detections, ...]:
+        """The face."""
+        self.count += 1
+        return super().detect_planes(planes, video, size)
+
+
+class Broken:
+    """Never finds anything, for its network fails."""
+
+    def detect_planes(self, planes: Planes, video: VideoFormat, size: int = 640) -> tuple[Detections, ...]:
+        """Fails."""
+        raise ConfigError("the network fails")

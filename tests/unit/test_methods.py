@@ -19,6 +19,7 @@ from operators.pixels import BlockRect
 from schemas.errors import MalformedRecord
 from schemas.frames import Planes, VideoFormat
 from schemas.state import MAX_APPEARANCE_BYTES
+from tests.support.planes import changed_blocks, equal
 from tests.support.scenes import FORMAT, chunk, crossing, regions
 
 PLACES = crossing()
@@ -44,7 +45,7 @@ def test_every_method_overwrites_its_blocks_and_nothing_else(method: str) -> Non
     used, frames = _painted(method)
     assert all(len(shown) <= MAX_APPEARANCE_BYTES for shown in used.values())
     for frame, original, mask in zip(frames, DECODED.frames, masks(LAYOUT, FORMAT), strict=True):
-        assert not (pixels.changed_blocks(frame.planes, original.planes, FORMAT) & ~mask).any()
+        assert not (changed_blocks(frame.planes, original.planes, FORMAT) & ~mask).any()
         assert (frame.mask == mask).all()
 
 
@@ -64,7 +65,7 @@ def test_paint_a_zone_greys_its_own_blocks_alone() -> None:
     _, frames = _painted("blur", layout)
     for frame, original, claims in zip(frames, DECODED.frames, layout, strict=True):
         assert claims[-1].track == WHOLE
-        assert not (pixels.changed_blocks(frame.planes, original.planes, FORMAT) & ~frame.mask).any()
+        assert not (changed_blocks(frame.planes, original.planes, FORMAT) & ~frame.mask).any()
         assert (pixels.view(frame.planes, claims[-1].rect).y == 128).all()
 
 
@@ -96,7 +97,7 @@ def test_scramble_is_read_back_out_of_coded_video_and_opens_with_its_key_alone(c
     replace(METHODS["mosaic"], rows=8, smooth=True, cell=1).paint(  # type: ignore[type-var]
         Spot(plain), replace(METHODS["mosaic"], rows=8).prepare(Spot(region), b"")  # type: ignore[type-var]
     )
-    assert view.equals(plain)
+    assert equal(view, plain)
     wrong = SCRAMBLE.decrypt(shown, appearance_key(SECRET, "video", 0, 2), 96, 112)
     assert pixels.psnr(view, region) > pixels.psnr(wrong, region) + 6
 
@@ -195,5 +196,5 @@ def test_the_default_and_what_is_unsure_look_the_same_whatever_is_hidden(method:
             plane[:] = noise.integers(0, 256, plane.shape)
         METHODS[method].paint(Spot(region), METHODS[method].prepare(Spot(region), KEY))
         shown.append(region)
-    assert shown[0].equals(shown[1])
+    assert equal(shown[0], shown[1])
     assert Policy({}).method("face").name == "veil" and Policy({}).method("badge").name == "solid"

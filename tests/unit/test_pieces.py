@@ -22,6 +22,7 @@ from schemas.errors import DigestMismatch, MalformedRecord, NotDesensitised, Und
 from schemas.frames import DecodedChunk, Planes, VideoFormat
 from schemas.records import OperatorChunk, Piece
 from schemas.regions import ObjectKind
+from tests.support.planes import changed_blocks, equal
 from tests.support.scenes import FORMAT, chunk, crossing, regions
 
 PLACES = crossing()
@@ -43,12 +44,12 @@ def _body() -> OperatorChunk:
 
 
 def _same(a: Planes, b: Planes, mask: np.ndarray) -> bool:
-    return not (pixels.changed_blocks(a, b, FORMAT) & mask).any()
+    return not (changed_blocks(a, b, FORMAT) & mask).any()
 
 
 def test_paint_changes_no_sample_outside_the_mask_and_every_block_inside() -> None:
     for frame, original in zip(FRAMES, ORIGINAL, strict=True):
-        changed = pixels.changed_blocks(frame.planes, original, FORMAT)
+        changed = changed_blocks(frame.planes, original, FORMAT)
         assert not (changed & ~frame.mask).any()
         assert frame.mask.any()
 
@@ -139,7 +140,7 @@ def test_a_late_cameras_crowd_is_one_piece_of_its_own_pictures(height: int) -> N
     public = list(paint(street.frames, layout, street.chunk.format, appearances(street, layout, {}, POLICY), POLICY))
     body = replace(_body(), masks=pack_masks([frame.mask for frame in public]))
     restored = restore_frames(body, street.chunk.format, [frame.planes for frame in public], [piece])
-    assert all(a.equals(b.planes) for a, b in zip(restored, street.frames, strict=True))
+    assert all(equal(a, b.planes) for a, b in zip(restored, street.frames, strict=True))
 
 
 @pytest.mark.parametrize("wanted", [{0}, {4}, {2, 7}, {9}, {3, 99}, set(), set(range(10))])
@@ -151,7 +152,7 @@ def test_some_canvases_are_those_of_all(wanted: set[int], sharing: Sharing) -> N
         later = tuple(replace(unit, pts=3 * unit.pts + 7) for unit in piece.units)
         some, pictures = some_canvases(replace(piece, units=later), wanted)
         assert some.frames == tuple(frame for frame in piece.frames if frame.frame_no in wanted)
-        assert all(every[frame].equals(one) for frame, one in zip(some.frames, pictures, strict=True))
+        assert all(equal(every[frame], one) for frame, one in zip(some.frames, pictures, strict=True))
 
 
 def test_only_what_wanted_pictures_need_is_decoded() -> None:
@@ -216,7 +217,7 @@ def test_gathered_canvases_are_held_or_where_they_outgrow_the_pictures_cut_anew(
 @pytest.mark.parametrize("sharing", get_args(Sharing))
 def test_restore_lossless_gives_back_every_sample(sharing: Sharing) -> None:
     restored = restore_frames(_body(), FORMAT, PUBLIC, cut(DECODED, LAYOUT, "lossless", sharing=sharing))
-    assert all(a.equals(b) for a, b in zip(restored, ORIGINAL, strict=True))
+    assert all(equal(a, b) for a, b in zip(restored, ORIGINAL, strict=True))
 
 
 @pytest.mark.parametrize("sharing", get_args(Sharing))

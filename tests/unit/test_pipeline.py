@@ -152,6 +152,18 @@ def test_protect_a_new_video_closes_the_old_one() -> None:
     assert kinds[0].end and kinds[0].end.video_id == "cam-video" and kinds[1].start and kinds[2].chunk
 
 
+def test_protect_a_straggler_of_a_closed_video_opens_nothing() -> None:
+    pipeline, state, videos = _pipeline(), CameraState(), [f"cam-{n}" for n in range(3)]
+    for video in videos:
+        state, _ = pipeline.protect(state, chunk(PLACES, video=video), regions(PLACES))
+    assert state.closed == ("cam-1", "cam-0")
+    for video in videos[:2]:
+        with pytest.raises(ClockJump, match="closed"):
+            pipeline.protect(state, chunk(PLACES, 1, video=video), regions(PLACES, 1))
+    state, out = pipeline.protect(state, chunk(PLACES, 1, video="cam-2"), regions(PLACES, 1))
+    assert len(out.operator) == 1 and state.video_id == "cam-2"
+
+
 def test_protect_out_of_order_is_a_clock_jump() -> None:
     state, _ = _pipeline().protect(CameraState(), chunk(PLACES, 1), regions(PLACES, 1))
     with pytest.raises(ClockJump):

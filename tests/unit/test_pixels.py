@@ -12,6 +12,7 @@ from operators import pixels
 from operators.pixels import BlockRect
 from schemas.errors import MalformedRecord
 from tests.support.clips import FORMAT, pictures
+from tests.support.planes import changed_blocks, equal
 
 ODD = replace(FORMAT, width=90, height=54)  # 6 x 4 blocks, the last ones cut
 
@@ -48,7 +49,7 @@ def test_view_shares_memory_and_crop_does_not():
     planes = pictures(1)[0]
     rect = BlockRect(0, 1, 2, 3)
     assert np.shares_memory(pixels.view(planes, rect).u, planes.u)
-    assert not np.shares_memory(pixels.crop(planes, rect).u, planes.u)
+    assert not np.shares_memory(pixels.crop_blocks(planes, rect).u, planes.u)
     assert pixels.view(planes, rect).y.shape == (32, 32) and pixels.view(planes, rect).v.shape == (16, 16)
 
 
@@ -59,10 +60,10 @@ def test_paste_changes_the_set_blocks_only(format):
     mask = pixels.no_blocks(format)
     mask[1, 2] = mask[3, 5] = True
     pixels.paste(target, source, mask)
-    assert np.array_equal(pixels.changed_blocks(before, target, format), mask)
+    assert np.array_equal(changed_blocks(before, target, format), mask)
     assert (target.y[16:32, 32:48] == 16).all() and (target.u[24:, 40:] == 128).all()
     pixels.paste(target, before, mask)
-    assert target.equals(before)
+    assert equal(target, before)
 
 
 def test_paste_rect_with_mask_changes_the_set_blocks_only():
@@ -72,7 +73,7 @@ def test_paste_rect_with_mask_changes_the_set_blocks_only():
     mask[1, 1] = mask[0, 0] = True
     pixels.paste_rect(target, pixels.blank(64, 48), rect, mask)
     mask[0, 0] = False
-    assert np.array_equal(pixels.changed_blocks(before, target, FORMAT), mask)
+    assert np.array_equal(changed_blocks(before, target, FORMAT), mask)
     with pytest.raises(MalformedRecord):
         pixels.paste_rect(target, pixels.blank(64, 46), rect)
 

@@ -28,6 +28,7 @@ from streams.donors import read_donors
 from streams.setup import FINDS_FACES, detector
 from tests.support import textured
 from tests.support.pictures import astronaut
+from tests.support.planes import equal
 
 FORMAT = VideoFormat(320, 240, textured.TIME_BASE, matrix=1)
 PICTURE = np.rint(drawn(1).rgb * 255).astype(np.uint8)
@@ -162,7 +163,7 @@ def test_painted_region_owes_nothing_to_what_it_covers(shape: tuple[int, int]) -
             np.full((-(-height // 2), -(-width // 2)), luma, np.uint8) for _ in range(2)))
         REPLACE.paint(Spot(region), struct.pack("<IB", 5, 1))
         out.append(region)
-    assert out[0].equals(out[1])
+    assert equal(out[0], out[1])
 
 
 def test_painted_faces_of_tracks_are_found_and_differ() -> None:
@@ -192,7 +193,7 @@ def test_donors_of_the_user_are_shown_one_a_track(tmp_path: Path) -> None:
     appearance = method.prepare(ours, b"")
     method.paint(ours, appearance)
     REPLACE.paint(drawn_one, appearance)
-    assert not ours.planes.equals(drawn_one.planes)
+    assert not equal(ours.planes, drawn_one.planes)
 
 
 def test_donors_without_a_face_are_named(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from schemas.errors import MalformedRecord
 from schemas.frames import Planes
 from schemas.records import MappedRegion, OperatorBody, OperatorChunk, TrackMapping
 from schemas.state import CameraState
+from tests.support.planes import changed_blocks, equal
 from tests.support.scenes import FORMAT, chunk, crossing, regions
 
 PLACES = crossing()[:1] * 4 + crossing()
@@ -43,7 +44,7 @@ def test_coarse_frames_with_the_key_show_the_region_roughly_and_nothing_else_cha
     shown = coarse_frames(body, FORMAT, public, mappings)
     original = [frame.planes for frame in decode(CHUNK).frames]
     for view, scrambled, frame, mask in zip(shown, public, original, masks(_layout(), FORMAT), strict=True):
-        assert not (pixels.changed_blocks(view, scrambled, FORMAT) & ~mask).any()
+        assert not (changed_blocks(view, scrambled, FORMAT) & ~mask).any()
         inside = pixels.sample_masks(mask, FORMAT)
         assert pixels.psnr(view, frame, inside) > pixels.psnr(scrambled, frame, inside) + 3
 
@@ -75,7 +76,7 @@ def _layout():  # noqa: ANN202
 def test_coarse_frames_without_a_key_or_with_another_show_nothing() -> None:
     body, public, mappings = _made()
     bare = [TrackMapping(m.track, m.kind, m.regions) for m in mappings]
-    assert all(a.equals(b) for a, b in zip(coarse_frames(body, FORMAT, public, bare), public, strict=True))
+    assert all(equal(a, b) for a, b in zip(coarse_frames(body, FORMAT, public, bare), public, strict=True))
     original = decode(CHUNK).frames[0].planes
     wrong = [TrackMapping(m.track, m.kind, m.regions, bytes(32)) for m in mappings]
     inside = pixels.sample_masks(masks(_layout(), FORMAT)[0], FORMAT)
