@@ -11,12 +11,15 @@ from dataclasses import replace
 from operators.fragment import init_segment
 from operators.sign import SigningKey, digest, sign
 from schemas.codec import encode
+from schemas.errors import ClockJump
 from schemas.frames import FrameChunk
 from schemas.records import OperatorBody, OperatorRecord, VideoEnd, VideoStart
 from schemas.state import CameraState
 
 PIPELINE = "pipeline"
 RECORD = "operator"
+CLOSED = 8
+"""So many closed videos of a camera are remembered: their stragglers, of a push that was begun anew, open nothing."""
 
 
 def record(body: OperatorBody, signer: SigningKey, media: bytes = b"") -> OperatorRecord:
@@ -27,9 +30,16 @@ def record(body: OperatorBody, signer: SigningKey, media: bytes = b"") -> Operat
 def open_video(
     state: CameraState, chunk: FrameChunk, signer: SigningKey
 ) -> tuple[CameraState, tuple[OperatorRecord, ...]]:
-    """Start the chunk's video if it is another than the state's, and close the one that was left open."""
+    """Start the chunk's video if it is another than the state's, and close the one that was left open.
+
+    Raises:
+        ClockJump: the video was closed when a later one began: its start can't be told twice.
+
+    """
     if chunk.video_id == state.video_id:
         return state, ()
+    if chunk.video_id in state.closed:
+        raise ClockJump(f"{chunk.video_id} chunk {chunk.chunk_seq}: of a video that was closed before {state.video_id}")
     state, ending = end_video(state, chunk.camera_id, signer)
     media = init_segment(chunk.format)
     start = VideoStart(
@@ -40,6 +50,7 @@ def open_video(
         state, video_id=chunk.video_id, last_seq=-1, last_digest=digest(opened.signed.body), evidence=(),
         frames=0, last_head_ms=chunk.capture_ms, origin_pts=chunk.pts[0], ended=False, last_capture_ms=0,
         appearances=tuple(replace(shown, last_seq=-1) for shown in state.appearances), format=chunk.format,
+        closed=(state.video_id, *state.closed)[:CLOSED] if state.video_id else (),
     )
     return fresh, (*ending, opened)
 

@@ -20,7 +20,18 @@ from schemas import records as r
 from schemas import sealframe_pb2 as pb
 from schemas import state as s
 from schemas.errors import ChunkTooLarge, MalformedRecord, UnknownRecord
-from schemas.frames import MAX_CODED_BYTES, MAX_DECODED_BYTES, MAX_SIDE, FrameChunk, VideoFormat
+from schemas.frames import (
+    MAX_CODE_POINT,
+    MAX_CODED_BYTES,
+    MAX_DECODED_BYTES,
+    MAX_FRAMES,
+    MAX_NAME,
+    MAX_SHOWN,
+    MAX_SIDE,
+    MAX_TIME_MS,
+    FrameChunk,
+    VideoFormat,
+)
 from schemas.regions import RegionSet
 
 VERSION = 1
@@ -197,15 +208,19 @@ def _check_chunk(chunk: FrameChunk) -> None:
     pts = chunk.pts
     if not pts or len(set(pts)) != len(pts) or chunk.end_pts <= pts[-1]:
         raise MalformedRecord("a chunk's presentation times must be distinct and end after the last picture")
-    if chunk.codec not in ("h264", "hevc") or not chunk.camera_id or not chunk.video_id:
+    if chunk.codec not in ("h264", "hevc") or not chunk.camera_id or not 0 < len(chunk.video_id) <= MAX_NAME:
         raise MalformedRecord("a chunk needs a camera, a video and a known codec")
+    if chunk.first_frame + len(chunk.units) > MAX_FRAMES or chunk.gaps > MAX_FRAMES:
+        raise MalformedRecord(f"frames are counted up to {MAX_FRAMES}")
+    if not 0 <= chunk.capture_ms <= MAX_TIME_MS:
+        raise MalformedRecord("captured in no year that there is")
 
 
 def check_format(fmt: VideoFormat) -> None:
     """Refuse pictures that the system can't work in.
 
     Raises:
-        MalformedRecord: an odd or zero side, a time base or rotation that means nothing.
+        MalformedRecord: an odd or zero side, a time base, aspect, rotation or colours that mean nothing.
         ChunkTooLarge: a side over the limit, or one picture over the decoded limit.
 
     """
@@ -215,6 +230,10 @@ def check_format(fmt: VideoFormat) -> None:
         raise MalformedRecord(f"pictures of {fmt.width}x{fmt.height}: both sides must be even and above 0")
     if fmt.time_base <= 0 or fmt.sample_aspect <= 0 or fmt.rotation not in (0, 90, 180, 270):
         raise MalformedRecord("time base, aspect or rotation means nothing")
+    if max(fmt.primaries, fmt.transfer, fmt.matrix) > MAX_CODE_POINT:
+        raise MalformedRecord("colours by code points that there aren't")
+    if max(fmt.sample_aspect.as_integer_ratio()) > MAX_SHOWN or not 1 <= fmt.width * fmt.sample_aspect <= MAX_SHOWN:
+        raise MalformedRecord(f"shown more than {MAX_SHOWN} or less than one sample wide")
 
 
 def _check_body(body: r.OperatorBody) -> None:

@@ -82,7 +82,7 @@ class CameraState:
     `locate` writes `next_track`, `tracks`, `cut` (the next chunk begins a new scene) and `view`, `protect` the rest,
     `effort` (what the last chunk was worth) among it.
     `evidence` counts the parts of the video so far; `frames` is the number of the frame that comes next; `ended`: the
-    video is closed.
+    video is closed; `closed`: the videos before it, the last first.
     The runner writes `flushed` (the next chunk is processed without look-ahead) and `next_offset` (what lies before it
     in the source partition has been delivered), and `load`, of live cameras.
     """
@@ -106,4 +106,5 @@ class CameraState:
     view: ViewState | None = None
     effort: int = 0
     load: LoadState | None = None
+    closed: tuple[str, ...] = ()
     state_version: int = STATE_VERSION

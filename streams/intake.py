@@ -1,7 +1,7 @@
 """Raw chunks on their way into the pipeline: who may write for which camera, what is sealed how, both directions.
 
 A camera signs the sealed chunk; the pipeline checks the signature, the signer's right to write for that camera, the
-place it was written to, and that envelope and contents speak of the same chunk.
+place it was written to, that envelope and contents speak of the same chunk, and that its video bears the camera's name.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from schemas.errors import IntegrityError, MalformedRecord, NotForMe, SignerNotE
 from schemas.frames import FrameChunk
 from schemas.records import AssociatedData, RawChunk, Signed
 from schemas.topics import RAW
+from schemas.video_id import is_of
 from streams.stage import Arrival
 
 RECORD = "raw_chunk"
@@ -77,6 +78,8 @@ class Intake:
         except (NotForMe, IntegrityError) as error:
             raise MalformedRecord(f"{where}: {error}") from error
         chunk = decode(FrameChunk, plain)
+        if not is_of(chunk.video_id, chunk.camera_id):
+            raise MalformedRecord(f"{where}: its video isn't named as one of its camera's")
         if (chunk.camera_id, chunk.video_id, chunk.chunk_seq) != (raw.camera_id, raw.video_id, raw.chunk_seq):
             raise MalformedRecord(f"{where}: envelope and contents name different chunks")
         return chunk

@@ -94,10 +94,10 @@ class Doorkeeper(Background):
 
     async def gate(self) -> None:
         """Return once every platform is ready; raises what ended the thread, if something did."""
+        self.check()
         while not self.book.ready():
-            if self.error is not None:
-                raise self.error
             await asyncio.sleep(0.1)
+            self.check()
 
     def session(self) -> None:
         """Read addresses from the beginning and answers from now on; ask until all is answered."""

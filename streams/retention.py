@@ -111,9 +111,10 @@ def due(kept: Sequence[Kept], rules: Sequence[Rule], now_ms: int, disk: Disk) ->
 def _aged(video: Kept, rules: Sequence[Rule], now_ms: int) -> Due | None:
     """What is too old in a video: some kinds, or all there are."""
     old, kinds = [], video.kinds or {kind for rule in rules for kind in rule.kinds if kind != PUBLIC}
+    last_ms = min(video.end_ms, video.added_ms or video.end_ms)  # a camera's clock may be ahead by years
     for kind in kinds:
         rule = rule_at(rules, video.camera_id, kind)
-        if rule and rule.days is not None and now_ms - video.end_ms > rule.days * DAY_MS:
+        if rule and rule.days is not None and now_ms - last_ms > rule.days * DAY_MS:
             old.append(kind)
     if len(old) == len(kinds) and old:
         return Due(video, "age")

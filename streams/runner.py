@@ -14,13 +14,14 @@ bounded for each partition, so that one that is slow holds up no other (`crowded
 
 Somebody waits for the chunks of a live camera. How late each was done goes into the state (`operators/effort.py`), and
 with it what the next ones are worth; where that is nothing, a chunk is dropped: it goes to quarantine unseen.
-Three outcomes: a poison record goes to quarantine; a transient error is tried again, within a bound; anything else
-stops the runner with everything unacked.
+Three outcomes: a poison record goes to quarantine, and so does one whose values can't be computed with; a transient
+error is tried again, within a bound; anything else stops the runner with everything unacked.
 """
 
 from __future__ import annotations
 
 import asyncio
+import struct
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
@@ -28,7 +29,14 @@ from typing import Generic, TypeVar
 
 from operators import effort
 from schemas.codec import pack, unpack_as
-from schemas.errors import MalformedRecord, PoisonError, SealframeError, TransientError, UnknownRecord
+from schemas.errors import (
+    MalformedRecord,
+    PlatformNotReady,
+    PoisonError,
+    SealframeError,
+    TransientError,
+    UnknownRecord,
+)
 from schemas.state import MAX_STATE_BYTES, CameraState, LoadState
 from streams.clock import now_ms as wall_ms
 from streams.lanes import Lane, Limits, Partition, Slot
@@ -124,12 +132,12 @@ class Runner(Generic[Body]):
         gone = [self._partitions.pop(n) for n in list(self._partitions) if partitions is None or n in partitions]
         lanes = [lane for partition in gone for lane in partition.lanes.values()]
         self.late = {c: how for c, how in self.late.items() if c not in {lane.camera for lane in lanes}}
-        for lane in lanes:
-            self._stage.forget(lane.camera)
         tasks = [lane.task for lane in lanes if lane.task]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for lane in lanes:
+            self._stage.forget(lane.camera)
         self._moved.set()
 
     def unacked(self) -> int:
@@ -285,11 +293,20 @@ class Runner(Generic[Body]):
     ) -> tuple[CameraState, Sequence[Output]]:
         """Step; when that fails with look-ahead, it may be the next chunk that is poison: once more without."""
         try:
-            return await self._work(self._stage.step, state, item, following)
+            return await self._tried(state, item, following)
         except PoisonError:
             if following is None:
                 raise
-            return await self._work(self._stage.step, state, item, None)
+            return await self._tried(state, item, None)
+
+    async def _tried(
+        self, state: CameraState, item: Item[Body], following: Item[Body] | None
+    ) -> tuple[CameraState, Sequence[Output]]:
+        """The stage's step; values that it can't compute with are the record's fault, and must stop nobody else."""
+        try:
+            return await self._work(self._stage.step, state, item, following)
+        except (ValueError, ArithmeticError, struct.error) as error:
+            raise MalformedRecord(f"{type(error).__name__} in a step") from error
 
     async def _quarantine(self, arrival: Arrival, error: PoisonError) -> None:
         output = await self._work(self._stage.quarantine, arrival, f"{type(error).__name__}: {error}")
@@ -339,10 +356,15 @@ class Runner(Generic[Body]):
         return await self._again(lambda: loop.run_in_executor(self._pool, call, *arguments))
 
     async def _again(self, call: Callable[[], Awaitable[Result]]) -> Result:
-        for attempt in range(self._limits.retries):
+        """As often as it may be; for a platform's new address without end, as the gate would."""
+        attempt = 0
+        while True:
             try:
                 return await call()
-            except TransientError:
+            except TransientError as error:
+                waits = isinstance(error, PlatformNotReady)
+                if attempt == self._limits.retries and not waits:
+                    raise
                 self.counters.retried += 1
                 await self._sleep(self._limits.backoff_s * 2**attempt)
-        return await call()
+                attempt = min(attempt + 1, self._limits.retries - waits)

@@ -17,6 +17,7 @@ from operators.alarms import overload
 from operators.desensitise.policy import Policy
 from operators.detect import Finder
 from operators.effort import DROPPED
+from operators.examine import Examiner
 from operators.pipeline import EvidenceDraft, Outgoing, Pipeline, seal_draft
 from operators.seal import seal
 from operators.sign import SigningKey, digest
@@ -71,6 +72,11 @@ class Protection:
             policy = replace(current.policy, authorities=routes)
             current = self._pipeline = Pipeline(policy, self._detector, self._signer, at_once=_at_once())
         return current
+
+    @property
+    def examiner(self) -> Examiner:
+        """What looks ahead under the routes that were in force last; asks nobody for them."""
+        return self._pipeline.examiner
 
     def outputs(self, camera_id: str, outgoing: Outgoing) -> tuple[Output, ...]:
         """What to send for one chunk, in order.
@@ -142,11 +148,11 @@ class PipelineStage(ABC, Generic[Body]):
 
     def expect(self, item: Item[Body], level: int) -> None:
         """As `Examiner.expect`."""
-        self._protection.pipeline().examiner.expect(self.chunk_of(item.body), level)
+        self._protection.examiner.expect(self.chunk_of(item.body), level)
 
     def forget(self, camera_id: str) -> None:
         """As `Examiner.forget`."""
-        self._protection.pipeline().examiner.forget(camera_id)
+        self._protection.examiner.forget(camera_id)
 
     def quarantine(self, arrival: Arrival, reason: str) -> Output:
         """As `Protection.quarantine`."""

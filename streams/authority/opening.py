@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -40,6 +40,14 @@ def open_on_arrival(
     return tuple(
         OpenedPart(part.part, part.type, one) if isinstance(one, str) else _kept(part, *one, known)
         for part, one in zip(evidence.parts, found, strict=True)
+    )
+
+
+def without(parts: Sequence[OpenedPart], gone: Set[int]) -> tuple[OpenedPart, ...]:
+    """The parts, those closed that claim a track which was erased since they were opened."""
+    return tuple(
+        OpenedPart(part.part, part.type, "erased", part.tracks) if gone & set(part.tracks) else part
+        for part in parts
     )
 
 

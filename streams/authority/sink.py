@@ -24,7 +24,7 @@ from schemas.errors import BadSignature, MalformedRecord
 from schemas.records import SealedEvidence
 from schemas.topics import evidence_topic
 from streams.authority import store
-from streams.authority.opening import OpenedPart, open_on_arrival
+from streams.authority.opening import OpenedPart, open_on_arrival, without
 from streams.authority.reading import EvidenceReader
 from streams.authority.retention import is_retired
 from streams.authority.unread import Indexing, Unread, Write, waits
@@ -107,6 +107,8 @@ class EvidenceSink:
         with self._database.connection() as db:
             if is_retired(db, evidence.video_id):
                 return Taken("repeated", evidence)
+            if store.camera_of(db, evidence.video_id) not in (None, evidence.camera_id):
+                raise MalformedRecord(f"{evidence.video_id} is another camera's video")
             known = store.known_version(db, evidence.video_id, evidence.chunk_seq)
             if known is not None:
                 if known == (evidence.operator_digest, len(evidence.parts)):
@@ -123,6 +125,7 @@ class EvidenceSink:
             at = file.append(record)
             file.sync()
             store.add_evidence(db, evidence, body_digest, (at, len(record)), file.size, received_ms)
+            parts = without(parts, store.erased(db, evidence.video_id))
             store.add_parts(db, evidence, parts)
             write(db)
             missing = tuple(store.gaps(db, [evidence.video_id]))

@@ -5,21 +5,18 @@ Functions take an open connection; the caller's transaction makes them one. Time
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from schemas.errors import MalformedRecord
 from schemas.records import SealedEvidence, TrackMapping, Wrap
 from schemas.topics import MINUTE_MS
+from schemas.video_id import start_ms
 from streams.authority.opening import OpenedPart, PartState
 
 MAX_VIDEO_MS = 30 * MINUTE_MS
 """A live recording is cut after 30 minutes, so what is in it happened at most that long after its start."""
-
-_VIDEO_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}-(\d{1,15})-[0-9a-f]{8}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,19 +51,6 @@ class Gap:
     missing_seq: int
 
 
-def start_ms(video_id: str) -> int:
-    """Capture time of a video's start, which its id holds.
-
-    Raises:
-        MalformedRecord: the id isn't `camera-milliseconds-8 hex digits`.
-
-    """
-    found = _VIDEO_ID.fullmatch(video_id)
-    if not found:
-        raise MalformedRecord("a video id isn't made of camera, start time and 8 hex digits")
-    return int(found[1])
-
-
 def captured_ms(evidence: SealedEvidence) -> tuple[int, int] | tuple[None, None]:
     """When a chunk was captured (from, to); nothing where the record doesn't say."""
     if 0 < evidence.capture_ms <= evidence.end_ms:
@@ -86,6 +70,12 @@ def known_version(db: Any, video_id: str, chunk_seq: int) -> tuple[bytes, int] |
         "SELECT operator_digest, parts FROM evidence WHERE video_id = %s AND chunk_seq = %s", (video_id, chunk_seq)
     ).fetchone()
     return None if row is None else (bytes(row[0]), int(row[1]))
+
+
+def camera_of(db: Any, video_id: str) -> str | None:
+    """The camera of a video that is known."""
+    row = db.execute("SELECT camera_id FROM videos WHERE video_id = %s", (video_id,)).fetchone()
+    return None if row is None else str(row[0])
 
 
 def file_bytes(db: Any, video_id: str) -> int:

@@ -33,8 +33,9 @@ def deployment(broker: Broker) -> Deployment:
 
 
 def _video(camera: str, count: int = 4) -> list[FrameChunk]:
+    video = f"{camera}-1700000000000-0000000a"
     return [
-        replace(chunk(crossing(), seq, end=seq == count - 1, video=f"{camera}-v"), camera_id=camera)
+        replace(chunk(crossing(), seq, end=seq == count - 1, video=video), camera_id=camera)
         for seq in range(count)
     ]
 
@@ -46,7 +47,7 @@ def test_push_writes_every_chunk_in_order_where_faust_looks_for_it(deployment: D
     with access.producer() as producer:
         signer = deployment.signer(f"camera-{camera}")
         totals = push(chunks, camera, producer, PIPELINE.public, signer, in_flight=2, report=seen.append)
-    assert (totals.chunks, totals.frames, totals.videos) == (4, 40, (f"{camera}-v",))
+    assert (totals.chunks, totals.frames, totals.videos) == (4, 40, (f"{camera}-1700000000000-0000000a",))
     assert [one.chunks for one in seen] == [1, 2, 3, 4]
     mine = [m for m in deployment.read(RAW, "pipeline") if m.key == camera.encode()]
     intake = Intake(PIPELINE, deployment.identify, Enrolment(), lambda key: partition_of(key, 2))

@@ -77,7 +77,7 @@ class MemoryPort:
 class DigestStage:
     """Outputs say what was seen of a chunk, of the next one, and of all before it, and at which levels of effort.
 
-    A record whose `poison` is "open" or "step" can't be processed.
+    A record whose `poison` is "open" or "step" can't be processed; with "number" nothing can be computed.
     """
 
     def __init__(self) -> None:
@@ -108,6 +108,8 @@ class DigestStage:
     ) -> tuple[CameraState, Sequence[Output]]:
         if item.body.get("poison") == "step" or (following and following.body.get("poison") == "step"):
             raise UndecodableChunk(f"{item.video_id} chunk {item.seq}")
+        if item.body.get("poison") == "number":
+            raise OverflowError("more than fits")
         self.stepped.append((item.video_id, item.seq, following.seq if following else None))
         self.levels.append(state.load.level if state.load else 0)
         spent = [state.load.level, state.load.ahead] if state.load else []

@@ -11,7 +11,7 @@ import pytest
 
 from schemas import sealframe_pb2 as pb
 from schemas.codec import unpack_as
-from schemas.errors import AccessDenied, SealframeError, ServiceUnavailable
+from schemas.errors import AccessDenied, PlatformNotReady, SealframeError, ServiceUnavailable
 from streams.lanes import Limits
 from streams.runner import Runner
 from streams.stage import Arrival, Item, Output
@@ -172,7 +172,7 @@ async def feed_all(worker: Runner, records: list[tuple[bytes, bytes]]) -> None: 
         await worker.submit(arrival)
 
 
-@pytest.mark.parametrize("poison", ["open", "step"])
+@pytest.mark.parametrize("poison", ["open", "step", "number"])
 def test_poison_record_is_quarantined_and_acked_in_order(pool: ThreadPoolExecutor, poison: str) -> None:
     port, stage = MemoryPort(), DigestStage()
     records = [chunk("a", "v", 0), chunk("a", "v", 1, poison=poison), chunk("a", "v", 2), chunk("a", "v", 3, end=True)]
@@ -234,6 +234,12 @@ class Failing(MemoryPort):
 
 def test_transient_error_is_tried_again(pool: ThreadPoolExecutor) -> None:
     port = Failing(failures=2)
+    run(feed(runner(port, pool, retries=2), [chunk("a", "v", 0, end=True)]))
+    assert (len(port.of(OUT)), port.acked) == (2, {0: [0]})
+
+
+def test_platform_that_is_not_ready_is_waited_for(pool: ThreadPoolExecutor) -> None:
+    port = Failing(failures=9, error=PlatformNotReady)
     run(feed(runner(port, pool, retries=2), [chunk("a", "v", 0, end=True)]))
     assert (len(port.of(OUT)), port.acked) == (2, {0: [0]})
 

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,7 @@ from operators.pipeline import Pipeline
 from operators.seal import Identity, evidence_aad, unseal
 from operators.sign import SigningKey
 from schemas.codec import decode, encode, pack, unpack, unpack_as
-from schemas.errors import ChunkTooLarge, MalformedRecord, PoisonError, SignerNotEnrolled
+from schemas.errors import ChunkTooLarge, MalformedRecord, PlatformNotReady, PoisonError, SignerNotEnrolled
 from schemas.frames import FrameChunk
 from schemas.records import CUSTODIAN, Quarantined, RawPlace, SealedEvidence, UploadAddress
 from schemas.topics import ALARMS, MAX_RECORD_BYTES, OPERATOR_VIDEO, QUARANTINE, RAW, REGIONS, evidence_topic
@@ -29,8 +31,7 @@ from streams.stage import Arrival, Output
 from streams.topology import LocateStage, Protection, ProtectStage, WholeStage, quarantine_aad
 from streams.verify import check_chain, check_record
 from tests.support.memory import MemoryPort, no_wait
-from tests.support.scenes import chunk as scene
-from tests.support.scenes import crossing
+from tests.support.scenes import FORMAT, chunk, crossing
 from tests.support.shared import shared_data
 from tests.support.worker import clip, signing_key
 
@@ -38,6 +39,8 @@ PIPELINE, AUTHORITY, SAFE = (Identity(bytes([n]) * 32) for n in (1, 2, 3))
 CLIP = "intel-iot-devkit+sample-videos/asl_gestures/help.mkv"
 POLICY = Policy({"faces": frozenset({"face"})}, preset="ultrafast")
 SIGNER = SigningKey(b"s" * 32)
+VIDEO = "cam-1700000000000-0000000a"
+scene = partial(chunk, video=VIDEO)
 
 
 class FixedAddresses:
@@ -107,8 +110,8 @@ def test_whole_cut_and_in_process_make_equal_video_and_evidence(parts: Parts) ->
 
     pipeline = Pipeline(POLICY, detector(), SIGNER)
     state, direct = pipeline.initial("cam"), []
-    for i, chunk in enumerate(chunks):
-        state, outgoing = pipeline.step(state, chunk, chunks[i + 1] if i + 1 < len(chunks) else None)
+    for i, one in enumerate(chunks):
+        state, outgoing = pipeline.step(state, one, chunks[i + 1] if i + 1 < len(chunks) else None)
         direct += [pack("operator", record) for record in outgoing.operator]
 
     assert len(direct) == 5
@@ -160,6 +163,30 @@ def test_regions_whose_raw_chunk_changed_are_quarantined(parts: Parts) -> None:
     assert [output.topic for output in port.sent] == [QUARANTINE]
 
 
+class NobodyReady(FixedAddresses):
+    """An authority whose address has run out."""
+
+    def routes(self) -> Mapping[str, frozenset[str]]:
+        raise PlatformNotReady("no address")
+
+
+def test_partition_is_given_up_while_no_platform_is_ready(parts: Parts) -> None:
+    protection = Protection(POLICY, detector(), SIGNER, NobodyReady(), SAFE.public)
+
+    async def work() -> None:
+        port = MemoryPort()
+        with ThreadPoolExecutor(2) as pool:
+            stage = WholeStage(parts.intake, protection)
+            given_up: Runner = Runner(stage, port, pool, Limits(idle_ms=0))  # type: ignore[type-arg]
+            for arrival in parts.raw([scene(crossing(), seq, end=seq == 2) for seq in range(3)]):
+                await given_up.submit(arrival)
+            await asyncio.sleep(1)
+            await given_up.revoke()
+            assert (given_up.unacked(), given_up.error, port.sent, port.acked) == (0, None, [], {})
+
+    asyncio.run(work())
+
+
 def test_raw_place_travels_with_the_regions(parts: Parts) -> None:
     raw = parts.raw([scene(crossing(), end=True)])
     sent = asyncio.run(_run(LocateStage(parts.intake, parts.protection), raw)).of(REGIONS)
@@ -169,8 +196,8 @@ def test_raw_place_travels_with_the_regions(parts: Parts) -> None:
 
 
 def test_intake_opens_what_the_camera_sealed(parts: Parts) -> None:
-    chunk = scene(crossing())
-    assert parts.intake.open(parts.raw([chunk])[0]) == chunk
+    sent = scene(crossing())
+    assert parts.intake.open(parts.raw([sent])[0]) == sent
 
 
 def test_gateway_writes_for_its_cameras_only(parts: Parts) -> None:
@@ -184,6 +211,29 @@ def test_gateway_writes_for_its_cameras_only(parts: Parts) -> None:
 def test_camera_writing_as_another_is_refused(parts: Parts) -> None:
     with pytest.raises(SignerNotEnrolled, match="camera-thief may not write for camera cam"):
         parts.intake.open(parts.raw([scene(crossing())], "thief")[0])
+
+
+def test_camera_may_not_name_another_ones_video(parts: Parts) -> None:
+    for video in ("gate-1-1700000000000-0000000a", "cam-1-1700000000000-0000000a", "cam", "cam-0000000a", f"{VIDEO} "):
+        with pytest.raises(MalformedRecord, match="camera's"):
+            parts.intake.open(parts.raw([chunk(crossing(), video=video)])[0])
+
+
+NOBODYS = replace(FORMAT, primaries=70_000)
+WIDE, LONG = (replace(FORMAT, sample_aspect=Fraction(*ratio)) for ratio in ((1000, 1), (2**40 + 1, 2**40)))
+
+
+@pytest.mark.parametrize("changed", [
+    {"format": NOBODYS}, {"format": replace(FORMAT, matrix=70_000)}, {"format": WIDE}, {"format": LONG},
+    {"first_frame": 2**32}, {"first_frame": 2**64 - 1}, {"gaps": 2**32 - 1}, {"chunk_seq": 2**64 - 1},
+    {"capture_ms": 2**60}, {"capture_ms": -1}, {"video_id": "v" * 1_000_000}, {"end_pts": 2**63 - 1},
+])  # fmt: skip
+def test_numbers_that_nothing_can_be_made_of_are_quarantined_and_stop_nobody(
+    parts: Parts, changed: dict[str, object]
+) -> None:
+    bad = replace(scene(crossing(), end=True), **changed)  # type: ignore[arg-type]
+    port = asyncio.run(_run(WholeStage(parts.intake, parts.protection), parts.raw([bad])))
+    assert [_quarantined(one) is not None for one in port.of(QUARANTINE)] == [True] and not port.of(OPERATOR_VIDEO)
 
 
 def test_signer_of_another_ca_is_refused(parts: Parts, tmp_path: Path) -> None:
@@ -253,5 +303,5 @@ def test_output_over_the_limit_is_poison(parts: Parts) -> None:
 
 
 def test_chunk_is_the_same_after_its_journey() -> None:
-    chunk = scene(crossing())
-    assert decode(FrameChunk, encode(chunk)) == chunk
+    sent = scene(crossing())
+    assert decode(FrameChunk, encode(sent)) == sent

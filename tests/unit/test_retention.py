@@ -44,6 +44,8 @@ PLATES = Rule(("*",), ("plate",), days=7)
         # the first rule that holds counts
         ([kept("a", 31)], [replace(FACES, days=60), FACES], []),
         ([kept("b", 32), kept("a", 40)], [FACES], [("a", "age", ()), ("b", "age", ())]),
+        # the camera's clock was ahead by a year
+        ([replace(kept("a", -365), added_ms=NOW - 31 * DAY_MS)], [FACES], [("a", "age", ())]),
         # something was added nine minutes ago
         ([replace(kept("a", 31), added_ms=NOW - 9 * MINUTE_MS)], [FACES], []),
     ],
