@@ -23,7 +23,10 @@ from streams.holds import MATCHES, no_hold_comes
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """What an erasure destroyed; `entry` is the log's, of its end, `digest` that of the parts that are closed now."""
+    """What an erasure destroyed; `entry` is the log's, of its end, `digest` that of the parts that are closed now.
+
+    `days`: whose keys, until they are destroyed too, would open a copy of some of these parts.
+    """
 
     subject_id: str
     video_id: str
@@ -32,6 +35,7 @@ class Erased:
     parts: int = 0
     digest: str = ""
     entry: int = -1
+    days: tuple[str, ...] = ()
 
 
 def erase_subject(
@@ -39,6 +43,8 @@ def erase_subject(
     actor: str, case: str, purpose: str,
 ) -> Erased:
     """Destroy the keys of a subject's tracks and its rows; every copy of its evidence is then closed for ever.
+
+    A day's own key opens what came under it until that key is destroyed, too (`epochs.py`); the log names such days.
 
     Blocks that it shares with others go too: they show it. Run again after a failure, it goes on. A hold that comes
     while it runs is seen before anything is destroyed, or comes after all of it.
@@ -54,7 +60,9 @@ def erase_subject(
         video_id, tracks = row[0], tuple(row[1])
         hold = hold_on(db, video_id)
         parts, digest = closing(db, video_id, tracks)
+        days = _days(db, keys, video_id, tracks)
     said: dict[str, Any] = {"subject": subject_id, "tracks": list(tracks), "parts": parts, "digest": digest}
+    said |= {"days": days} if days else {}
     if hold is None:
         log.append("erase", actor, case, purpose, said)
         with database.connection() as db:
@@ -64,9 +72,19 @@ def erase_subject(
                 said["keys"] = keys.destroy_tracks(video_id, tracks)
                 forget_tracks(db, video_id, tracks, clock())
                 entry = log.add(db, "erased", actor, case, purpose, said)
-                return Erased(subject_id, video_id, tracks, said["keys"], parts, digest, entry.seq)
+                return Erased(subject_id, video_id, tracks, said["keys"], parts, digest, entry.seq, tuple(days))
     log.append("erase-refused", actor, case, purpose, {"subject": subject_id, "hold": hold})
     raise UsageError(f"{subject_id} is under legal hold {hold}: release that first, or erase it afterwards")
+
+
+def _days(db: Any, keys: KeyStore, video_id: str, tracks: Sequence[int]) -> list[str]:
+    """The days whose keys still open parts that these tracks claim."""
+    alive = {identity.name for identity in keys.identities() if identity.destroyed_ms is None}
+    rows = db.execute(
+        "SELECT DISTINCT e.epoch FROM parts p JOIN evidence e USING (video_id, chunk_seq)"
+        " WHERE video_id = %s AND p.tracks && %s::bigint[] ORDER BY 1", (video_id, list(tracks)),
+    ).fetchall()
+    return [epoch for (epoch,) in rows if epoch in alive]
 
 
 def closing(db: Any, video_id: str, tracks: Sequence[int] | None) -> tuple[int, str]:

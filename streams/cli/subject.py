@@ -81,7 +81,7 @@ def open_package(
     )
     tracks = sorted({mapping.track for chunk in opened.chunks for mapping in chunk.mappings})
     made = compose(opened.video_id, opened.chunks, {file.stem: tracks})
-    write_whole(out, zipped(made))
+    write_whole(out, zipped(made), secret=True)
     about = {"video": opened.video_id, "authority": opened.authority, "pictures": len(made.pictures)}
     give(about) if as_json else say(f"{out}: {plural(len(made.pictures), 'picture')} of {opened.video_id}")
 
@@ -109,6 +109,9 @@ def erase(
         return
     say(f"{done['subject_id']}: {done['keys']} keys destroyed; {done['parts']} parts of its evidence can't be opened"
         f" any more. Entry {done['entry']} of the access log says so.")
+    if done["days"]:
+        say(f"The key of {', '.join(done['days'])} would still open a copy of them; it is destroyed by itself, as soon"
+            " as all that came that day is in, at the latest two days after it.")
 
 
 def _kind(subject: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -115,6 +115,14 @@ def test_sink_second_version_is_counted_and_first_wins(desk: Desk) -> None:
         assert list(read_framed(file, EVIDENCE)) == first.evidence
 
 
+def test_sink_refuses_another_camera_under_the_name_of_a_known_video(desk: Desk) -> None:
+    first, second = recorded(desk.epoch).evidence
+    desk.sink.take(first, NOW_MS)
+    with pytest.raises(MalformedRecord, match="another camera's"):
+        desk.sink.take(edited(second, camera_id="thief"), NOW_MS)
+    assert desk.sink.take(second, NOW_MS).outcome == "stored"
+
+
 def test_sink_dropped_evidence_shows_as_a_gap_until_it_comes(desk: Desk) -> None:
     recording = recorded(desk.epoch, 3)
     desk.sink.take(recording.evidence[0], NOW_MS)
@@ -203,7 +211,7 @@ def test_erase_closes_copies_and_leaves_the_neighbour(desk: Desk, tmp_path: Path
         rows = db.execute("SELECT * FROM parts").fetchall()
 
     erased = erase_subject(desk.database, desk.keys, desk.log, clock, subject, actor="a", case="c", purpose="request")
-    assert (erased.tracks, erased.keys) == ((1,), 1)
+    assert (erased.tracks, erased.keys, erased.days) == ((1,), 1, ())
 
     # the live system
     assert {piece.tracks for piece in opened(desk)} == {(2,)}
@@ -234,6 +242,34 @@ def test_erase_closes_copies_and_leaves_the_neighbour(desk: Desk, tmp_path: Path
     proof = desk.log.prove(erased.entry)
     check_inclusion(proof, identify_at)
     assert b"erased" in proof.entry
+
+
+def test_erase_while_evidence_is_looked_at_leaves_none_of_its_places(desk: Desk) -> None:
+    class Erases:
+        """A look at the second chunk, which takes so long that track 1 is erased meanwhile."""
+
+        def look(self, evidence: SealedEvidence, parts: object) -> Callable[[object], None]:
+            if evidence.chunk_seq == 1:
+                erase_subject(desk.database, desk.keys, desk.log, clock, add_subject(desk, 1), actor="a", case="c",
+                              purpose="p")
+            return lambda db: None
+
+    desk.sink.close()
+    desk.sink = EvidenceSink(NAME, desk.database, desk.keys, desk.home / "evidence", identify, Erases())  # type: ignore[arg-type]
+    desk.take(recorded(desk.epoch, 3))
+    with desk.database.connection() as db:
+        assert db.execute("SELECT track FROM erasures").fetchall() == [(1,)]
+        assert db.execute("SELECT count(*) FROM spans WHERE track = 1 AND chunk_seq > 0").fetchone() == (0,)
+        states = db.execute("SELECT DISTINCT state, wrapped IS NULL FROM parts WHERE 1 = ANY(tracks)").fetchall()
+    assert states == [("erased", True)]
+
+
+def test_erase_names_the_days_whose_keys_would_still_open_a_copy(desk: Desk) -> None:
+    desk.take(recorded(desk.epoch, 1))
+    subject = add_subject(desk, 1)
+    erased = erase_subject(desk.database, desk.keys, desk.log, clock, subject, actor="a", case="c", purpose="request")
+    assert erased.days == ("day",)
+    assert [entry.content["detail"]["days"] for entry in desk.log.last()] == [["day"], ["day"]]
 
 
 def closed_parts(path: Path, track: int, rows: list[tuple[object, ...]]) -> str:
