@@ -33,16 +33,18 @@ from schemas.errors import ConfigError, ServiceUnavailable, UsageError
 from schemas.topics import MINUTE_MS, WORKER_GROUP, TopicSpec
 
 FRAME_PARTITIONS = 2
+REPLICAS = 1
 EDGE = ("camera-", "gateway-")
 Action = Literal["create", "configure", "keep", "conflict"]
 
 
 @dataclass(frozen=True, slots=True)
 class TopicState:
-    """What a broker has: partitions, replicas and the settings set on the topic."""
+    """What a broker has: partitions, the settings set on the topic, replicas (of the partition that has the fewest)."""
 
     partitions: int
     config: Mapping[str, str]
+    replicas: int = REPLICAS
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +86,13 @@ def topic_config(spec: TopicSpec) -> dict[str, str]:
 
 
 def plan(
-    specs: Sequence[TopicSpec], existing: Mapping[str, TopicState], *, frame_partitions: int = FRAME_PARTITIONS
+    specs: Sequence[TopicSpec], existing: Mapping[str, TopicState], *, frame_partitions: int = FRAME_PARTITIONS,
+    replicas: int = REPLICAS,
 ) -> tuple[Change, ...]:
     """What brings a broker from `existing` to `specs`, topic by topic.
 
-    Another number of partitions is a conflict: changing it would send a camera's chunks to another partition.
+    Another number of partitions is a conflict: changing it would send a camera's chunks to another partition. So are
+    fewer replicas: somebody has to say which brokers take them.
     """
     changes = []
     for spec in specs:
@@ -96,9 +100,9 @@ def plan(
         wanted = topic_config(spec)
         state = existing.get(spec.name)
         if state is None:
-            change = Change(spec.name, "create", partitions, wanted, f"{partitions} partitions, {spec.cleanup}")
-        elif state.partitions != partitions:
-            detail = f"has {state.partitions} partitions, {partitions} are wanted"
+            change = Change(spec.name, "create", partitions, wanted, f"{_counts(partitions, replicas)}, {spec.cleanup}")
+        elif state.partitions != partitions or state.replicas < replicas:
+            detail = f"has {_counts(state.partitions, state.replicas)}; wanted are {_counts(partitions, replicas)}"
             change = Change(spec.name, "conflict", partitions, {}, detail)
         else:
             differing = {name: value for name, value in wanted.items() if state.config.get(name) != value}
@@ -106,6 +110,10 @@ def plan(
             change = Change(spec.name, "configure" if differing else "keep", partitions, differing, detail)
         changes.append(change)
     return tuple(changes)
+
+
+def _counts(partitions: int, replicas: int) -> str:
+    return f"partitions: {partitions}, replicas: {replicas}"
 
 
 def rights(specs: Sequence[TopicSpec]) -> frozenset[Right]:
@@ -178,21 +186,22 @@ class KafkaAdmin:
         results = self._wait(self._client.describe_configs(resources), "describing topics")
         return {
             resource.name: TopicState(
-                len(found[resource.name].partitions), {name: str(entry.value) for name, entry in config.items()}
+                len(found[resource.name].partitions), {name: str(entry.value) for name, entry in config.items()},
+                min((len(part.replicas) for part in found[resource.name].partitions.values()), default=0),
             )
             for resource, config in results.items()
         }
 
     def apply(
-        self, specs: Sequence[TopicSpec], *, frame_partitions: int = FRAME_PARTITIONS, replicas: int = 1
+        self, specs: Sequence[TopicSpec], *, frame_partitions: int = FRAME_PARTITIONS, replicas: int = REPLICAS
     ) -> tuple[Change, ...]:
         """Create and configure topics, grant the rights of `specs`; return what was done.
 
         Raises:
-            ConfigError: a topic has another number of partitions; nothing was done.
+            ConfigError: a topic has another number of partitions, or fewer replicas; nothing was done.
 
         """
-        changes = plan(specs, self.existing(), frame_partitions=frame_partitions)
+        changes = plan(specs, self.existing(), frame_partitions=frame_partitions, replicas=replicas)
         conflicts = [f"{change.topic} {change.detail}" for change in changes if change.action == "conflict"]
         if conflicts:
             raise ConfigError("; ".join(conflicts))

@@ -28,10 +28,10 @@ def read_identity(path: Path) -> bytes:
     """The private key in a file.
 
     Raises:
-        ConfigError: no such file, or no identity in it.
+        ConfigError: no such file, open to others, or no identity in it.
 
     """
-    return _parse(_read(path), IDENTITY, str(path))
+    return _parse(_read_private(path, "keys create"), IDENTITY, str(path))
 
 
 def recipient_text(public: bytes) -> str:
@@ -63,10 +63,7 @@ def read_approver_seed(path: Path) -> bytes:
         ConfigError: no such file, open to others, or no seed in it.
 
     """
-    text = _read(path, "keys approver")
-    if path.stat().st_mode & 0o077:
-        raise ConfigError(f"{path} is open to others: make it 0600")
-    return _parse(text, APPROVER_SECRET, str(path))
+    return _parse(_read_private(path, "keys approver"), APPROVER_SECRET, str(path))
 
 
 def approver_text(public: bytes) -> str:
@@ -86,6 +83,13 @@ def _write(path: Path, line: str) -> None:
         raise ConfigError(f"{path}: {error.strerror}; a key is never overwritten") from error
     with os.fdopen(handle, "w") as file:
         file.write(line)
+
+
+def _read_private(path: Path, verb: str) -> str:
+    text = _read(path, verb)
+    if path.stat().st_mode & 0o077:
+        raise ConfigError(f"{path} is open to others: make it 0600")
+    return text
 
 
 def _read(path: Path, verb: str = "keys create") -> str:

@@ -1,7 +1,7 @@
 """Settings: one `sealframe.toml` in the working folder, environment variables over it, read once at the start.
 
 Unknown names, wrong types and missing values stop the start. Secrets are paths of files; the environment is never
-logged. Empty addresses mean the embedded service under `home`.
+logged. Without `bootstrap` the broker is the embedded one under `home`. Databases are no setting: services are told.
 """
 
 from __future__ import annotations
@@ -117,6 +117,8 @@ class Settings(BaseSettings):
 
     home: Path = Path(".sealframe")
     bootstrap: str = Field("", description="Kafka, host:port,...; empty: the embedded broker")
+    partitions: int = Field(2, ge=1, description="of each frame topic; can't change later: cameras would move")
+    replicas: int = Field(1, ge=1, description="of each topic that is made; a cluster should have three")
     tls: Path | None = Field(None, description="folder with ca.pem and certificates; default: home/tls")
     detect: tuple[Literal["face", "plate"], ...] = Field(("face",), min_length=1, description="what is hidden")
     authorities: dict[str, tuple[str, ...]] = Field({"city-faces": ("face",)}, description="name to the kinds it gets")
@@ -136,7 +138,7 @@ class Settings(BaseSettings):
     doubt: float = Field(0.15, ge=0, le=4, description="so much more where a region is in doubt")
     crf: int = Field(23, ge=0, le=51)
     preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"] = "veryfast"
-    chunk_ms: int = Field(1000, ge=40, le=10_000)
+    chunk_ms: int = Field(1000, ge=100, le=10_000)
     index_faces: Literal["always", "on_case", "off"] = "always"
     face_embedder: Literal["face-embedder", "face-embedder-int8"] = Field(
         "face-embedder", description="turns faces into vectors; those of one never compare with those of the other"
@@ -146,10 +148,6 @@ class Settings(BaseSettings):
     sign_in: SignInSetting = Field(
         default_factory=lambda: SignInSetting.model_validate({}), description="how people sign in by a browser"
     )
-    operator_database: str = Field("", description="libpq string without password; empty: embedded")
-    operator_password: Path | None = None
-    operator_url: str = Field("https://localhost:8443", description="where the operating platform serves")
-    operator_port: int = Field(8443, ge=0, le=65535)
 
     @property
     def tls_folder(self) -> Path:
@@ -167,7 +165,7 @@ class Settings(BaseSettings):
 
 
 def load(**overrides: object) -> Settings:
-    """Read the settings.
+    """Read the settings. An override of None is none: an option that wasn't named leaves what the settings say.
 
     Raises:
         ConfigError: an unknown name, a wrong type or value; says which.
@@ -178,7 +176,7 @@ def load(**overrides: object) -> Settings:
     if unknown:
         raise ConfigError(f"unknown environment variables: {', '.join(unknown)}")
     try:
-        return Settings(**overrides)  # type: ignore[arg-type]
+        return Settings(**{name: value for name, value in overrides.items() if value is not None})  # type: ignore[arg-type]
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise ConfigError(f"{FILE} or {PREFIX}* variables: {wrong}") from None

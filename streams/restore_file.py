@@ -124,7 +124,7 @@ def restore_file(
     if head is None:
         raise ChainBroken(f"{evidence.name} doesn't begin with a start")
     frames = 0
-    with AtomicFile(out) as whole:
+    with AtomicFile(out, secret=True) as whole:
         if whole.file is None:
             return 0
         whole.file.write(init_segment(head.format))

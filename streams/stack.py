@@ -27,11 +27,11 @@ from infra.atomic import write_whole
 from infra.broker import EmbeddedBroker
 from infra.https import HttpsClient
 from infra.kafka import KafkaAccess
-from infra.kafka_admin import KafkaAdmin
+from infra.kafka_admin import Change, KafkaAdmin, plan
 from infra.keys import load_signing_seed
 from infra.postgres import Database, DatabaseAccess, migrate
 from infra.postgres_server import EmbeddedPostgres
-from infra.recipients import read_identity, recipient_text, write_identity
+from infra.recipients import read_identity, read_recipient, recipient_text, write_identity
 from infra.settings import Settings, SignInSetting
 from operators.seal import Identity
 from operators.sign import SigningKey
@@ -81,10 +81,14 @@ class Stack:
         """Start whatever isn't running and wait until all of it answers. Fine to call again.
 
         Raises:
-            ConfigError: something has to be installed or set; says what.
+            ConfigError: something has to be installed or set, or the settings name another broker; says what.
             ServiceUnavailable: a service doesn't come up; the message holds the end of its log.
 
         """
+        if self.settings.bootstrap:
+            raise ConfigError(
+                f"`up` runs a broker of its own, and `bootstrap` names {self.settings.bootstrap}: take one of them away"
+            )
         self.home.mkdir(mode=0o711, parents=True, exist_ok=True)
         for folder in (
             "run", "pipeline", "custodian", "secrets", "keystore", "operator", "keeper", "authority", "issuer",
@@ -95,7 +99,7 @@ class Stack:
         accounts = self._accounts(tell)
         tell("broker")
         self.broker.start()
-        self.admin().apply(self.specs)
+        self.apply_topics()
         for name, database in self.databases.items():
             tell(f"database of {name}")
             database.start()
@@ -140,7 +144,7 @@ class Stack:
     def services(self) -> tuple[Service, ...]:
         """What runs beside broker and databases."""
         ports = self.ports()
-        common = ("--bootstrap", self.broker.bootstrap, "--tls", str(self.tls))
+        common = ("--bootstrap", self.bootstrap, "--tls", str(self.tls))
         kept = ("--retention", json.dumps([rule.model_dump() for rule in self.settings.retention]))
         operator = self._database("operator")
         found = [Service("operator", (
@@ -195,13 +199,29 @@ class Stack:
         """Address of a service."""
         return f"https://localhost:{self.ports()[service]}"
 
+    @property
+    def bootstrap(self) -> str:
+        """Address of the broker: what the settings name, else the embedded one; raises as that one's does."""
+        return self.settings.bootstrap or self.broker.bootstrap
+
     def access(self, principal: str) -> KafkaAccess:
         """The broker as this principal."""
-        return KafkaAccess(self.broker.bootstrap, tls.load(self.tls, principal))
+        return KafkaAccess(self.bootstrap, tls.load(self.tls, principal))
 
     def admin(self) -> KafkaAdmin:
         """The broker's administration."""
         return KafkaAdmin(self.access("admin"))
+
+    def plan_topics(self) -> tuple[Change, ...]:
+        """What `apply_topics` would do, in the order of `specs`."""
+        there = self.admin().existing()
+        return plan(self.specs, there, frame_partitions=self.settings.partitions, replicas=self.settings.replicas)
+
+    def apply_topics(self) -> tuple[Change, ...]:
+        """Make and configure the topics and grant the rights of the table; raises as `KafkaAdmin.apply`."""
+        return self.admin().apply(
+            self.specs, frame_partitions=self.settings.partitions, replicas=self.settings.replicas
+        )
 
     def enrol_camera(self, camera_id: str) -> None:
         """Give a camera its certificates and the right to write its chunks."""
@@ -214,13 +234,17 @@ class Stack:
         tls.load(self.tls, f"camera-{camera_id}")
         tls.renew(self.tls, f"camera-{camera_id}", force=True)
 
+    def pipeline_recipient(self) -> bytes:
+        """The public key that raw chunks are sealed to; all that a camera's machine needs of the pipeline."""
+        return read_recipient(str(self.home / "pipeline" / "recipient"))
+
     def pipeline_identity(self) -> Identity:
-        """The key that raw chunks are sealed to."""
+        """The key that opens raw chunks; for the worker alone."""
         return Identity(read_identity(self.home / "pipeline" / "identity"))
 
     def custodian(self) -> str:
         """Public key of the custodian, as text."""
-        return (self.home / "custodian" / "recipient").read_text().strip()
+        return recipient_text(read_recipient(str(self.home / "custodian" / "recipient")))
 
     def log(self, service: str) -> Path:
         """Where a service writes."""
@@ -276,7 +300,7 @@ class Stack:
     def _issue(self, principal: str, *, signer: bool = False) -> None:
         if not (self.tls / principal / "cert.pem").exists():
             tls.issue(self.tls, principal)
-        else:
+        elif (self.tls / "ca" / "key.pem").exists():  # else the CA is elsewhere, and renews there
             tls.renew(self.tls, principal)
         try:
             tls.load_signer(self.tls, principal)

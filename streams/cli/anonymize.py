@@ -119,7 +119,7 @@ def _report(totals: FileTotals, seconds: float, out: Path, evidence: Path | None
         give(result)
         return
     for alarm in totals.alarms:
-        say(f"[yellow]alarm:[/yellow] {alarm}")
+        say(alarm, "alarm:", "yellow")
     say(f"{out}: {totals.frames_out} frames, {totals.masked_frames} of them with masks, {totals.public_bytes:,} bytes "
         f"(original {totals.original_bytes:,}); {seconds:.1f} s")
     _say_account(totals.account)

@@ -179,5 +179,5 @@ def _policy(preset: str, apart: bool) -> Policy:
 def _finish(name: str, found: list[Figure], out: Path | None) -> None:
     if out:
         write(out, report(name.replace(" ", "-"), found))
-    console.print(table(name, found))
+    console.print(table(name, found), markup=True)
     raise typer.Exit(any(figure.holds is False for figure in found))

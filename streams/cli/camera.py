@@ -33,7 +33,8 @@ def show(home: Home = HOME, as_json: AsJson = False) -> None:
     if as_json:
         give(names)
     else:
-        say("\n".join(names) or "no cameras: sealframe camera add ID")
+        for name in names or ["no cameras: sealframe camera add ID"]:
+            say(name)
 
 
 @app.command("rotate")

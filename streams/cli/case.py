@@ -23,7 +23,7 @@ from streams.cli.search import (
     milliseconds,
 )
 from streams.forensic.client import ForensicClient, case_path
-from streams.forensic.terms import listed, time_text
+from streams.forensic.terms import ALL_CAMERAS, listed, time_text
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -160,10 +160,14 @@ def _told(case: dict[str, Any], as_json: bool) -> None:
         give(case)
         return
     scope = case["scope"]
-    say(f"case {case['case_id']} ({case['state']}): {case['title']}; basis: {case['basis']}")
-    say(f"  {' and '.join(scope['kinds'])} at {listed(scope['cameras'])}, {time_text(scope['from_ms'])} to "
-        f"{time_text(scope['to_ms'])}; shows {case['shows']}{', may erase' if case['erases'] else ''}")
-    say(f"  opened by {case['opened_by']}, worked on by {', '.join(case['team'])}")
+    say(f"case {case['case_id']} ({case['state']})")
+    say(f"  title: {case['title']}")
+    say(f"  basis: {case['basis']}")
+    say(f"  {' and '.join(scope['kinds'])}, {time_text(scope['from_ms'])} to {time_text(scope['to_ms'])}; "
+        f"shows {case['shows']}{', may erase' if case['erases'] else ''}")
+    _tell_each("at", [] if tuple(scope["cameras"]) == ALL_CAMERAS else scope["cameras"], "all cameras")
+    say(f"  opened by {case['opened_by']}")
+    _tell_each("worked on by", case["team"], "nobody")
     say(f"  expires {time_text(case['expires_ms'])}")
     for one in case["approvals"]:
         counts = "" if one["counts"] else " (doesn't count)"
@@ -171,3 +175,8 @@ def _told(case: dict[str, Any], as_json: bool) -> None:
     say(f"  digest {case['digest']}")
 
 
+def _tell_each(what: str, names: list[str], none: str) -> None:
+    """All names, each on a line of its own: no name passes for two, or for what follows."""
+    say(f"  {what} {none if not names else f'these {len(names)}:'}")
+    for name in names:
+        say(f"    {name}")

@@ -49,7 +49,7 @@ def demo(
 
     def tell(what: str) -> None:
         if not as_json:
-            say(f"[dim]{time.monotonic() - began:5.1f} s[/dim]  {what}")
+            say(f" {what}", f"{time.monotonic() - began:5.1f} s", "dim")
 
     try:
         stack.up(tell)
@@ -68,7 +68,7 @@ def demo(
     if as_json:
         give(content)
     else:
-        console.print(table("demo", figures))
+        console.print(table("demo", figures), markup=True)
         say(f"{out}/original-desensitised-restored.png, desensitised-*.mp4, restored.mp4 and its manifest, report.json")
         if keep:
             for line in [*welcome(stack), f"it runs on until: sealframe down --home {HOME}"]:

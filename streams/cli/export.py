@@ -9,11 +9,12 @@ from typing import Annotated
 
 import typer
 
+from infra.atomic import AtomicFile
 from schemas.errors import IntegrityError, UsageError
 from streams.cli.output import give, say
 from streams.cli.restore import WithGaps, followed, listed
 from streams.cli.search import DEFAULT_TLS, As, AsJson, Authority, Case, Purpose, Tls, Url, client_of
-from streams.forensic.export import Appearance, archive_of
+from streams.forensic.export import Appearance, Archive, archive_of
 from streams.forensic.restorations import Wish
 from streams.words import plural
 
@@ -55,15 +56,19 @@ def export(
             found.append(Appearance(file_pieces(path), manifest))
         if not found:
             raise IntegrityError(f"nothing could be restored whole (--with-gaps writes it): {missing[0][1]}")
-        part = Path(scratch) / "export.zip"
         archive = archive_of(found, missing, tls_folder / "ca.pem")
-        with part.open("wb") as file:
-            file.writelines(archive.pieces())
-        part.replace(out)
+        write_archive(archive, out)
     if as_json:
         give({"videos": archive.videos, "missing": [subject for subject, _ in missing]})
     else:
         say(f"{out}: {plural(len(archive.videos), 'video')}, {len(missing)} missing; begin with index.html")
+
+
+def write_archive(archive: Archive, out: Path) -> None:
+    """Put an archive under its name once whole, for its owner alone: it shows somebody."""
+    with AtomicFile(out, secret=True) as whole:
+        if whole.file is not None:
+            whole.file.writelines(archive.pieces())
 
 
 def file_pieces(path: Path) -> Iterator[bytes]:

@@ -10,6 +10,7 @@ from typing import Annotated
 import cv2
 import typer
 
+from infra.atomic import write_whole
 from infra.camera import open_source
 from infra.recipients import read_identity, read_recipient
 from operators.codec import encode
@@ -103,13 +104,15 @@ def reveal(
 
 
 def _written(group: Revealed, out: Path) -> int:
+    """Write a group's pictures, each for its owner alone; how many."""
     count = 0
     for track in group.pictures.tracks if group.pictures else ():
         folder = out / f"{track.kind}-{track.track}"
         folder.mkdir(parents=True, exist_ok=True)
         for index, planes in zip(track.frames, pictures_of(track), strict=True):
             rgb = rgb_of(planes, FORMAT, SIDE, SIDE)
-            cv2.imwrite(str(folder / f"{group.first_frame + index:06}.png"), rgb[:, :, ::-1])
+            png = cv2.imencode(".png", rgb[:, :, ::-1])[1].tobytes()
+            write_whole(folder / f"{group.first_frame + index:06}.png", png, secret=True)
             count += 1
     return count
 

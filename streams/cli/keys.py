@@ -38,7 +38,8 @@ def create(
     if as_json:
         give({"recipient": recipient_text(made.public)})
     else:
-        say(f"private key: {identity} (keep it safe; without it nothing opens)\n{recipient_text(made.public)}")
+        say(f"private key: {identity} (keep it safe; without it nothing opens)")
+        say(recipient_text(made.public))
 
 
 @app.command("approver")
@@ -55,7 +56,8 @@ def approver(
     if as_json:
         give({"approver": approver_text(made.public)})
     else:
-        say(f"private key: {secret} (yours alone)\n{approver_text(made.public)}")
+        say(f"private key: {secret} (yours alone)")
+        say(approver_text(made.public))
 
 
 @app.command("list")

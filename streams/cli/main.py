@@ -10,11 +10,10 @@ import sys
 from importlib import import_module
 
 import typer
-from rich.markup import escape
 
 from infra.threads import share_cores
 from schemas.errors import SealframeError, UsageError
-from streams.cli.output import say
+from streams.cli.output import say_lines
 
 PANELS = {
     "Files, without any server": {
@@ -35,7 +34,7 @@ PANELS = {
     },
     "Upkeep": {
         "hold": "hold", "templates": "templates", "reindex": "reindex", "topics": "replay", "record": "replay",
-        "replay": "replay",
+        "replay": "replay", "database": "database",
     },
     "Measured": {"eval": "evaluate", "bench": "bench"},
 }
@@ -88,8 +87,8 @@ def run() -> None:
         _mount(next(iter(sys.argv[1:]), ""))
         app()
     except UsageError as error:
-        say(f"[red]wrong use:[/red] {escape(str(error))}")
+        say_lines(str(error), "wrong use:", "red")
         sys.exit(2)
     except SealframeError as error:
-        say(f"[red]{type(error).__name__}:[/red] {escape(str(error))}")
+        say_lines(str(error), f"{type(error).__name__}:", "red")
         sys.exit(1)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Column, Table
 
 from infra import added
@@ -50,9 +49,9 @@ def setup(folder: Folder = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
         give({"models": results, "left_out": left_out})
         return
     for name, path in results.items():
-        say(f"[green]ready[/green] {name}: {path}")
+        say(f"{name}: {path}", "ready", "green")
     for name, extra in left_out.items():
-        say(f"left out {name}: optional; comes with pip install 'sealframe\\[{extra}]'")
+        say(f"left out {name}: optional; comes with pip install 'sealframe[{extra}]'")
 
 
 @app.command("add")
@@ -85,7 +84,7 @@ def add(
         give(_added(entry, "ready"))
         return
     size = f"pictures are scaled down to {entry.size[1]}x{entry.size[0]}" if entry.size else "pictures of any size"
-    say(f"[green]ready[/green] {entry.name}: {entry.reads}, {size}, SHA-256 {entry.sha256}")
+    say(f"{entry.name}: {entry.reads}, {size}, SHA-256 {entry.sha256}", "ready", "green")
 
 
 @app.command("remove")
@@ -110,7 +109,7 @@ def show(folder: Folder = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
     for one in entries:
         origin = f"{one['package']}: {one['path']}" if one["package"] else one["path"]
         cells = one["name"], one["purpose"], origin, one["licence"], one["training_data"], one["state"]
-        table.add_row(*map(escape, cells))
+        table.add_row(*cells)
     console.print(table)
 
 

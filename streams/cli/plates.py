@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from operators.plates import WEIGHTS, PlateReader
 from schemas.errors import SourceError
@@ -47,17 +46,17 @@ def read(
             found = read_picture(load_picture(path), reader, detector)
         except SourceError as error:
             failed += 1
-            say(f"[red]{escape(str(path))}:[/red] {escape(str(error))}")
+            say(str(error), f"{path}:", "red")
             continue
         if not found:
-            say(f"{escape(str(path))}: no plate")
+            say(f"{path}: no plate")
         for one in found:
             if as_json:
                 give(line(path, one))
             else:
                 box = " ".join(f"{value:.0f}" for value in one.box)
-                text = escape(one.reading.text) or "not readable"
-                say(f"{escape(str(path))}: [bold]{text}[/bold]  confidence {one.reading.confidence:.2f}  box {box}")
+                text = one.reading.text or "not readable"
+                say(f"{path}: {text}  confidence {one.reading.confidence:.2f}  box {box}")
     if failed:
         raise typer.Exit(1)
 

@@ -52,7 +52,7 @@ def push(
         chunks = paced(chunks, rate)
     with progress("frames", quiet=as_json) as bar, stack.access(principal).producer(timeout_ms=PATIENCE_MS) as producer:
         totals = run(
-            chunks, camera, producer, stack.pipeline_identity().public, signing_key(stack.tls, principal),
+            chunks, camera, producer, stack.pipeline_recipient(), signing_key(stack.tls, principal),
             report=lambda now: bar.update(bar.task_ids[0], completed=now.frames),
         )
     dropped = backlog.dropped if backlog else 0

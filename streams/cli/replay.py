@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from infra.kafka_admin import plan
 from infra.settings import load
 from streams.cli.output import console, give, say
 from streams.cli.stack import HOME, Home
@@ -53,7 +52,7 @@ def replay(
 def show_plan(home: Home = HOME, as_json: AsJson = False) -> None:
     """What `apply` would do; nothing is changed."""
     stack = Stack(load(home=home))
-    changes = plan(stack.specs, stack.admin().existing())
+    changes = stack.plan_topics()
     if as_json:
         give([asdict(change) for change in changes])
         return
@@ -67,5 +66,5 @@ def show_plan(home: Home = HOME, as_json: AsJson = False) -> None:
 def apply(home: Home = HOME, as_json: AsJson = False) -> None:
     """Create and configure the topics and grant the rights of the table."""
     stack = Stack(load(home=home))
-    done = [change for change in stack.admin().apply(stack.specs) if change.action != "keep"]
+    done = [change for change in stack.apply_topics() if change.action != "keep"]
     give([asdict(change) for change in done]) if as_json else say(f"{len(done)} topics changed")

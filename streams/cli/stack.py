@@ -10,18 +10,19 @@ from typing import Annotated
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from infra.broker import find_java, kafka_version
 from infra.models import FACE_EMBEDDER, centerface, resolve
 from infra.settings import load
 from schemas.errors import SealframeError
-from streams.cli.output import console, give, say
+from streams.cli.output import console, give, say, say_lines
 from streams.stack import Stack
 from streams.welcome import pages_of, welcome
 
-Home = Annotated[Path, typer.Option(help="folder of the stack")]
+Home = Annotated[Path | None, typer.Option(help="folder of the stack; default: the setting `home`, .sealframe")]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
-HOME = Path(".sealframe")
+HOME: Path | None = None
 MIN_FREE_BYTES = 2 * 2**30
 
 
@@ -32,9 +33,9 @@ def up(home: Home = HOME, as_json: AsJson = False) -> None:
     stack.up(lambda what: None if as_json else say(f"  {what}"))
     urls = {name: stack.url(name) for name in stack.ports()}
     if as_json:
-        give({"bootstrap": stack.broker.bootstrap, "urls": urls, "pages": pages_of(stack)})
+        give({"bootstrap": stack.bootstrap, "urls": urls, "pages": pages_of(stack)})
         return
-    say(f"up: broker {stack.broker.bootstrap}")
+    say(f"up: broker {stack.bootstrap}")
     for name, url in urls.items():
         say(f"  {name}: {url}")
     for line in welcome(stack):
@@ -56,7 +57,7 @@ def status(home: Home = HOME, as_json: AsJson = False) -> None:
     else:
         table = Table("service", "pid")
         for name, pid in found.items():
-            table.add_row(name, str(pid) if pid else "[red]down[/red]")
+            table.add_row(name, str(pid) if pid else Text("down", "red"))
         console.print(table)
     if not all(found.values()):
         raise typer.Exit(1)
@@ -70,7 +71,7 @@ def doctor(home: Home = HOME, as_json: AsJson = False) -> None:
         "kafka": kafka_version,
         "detector": lambda: centerface().name,
         "face_detector": lambda: _finds_faces(home),
-        "embedder": lambda: resolve(FACE_EMBEDDER, home / "models").name,
+        "embedder": lambda: resolve(FACE_EMBEDDER, load(home=home).home / "models").name,
         "disk": lambda: _say(shutil.disk_usage(Path.cwd()).free > MIN_FREE_BYTES, "enough", "under 2 GiB free"),
     }
     result, failed = {}, False
@@ -83,18 +84,19 @@ def doctor(home: Home = HOME, as_json: AsJson = False) -> None:
         give({"ok": not failed, **result})
     else:
         for name, found in result.items():
-            say(f"  {'[red]no[/red] ' if found.startswith('missing') else '[green]ok[/green]'} {name}: {found}")
+            missing = found.startswith("missing")
+            say_lines(f"{name}: {found}", "  no " if missing else "  ok", "red" if missing else "green")
     if failed:
         raise typer.Exit(1)
 
 
-def _finds_faces(home: Path) -> str:
+def _finds_faces(home: Path | None) -> str:
     """The detector of worker and edge, loaded once; raises as `named_detector`."""
     from streams.setup import named_detector
 
-    name = load(home=home).face_detector
-    named_detector(name, folder=home / "models")
-    return name
+    settings = load(home=home)
+    named_detector(settings.face_detector, folder=settings.home / "models")
+    return settings.face_detector
 
 
 def _say(holds: bool, good: str, bad: str) -> str:

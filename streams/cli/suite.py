@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from operators.desensitise.policy import METHODS
 from schemas.errors import UsageError
-from streams.cli.output import console, say
+from streams.cli.output import console, say_lines
 from streams.evaluate import files
 from streams.evaluate.report import Figure, report, table, write
 
@@ -44,7 +43,7 @@ def methods_of(names: Sequence[str] | None) -> tuple[str, ...]:
 
 def tell(what: str) -> None:
     """A line about how far a suite is."""
-    say(f"  {escape(what)}")
+    say_lines(f"  {what}")
 
 
 def finish(
@@ -52,7 +51,7 @@ def finish(
     beside: Mapping[str, object] | None = None,
 ) -> None:
     """Print the figures and write the report, with what stands `beside` them; exit code 1 where a target is missed."""
-    console.print(table(f"eval {title or suite}", figures))
+    console.print(table(f"eval {title or suite}", figures), markup=True)
     if out:
         write(out, {**report(suite, figures), **(beside or {})})
     if any(figure.holds is False for figure in figures):

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from infra.recipients import read_approver_seed
 from infra.settings import load
@@ -93,13 +92,16 @@ def show_zones(
               "statement": digest(zones.body).hex(), "signers": signers, "accepted": not refused, "refused": refused})
         return
     _tell(zones)
-    say(f"signed by: {escape(', '.join(signers)) or 'nobody'}")
-    say(f"[red]not accepted:[/red] {escape(refused)}" if refused else "accepted now")
+    say(f"signed by: {', '.join(signers) or 'nobody'}")
+    if refused:
+        say(refused, "not accepted:", "red")
+    else:
+        say("accepted now")
 
 
 def _tell(zones: ApprovedZones) -> None:
     statement = stated(zones)
-    say(f"never masked at {escape(', '.join(statement.cameras))}: {escape(statement.reason)}")
+    say(f"never masked at {', '.join(statement.cameras)}: {statement.reason}")
     for one in statement.zones:
         left, top, right, bottom = (f"{100 * share:g} %" for share in _shares(one))
         say(f"  from {left} to {right} of the width, {top} to {bottom} of the height")

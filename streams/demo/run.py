@@ -163,7 +163,7 @@ class Demo:
             str(shot.path), encode=encode, camera_id=shot.camera_id, chunk_ms=self.settings.chunk_ms
         )
         with self.stack.access(principal).producer() as producer:
-            push(keep(source), shot.camera_id, producer, self.stack.pipeline_identity().public,
+            push(keep(source), shot.camera_id, producer, self.stack.pipeline_recipient(),
                  signing_key(self.stack.tls, principal))
         if len({chunk.video_id for chunk in kept.originals}) != 1:
             raise SealframeError(f"{shot.path.name} changes its format on the way: the demo takes one format")

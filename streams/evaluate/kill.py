@@ -130,7 +130,7 @@ def _push(stack: Stack, clip: Path, camera: str, halt: threading.Event) -> Pushe
     chunks = open_source(str(clip), encode=encode, camera_id=camera, loop=True, realtime=True)
     principal = f"camera-{camera}"
     with stack.access(principal).producer(timeout_ms=PATIENCE_MS) as producer:
-        public = stack.pipeline_identity().public
+        public = stack.pipeline_recipient()
         return push(_until(_short(chunks), halt), camera, producer, public, signing_key(stack.tls, principal))
 
 

@@ -161,7 +161,7 @@ def _push(stack: Stack, camera: str, clip: Path, end: float, timed: Timed) -> Pu
         str(clip), encode=encode, camera_id=camera, chunk_ms=stack.settings.chunk_ms, loop=True, realtime=True
     )
     with stack.access(principal).producer(timeout_ms=PATIENCE_MS) as producer:
-        return push(_noted(source, end, timed), camera, producer, stack.pipeline_identity().public,
+        return push(_noted(source, end, timed), camera, producer, stack.pipeline_recipient(),
                     signing_key(stack.tls, principal))
 
 

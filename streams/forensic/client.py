@@ -65,19 +65,19 @@ class ForensicClient:
     def restored_video(
         self, subject: str, case: str, purpose: str, out: Path, *, everyone: bool = False
     ) -> dict[str, Any]:
-        """Write the ZIP of blank frames with the subject's regions and the list of them; its log entry and digest."""
+        """Write the ZIP (0600) of the subject's regions on blank frames and their list; its log entry and digest."""
         answer = self._post("/subjects/restored-video", {
             "subject": subject, "case": case, "purpose": purpose, "everyone": everyone,
         }, ())
-        write_whole(out, answer.content)
+        write_whole(out, answer.content, secret=True)
         return {"entry": int(answer.headers["X-Sealframe-Entry"]), "digest": answer.headers["X-Sealframe-Digest"]}
 
     def package(self, subject: str, case: str, purpose: str, recipient: str, out: Path) -> dict[str, Any]:
-        """Write the subject's regions, sealed for a public key; what is in the file, with the plate's number."""
+        """Write the subject's regions (0600), sealed for a public key; what is in the file, with the plate's number."""
         answer = self._post("/subjects/package", {
             "subject": subject, "case": case, "purpose": purpose, "recipient": recipient,
         }, ())
-        write_whole(out, answer.content)
+        write_whole(out, answer.content, secret=True)
         return dict(json.loads(answer.headers["X-Sealframe-Package"]))
 
     def erase(self, subject: str, case: str, purpose: str) -> dict[str, Any]:
@@ -114,7 +114,7 @@ class ForensicClient:
         return dict(self._checked(self._client.request("DELETE", f"/restorations/{restoration_id}")).json())
 
     def fetch(self, restoration_id: str, out: Path, ca: Path) -> dict[str, Any]:
-        """Write what a restoration made, and its manifest beside it, once all of both is checked; the manifest.
+        """Write what a restoration made (0600), and its manifest beside it, once all of both is checked; the manifest.
 
         Raises:
             AccessDenied: the case isn't open any more.
@@ -127,7 +127,7 @@ class ForensicClient:
         beside = hidden.with_name(hidden.name + SUFFIX)
         try:
             write_whole(beside, json.dumps(manifest, sort_keys=True).encode())
-            with AtomicFile(hidden) as file:
+            with AtomicFile(hidden, secret=True) as file:
                 if file.file is not None:
                     self._checked(self._client.download(f"/restorations/{restoration_id}/file", file.file.write))
             verify_restoration(hidden, beside, signer_at(ca))

@@ -187,6 +187,7 @@ def test_restore_over_the_whole_stack_and_in_the_log(stack: Stack, tmp_path: Pat
     with ForensicClient(stack.url, stack.broker.identity("investigator-anna")) as client:
         done = restored(client, subject, "case-1", "test", Wish(everyone=True), tmp_path / "all.mp4", ca / "ca.pem")
         assert (done["state"], done["frames"], done["replaced"], done["gaps"]) == ("done", 20, 20, [])
+        assert (tmp_path / "all.mp4").stat().st_mode & 0o777 == 0o600
         wish = Wish(with_gaps=True)
         alone = restored(client, subject, "case-1", "test", wish, tmp_path / "one.mp4", ca / "ca.pem")
         assert (tmp_path / "one.mp4").read_bytes() != (tmp_path / "all.mp4").read_bytes()
@@ -342,6 +343,7 @@ def test_export_packs_a_person_s_appearances_with_a_page_that_explains(
         [add_subject(stack.database, stack.video_id), add_other(stack)], "case-1", "asked for by the person",
         "investigator-anna", out, with_gaps=True, url=stack.url, tls_folder=ca,
     )
+    assert out.stat().st_mode & 0o777 == 0o600
     with ZipFile(out) as archive:
         archive.extractall(tmp_path / "person")
     videos = sorted((tmp_path / "person").glob("*.mp4"))
@@ -388,6 +390,8 @@ def test_subject_is_packed_shown_and_erased_over_the_cli(stack: Stack, tmp_path:
     subject_cli.open_package(
         tmp_path / "third.package", tmp_path / "identity", tmp_path / "opened.zip", ca / "ca.pem", as_json=True
     )
+    made = ("shown.zip", "third.package", "opened.zip")
+    assert {(tmp_path / name).stat().st_mode & 0o777 for name in made} == {0o600}
     with ZipFile(tmp_path / "opened.zip") as file:
         assert len(json.loads(file.read("pictures.json"))["pictures"]) == len(listed["pictures"])
     erased = run("erase")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from infra import tls
@@ -22,6 +24,16 @@ def test_rotate_gives_new_keys_under_the_same_names(tmp_path: Path) -> None:
     assert tls.signer_identity(tls.load_signer(folder, "camera-gate").certificate_der(), folder / "ca.pem")[0] == (
         "camera-gate"
     )
+
+
+def test_home_is_the_setting_where_no_option_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tls.create_ca(tmp_path / "set" / "tls")
+    tls.issue(tmp_path / "set" / "tls", "camera-gate")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SEALFRAME_HOME", "set")
+    result = CliRunner().invoke(app, ["list", "--json"])
+    assert json.loads(result.stdout) == ["gate"]
+    assert json.loads(CliRunner().invoke(app, ["list", "--json", "--home", "other"]).stdout) == []
 
 
 def test_rotate_of_an_unknown_camera_is_refused(tmp_path: Path) -> None:

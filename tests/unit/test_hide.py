@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -20,6 +23,7 @@ from operators.sign import SigningKey
 from schemas.errors import NotForMe, UsageError
 from schemas.frames import FrameChunk, Planes, VideoFormat
 from schemas.regions import Detections, boxes
+from streams.cli.hide import _written
 from streams.evaluate.passages import Blurred
 from streams.hide import GROUP, hide, reveal
 from tests.support import textured
@@ -75,6 +79,19 @@ def test_reveal_gives_the_pictures_of_every_frame(video: Path) -> None:
     shown = pictures_of(tracks[0])[0].y
     assert shown.shape == (SIDE, SIDE)
     assert np.corrcoef(original[::5, ::5].ravel(), shown[::4, ::4].ravel())[0, 1] > 0.8
+
+
+def test_revealed_pictures_are_their_owners_alone(video: Path, tmp_path: Path) -> None:
+    groups = list(reveal(iter(_copy(video)), OWNER, DENSE))
+    before = os.umask(0)
+    try:
+        assert sum(_written(group, tmp_path) for group in groups) == GROUP + 12
+    finally:
+        os.umask(before)
+    found = sorted(tmp_path.rglob("*.png"))
+    assert [path.name for path in found] == [f"{number:06}.png" for number in range(GROUP + 12)]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in found} == {0o600}
+    assert cv2.imread(str(found[0])).shape == (SIDE, SIDE, 3)
 
 
 def test_reveal_by_another_key_is_refused(video: Path) -> None:

@@ -20,6 +20,24 @@ def test_plan_names_what_differs() -> None:
     assert plan([spec], {"a.b.v1": TopicState(2, other)}) == (expected,)
 
 
+@pytest.mark.parametrize(
+    ("partitions", "replicas", "action"),
+    [(2, 1, "conflict"), (5, 1, "conflict"), (5, 2, "conflict"), (5, 3, "keep"), (5, 4, "keep"), (6, 3, "conflict")],
+)
+def test_plan_other_counts_are_a_conflict_and_more_replicas_none(partitions: int, replicas: int, action: str) -> None:
+    spec = TopicSpec("a.b.v1", "", "", "frames", 600_000, (), ())
+    there = {"a.b.v1": TopicState(partitions, topic_config(spec), replicas)}
+    change = plan([spec], there, frame_partitions=5, replicas=3)[0]
+    assert change.action == action
+    if action == "conflict":
+        assert f"has partitions: {partitions}, replicas: {replicas};" in change.detail
+
+
+def test_plan_partitions_count_for_frame_topics_alone() -> None:
+    found = {change.topic: change.partitions for change in plan(SPECS, {}, frame_partitions=7)}
+    assert (found[RAW], found[ALARMS]) == (7, 1)
+
+
 def test_rights_of_the_table_hold_no_prefix_principal() -> None:
     found = rights(SPECS)
     assert not [right for right in found if "*" in right.principal]

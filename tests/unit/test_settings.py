@@ -27,7 +27,15 @@ def test_load_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest
     assert (settings.crf, settings.stride, set(settings.authorities)) == (18, 3, {"a", "b"})
 
 
-@pytest.mark.parametrize("line", ["colour = 1", 'crf = "much"', "crf = 99", 'quality = "best"', 'preset = "warp"'])
+def test_load_override_of_none_leaves_what_the_file_says(tmp_path: Path) -> None:
+    (tmp_path / "sealframe.toml").write_text('home = "elsewhere"\n')
+    assert load(home=None).home == Path("elsewhere") and load(home=tmp_path).home == tmp_path
+
+
+@pytest.mark.parametrize("line", [
+    "colour = 1", 'crf = "much"', "crf = 99", 'quality = "best"', 'preset = "warp"', "chunk_ms = 99", "partitions = 0",
+    "replicas = 0", "operator_port = 8443",
+])
 def test_load_unknown_or_wrong_stops_with_its_name(tmp_path: Path, line: str) -> None:
     (tmp_path / "sealframe.toml").write_text(line + "\n")
     with pytest.raises(ConfigError, match=line.split()[0]):
