@@ -24,7 +24,7 @@ from av.stream import Stream
 
 from infra.camera_audio import AudioTrack
 from infra.camera_chunks import Chunker, Clock
-from infra.camera_convert import FormatRule, rotation_of
+from infra.camera_convert import FormatRule, Turn, turn_of
 from infra.camera_input import Input, is_live, name_of, open_input, pictures_in
 from infra.camera_recode import Encode, Recoder
 from infra.camera_segment import MAX_CHUNK_MS, Segmenter, Trust
@@ -76,13 +76,15 @@ def open_source(
     loop: bool = False,
     realtime: bool = False,
     audio: bool = False,
+    whole: bool = False,
 ) -> Iterator[FrameChunk]:
     """Chunks of a file, a folder of pictures, an RTSP camera or a V4L2 device.
 
     `encode` is `operators.codec.encode`. `start_ms` is the capture time of the first frame (default: now, or a
     camera's own). `loop` begins files again, as a new video; `realtime` gives a chunk when its last frame would have
-    been captured. `audio` puts the source's sound beside the pictures. A camera that stops is called again for
-    ever, after 1 to 30 s. The source is opened at once, so that errors come from this call.
+    been captured. `audio` puts the source's sound beside the pictures. `whole`: a file is one video, however long. A
+    camera that stops is called again for ever, after 1 to 30 s. The source is opened at once, so that errors come from
+    this call.
 
     Raises:
         SourceError: it can't be read, now or (a camera's first call excepted) never again; the message says what to do.
@@ -90,7 +92,7 @@ def open_source(
 
     """
     _check(chunk_ms, camera_id)
-    chunker = Chunker(camera_id, chunk_ms, start_ms, hold=not is_live(src), live=is_live(src) or realtime)
+    chunker = Chunker(camera_id, chunk_ms, start_ms, not is_live(src), live=is_live(src) or realtime, whole=whole)
     if Path(src).is_dir():
         paths = pictures_in(Path(src))
         chunks = _repeat(lambda: _pictures(paths, encode, chunk_ms, chunker), loop)
@@ -192,7 +194,7 @@ def _pictures(paths: list[Path], encode: Encode, chunk_ms: int, chunker: Chunker
     time_base = 1 / PICTURE_RATE
     clock = Clock(time_base, time_base, PICTURE_RATE)
     recoder: Recoder | None = None
-    rules: tuple[int, Fraction | None] | None = None
+    rules: tuple[Turn, Fraction | None] | None = None
     for index, path in enumerate(paths):
         source = open_input(str(path))
         try:
@@ -201,7 +203,7 @@ def _pictures(paths: list[Path], encode: Encode, chunk_ms: int, chunker: Chunker
             raise SourceError(f"{path}: the picture doesn't decode; is the file complete?") from error
         finally:
             source.close()
-        turn = rotation_of(frame)
+        turn = turn_of(frame)
         if recoder is None or rules != (turn, source.stream.sample_aspect_ratio):
             runs = recoder.flush() if recoder is not None else ()
             for run in runs:

@@ -1,10 +1,12 @@
 """Numbers chunks: which stretch of frames is one video, where chunks begin and end, and when they were captured.
 
-A new video begins at a change of format, a gap over 10 s, a clock that runs backwards, a stop, and near 30 minutes.
+A new video begins at a change of format, a gap over 10 s, a clock that runs backwards, a stop, and near 30 minutes. In
+file mode a file is one video: there neither a gap nor its length ends it.
 """
 
 from __future__ import annotations
 
+import math
 import secrets
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -80,13 +82,13 @@ class Run:
 class Chunker:
     """Runs in, chunks out. `hold` keeps the last chunk back until it is known whether its video goes on.
 
-    `live`: the chunks come as they are captured.
+    `live`: the chunks come as they are captured. `whole`: neither a gap nor its length ends a video.
     """
 
     def __init__(
-        self, camera_id: str, chunk_ms: int, start_ms: int | None, hold: bool, live: bool = False
+        self, camera_id: str, chunk_ms: int, start_ms: int | None, hold: bool, live: bool = False, whole: bool = False
     ) -> None:
-        self._live = live
+        self._live, self._whole = live, whole
         self._camera, self._chunk_ms, self._start_ms, self._hold = camera_id, chunk_ms, start_ms, hold
         self._pending: Run | None = None
         self._video = ""
@@ -125,9 +127,9 @@ class Chunker:
         self._video, self._last = "", None
         return done
 
-    @staticmethod
-    def _differs(format: VideoFormat, last: int, run: Run) -> bool:
-        return run.format != format or not 0 < run.first - last <= MAX_GAP_S / format.time_base
+    def _differs(self, format: VideoFormat, last: int, run: Run) -> bool:
+        longest = math.inf if self._whole else MAX_GAP_S / format.time_base
+        return run.format != format or not 0 < run.first - last <= longest
 
     def _merges(self, before: Run, run: Run) -> bool:
         if before.recoded or run.recoded or before.codec != run.codec:
@@ -145,7 +147,8 @@ class Chunker:
         return not run.recoded and expected <= self._chunk_ms * 1.05
 
     def _is_long(self, run: Run) -> bool:
-        return bool(self._video) and (run.end - self._origin) * run.format.time_base >= MAX_VIDEO_S - MAX_GAP_S
+        long = (run.end - self._origin) * run.format.time_base >= MAX_VIDEO_S - MAX_GAP_S
+        return bool(self._video) and long and not self._whole
 
     @staticmethod
     def _ms(ticks: int, format: VideoFormat) -> int:

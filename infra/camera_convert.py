@@ -1,7 +1,9 @@
 """Any decoded picture to progressive 8-bit YUV 4:2:0 with even sides: the rules, once.
 
 - 4:2:0 of 8 bits, limited or full range: samples stay as they are.
-- Full range stays full range; colour tags, sample aspect and rotation travel in the `VideoFormat`.
+- Full range stays full range; colour tags and sample aspect travel in the `VideoFormat`.
+- Turned and mirrored pictures (a phone's, by its display matrix or Exif) are put upright: networks know upright faces,
+  and zones are meant as people see the picture.
 - 10 and 12 bits, 4:2:2, 4:4:4, grey: swscale, range and matrix kept. HDR (PQ, HLG) keeps its transfer and primaries
   at 8 bits; players map it by those tags.
 - RGB and palettes: to BT.601 limited range, tagged so. Alpha: over black.
@@ -11,8 +13,10 @@
 
 from __future__ import annotations
 
+import struct
+from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import av
 import numpy as np
@@ -22,7 +26,7 @@ from av.video.reformatter import ColorRange, Colorspace
 
 from infra.camera_units import PLAIN
 from schemas.errors import SourceError
-from schemas.frames import MAX_DECODED_BYTES, MAX_SIDE, Planes, VideoFormat
+from schemas.frames import MAX_DECODED_BYTES, MAX_SIDE, Plane, Planes, VideoFormat
 
 MIN_SIDE = 16
 _UNSPECIFIED = 2
@@ -61,6 +65,37 @@ def _arrays(frame: VideoFrame) -> Planes:
     return Planes(*views)
 
 
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What puts a picture upright: rows and columns swapped, then left and right, then top and bottom."""
+
+    swapped: bool = False
+    left_right: bool = False
+    top_bottom: bool = False
+
+    def plane(self, plane: Plane) -> Plane:
+        """A plane upright, in memory of its own, read-only."""
+        turned = plane.T if self.swapped else plane
+        turned = turned[:, ::-1] if self.left_right else turned
+        upright = np.ascontiguousarray(turned[::-1] if self.top_bottom else turned)
+        upright.flags.writeable = False
+        return upright
+
+
+UPRIGHT = Turn()
+
+
+def turn_of(frame: VideoFrame) -> Turn:
+    """What a picture's display matrix asks for (ISO/IEC 14496-12, 6.2.2: x' = ax + cy, y' = bx + dy), by quarters."""
+    matrix: Any = frame.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return UPRIGHT
+    a, b, _, c, d = struct.unpack("=5i", bytes(matrix)[:20])
+    if abs(b) + abs(c) > abs(a) + abs(d):
+        return Turn(True, c < 0, b < 0)
+    return Turn(False, a < 0, d < 0)
+
+
 def rotation_of(frame: VideoFrame) -> Literal[0, 90, 180, 270]:
     """Clockwise degrees of the picture's display matrix, to the nearest quarter turn."""
     return cast(Literal[0, 90, 180, 270], round(-frame.rotation / 90) % 4 * 90)
@@ -73,12 +108,13 @@ class FormatRule:
         self,
         time_base: Fraction,
         aspect: Fraction | None,
-        rotation: Literal[0, 90, 180, 270],
+        turn: Turn,
         colour: tuple[int, int, int, int],
     ) -> None:
         """`colour` is range (2 = full), primaries, transfer, matrix of the container."""
-        self._time_base, self._rotation, self._colour = time_base, rotation, colour
-        self._aspect = aspect if aspect and aspect > 0 else Fraction(1)
+        self._time_base, self.turn, self._colour = time_base, turn, colour
+        aspect = aspect if aspect and aspect > 0 else Fraction(1)
+        self._aspect = 1 / aspect if turn.swapped else aspect
 
     def of(self, frame: VideoFrame) -> VideoFormat:
         """The format of the pictures that `Converter` makes of this one."""
@@ -89,10 +125,9 @@ class FormatRule:
         full = frame.format.name.startswith("yuvj") or range_ == int(ColorRange.JPEG)
         if is_rgb(frame):
             tags, full = list(_RGB), False
-        return VideoFormat(
-            frame.width & ~1, frame.height & ~1, self._time_base, full, tags[0], tags[1], tags[2], self._aspect,
-            self._rotation,
-        )
+        width, height = frame.width & ~1, frame.height & ~1
+        width, height = (height, width) if self.turn.swapped else (width, height)
+        return VideoFormat(width, height, self._time_base, full, tags[0], tags[1], tags[2], self._aspect)
 
 
 def is_rgb(frame: VideoFrame) -> bool:
@@ -174,4 +209,5 @@ class Converter:
         elif frame.format.name not in PLAIN:
             kept = ColorRange.JPEG if format.full_range else ColorRange.MPEG
             frame = frame.reformat(format="yuv420p", src_color_range=kept, dst_color_range=kept)
-        return pts, _arrays(frame), format
+        planes, turn = _arrays(frame), self._rule.turn
+        return pts, planes if turn == UPRIGHT else Planes(*map(turn.plane, planes.all())), format

@@ -17,7 +17,7 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from infra.camera_convert import FormatRule, check_size, has_alpha, is_rgb, rotation_of
+from infra.camera_convert import UPRIGHT, FormatRule, check_size, has_alpha, is_rgb, rotation_of, turn_of
 from infra.camera_recode import usable_rate
 from infra.camera_units import PLAIN
 from schemas.errors import SourceError
@@ -146,12 +146,13 @@ def open_input(src: str) -> Input:
     if time_base.denominator > FINEST:
         time_base = Fraction(1, 1_000_000)
     colour = (int(context.color_range), int(context.color_primaries), int(context.color_trc), int(context.colorspace))
-    rotation = rotation_of(first) if first else 0
+    turn = turn_of(first) if first else UPRIGHT
     why = _why_not(context.name, context.pix_fmt or "", width, height, int(context.field_order or 0), first)
+    why = why or ("turned or mirrored pictures are put upright" if turn != UPRIGHT else "")
     return Input(
         container, stream, is_live(src), usable_rate(stream.average_rate, stream.guessed_rate), time_base,
-        FormatRule(time_base, stream.sample_aspect_ratio, rotation, colour),
-        None if why else cast(SourceCodec, context.name), why, rotation, width, height,
+        FormatRule(time_base, stream.sample_aspect_ratio, turn, colour),
+        None if why else cast(SourceCodec, context.name), why, rotation_of(first) if first else 0, width, height,
     )
 
 

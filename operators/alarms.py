@@ -23,6 +23,8 @@ def alarms_of(chunk: FrameChunk, regions: RegionSet, blind: bool, before: int) -
     if not regions.failed or regions.effort >= effort.WHOLE:
         return late
     why = "no contrast: see what covers or dazzles the camera" if blind else "check the detector's model and the scene"
+    if chunk.format.rotation:
+        why = "faces are known upright alone: the camera, or who sends for it, has to turn its pictures"
     if regions.moved:
         why = "the camera shows another view: turn it back, or set its zones anew"
     text = f"{chunk.video_id} chunk {chunk.chunk_seq}: {len(regions.failed)} frames masked whole; {why}"

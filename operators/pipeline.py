@@ -144,10 +144,10 @@ class Pipeline:
         """Detect and track, with as much effort as the state says; errors as `step`."""
         load = state.load or LoadState()
         same = state.format is not None and _size(state.format) == _size(chunk.format)
-        if load.level >= effort.WHOLE:
+        if load.level >= effort.WHOLE or chunk.format.rotation:
             state = replace(state, tracks=(), cut=True)
             state = state if same else replace(state, format=chunk.format, view=None)
-            return state, _unseen(chunk)
+            return state, _unseen(chunk, min(load.level, effort.WHOLE))
         following = following if load.ahead < effort.WHOLE else None
         here, ahead = self.examiner.of(chunk, following, load.level, load.ahead)
         tracks = state.tracks if same and state.video_id == chunk.video_id else ()
@@ -369,12 +369,12 @@ def kept_appearances(
     return tuple(kept[track] for track in sorted(kept))
 
 
-def _unseen(chunk: FrameChunk) -> RegionSet:
-    """The regions of a chunk that nobody looks at: every frame is masked whole."""
+def _unseen(chunk: FrameChunk, level: int) -> RegionSet:
+    """The regions of a chunk that nobody looks at, or where faces aren't upright: every frame is masked whole."""
     count = len(chunk.units)
     return RegionSet(
         chunk.camera_id, chunk.video_id, chunk.chunk_seq, ((),) * count, frozenset(range(count)),
-        effort=effort.WHOLE,
+        effort=level,
     )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from infra.atomic import AtomicFile
 from infra.framing import EVIDENCE, framed
 from operators.bare import hidden
+from operators.masks import unpack_masks
 from operators.pipeline import Coding, Outgoing, Pipeline, kept_appearances, seal_draft
 from operators.sign import SigningKey
 from schemas.codec import decode, pack
@@ -140,8 +141,8 @@ def anonymize(
             if first:
                 first.check(number, regions)
             if video_id and chunk.video_id != video_id:
-                raise SourceError(f"the source changes its format or time after {totals.frames_in} frames: "
-                                  "split it there and run on each part")
+                raise SourceError(f"after {totals.frames_in} frames the source changes its format, or its time runs"
+                                  " back: split it there and run on each part")
             video_id = chunk.video_id
             _count(totals, chunk, outgoing)
             found = hidden(regions, outgoing.bare)
@@ -178,5 +179,6 @@ def _count(totals: FileTotals, chunk: FrameChunk, outgoing: Outgoing) -> None:
             totals.chunks += 1
             totals.chunks_passed += body.chunk.passed
             totals.frames_out += len(body.chunk.pts)
-            totals.masked_frames += len(body.chunk.pts) if body.chunk.masks else 0
+            masks = unpack_masks(body.chunk.masks, len(body.chunk.pts), chunk.format)
+            totals.masked_frames += sum(bool(mask.any()) for mask in masks)
             totals.account.leave_bare(body.chunk, chunk.format)

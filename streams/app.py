@@ -27,9 +27,8 @@ from infra.kafka import KafkaAccess
 from infra.memory import return_holes
 from schemas.errors import AccessDenied, SealframeError, ServiceUnavailable
 from schemas.topics import MAX_RECORD_BYTES, TABLE, WORKER_GROUP
-from streams.clock import now_ms
+from streams.clock import now_ms, steady_ms
 from streams.lanes import Limits
-from streams.readiness import wall_ms
 from streams.reading import Reading
 from streams.runner import Runner
 from streams.stage import Arrival, Output, Stage
@@ -178,7 +177,7 @@ class WorkerApp:
                 self._reading.rest(tp.partition)
             else:
                 await self._read_on(tp)
-        self.runner.tick(wall_ms(), {tp.partition for tp in self._assigned() if self._behind(tp) != 0})
+        self.runner.tick(steady_ms(), {tp.partition for tp in self._assigned() if self._behind(tp) != 0})
 
     def _pause(self, tp: TP) -> None:
         """Read no more of a partition with too much in hand, go on once it has less: others are read meanwhile.
@@ -205,7 +204,7 @@ class WorkerApp:
                 if self._settled():
                     self._reading.begin(tp.partition, max(committed, first))
             end = self.faust.consumer.highwater(tp)
-            offset = None if end is None or self._busy else self._reading.missing(tp.partition, end, wall_ms())
+            offset = None if end is None or self._busy else self._reading.missing(tp.partition, end, steady_ms())
             if offset is None:
                 return
             first = await self._first(tp)

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
+from threading import Thread
 
 from infra.kafka import Producer
 from schemas.codec import decode, encode
 from schemas.errors import SealframeError
 from schemas.frames import FrameChunk
+from streams.clock import steady_ms
 from streams.lanes import Limits
-from streams.readiness import wall_ms
 from streams.runner import Counters, Runner
 from streams.stage import Arrival, Item, Output
 from streams.topology import ChunkStage, Protection, item_of
@@ -93,7 +94,7 @@ async def run_edge(
         await runner.submit(Arrival(SOURCE, 0, offset, chunk.camera_id.encode(), encode(chunk), captured_ms))
         report(runner.counters)
     await runner.settle()
-    now_ms = wall_ms()
+    now_ms = steady_ms()
     runner.tick(now_ms)
     runner.tick(now_ms + bounds.idle_ms)
     await runner.settle()
@@ -106,8 +107,18 @@ async def run_edge(
 
 async def _next(source: Iterator[tuple[int, FrameChunk]], runner: Runner[FrameChunk]) -> tuple[int, FrameChunk] | None:
     """The next chunk; meanwhile what a silent camera left held is flushed after the idle time."""
-    reading = asyncio.get_running_loop().run_in_executor(None, next, source, None)
-    while not reading.done() and runner.error is None:
-        await asyncio.wait({reading}, timeout=TICK_S)
-        runner.tick(wall_ms())
-    return await reading if runner.error is None else None
+    reading: Future[tuple[int, FrameChunk] | None] = Future()
+    # A thread that nobody waits for: a silent camera must not hold up the end of a process that has failed.
+    Thread(target=_read, args=(source, reading), daemon=True, name="camera").start()
+    taken = asyncio.wrap_future(reading)
+    while not taken.done() and runner.error is None:
+        await asyncio.wait({taken}, timeout=TICK_S)
+        runner.tick(steady_ms())
+    return await taken if runner.error is None else None
+
+
+def _read(source: Iterator[tuple[int, FrameChunk]], into: Future[tuple[int, FrameChunk] | None]) -> None:
+    try:
+        into.set_result(next(source, None))
+    except BaseException as error:  # whoever waits raises it
+        into.set_exception(error)

@@ -18,11 +18,12 @@ Progress = Callable[[int], None]
 
 @dataclass(slots=True)
 class EventTotals:
-    """What a run read and wrote; bytes of media."""
+    """What a run read and wrote; bytes of media. `lost`: frames that no picture came of."""
 
     frames: int = 0
     original_bytes: int = 0
     public_bytes: int = 0
+    lost: int = 0
 
 
 def events(
@@ -36,7 +37,7 @@ def events(
             if view is None:
                 view, video, origin = EventView(chunk.format, system), chunk.video_id, chunk.pts[0]
             if chunk.video_id != video:
-                raise SourceError("the source changes its format or time: split it there and run on each part")
+                raise SourceError("the source changes its format, or its time runs back: split it there")
             frames = decode(chunk).frames
             shown = (frame.planes for frame in view.shown(frames, before))
             units = encode(shown, chunk.pts, chunk.format, crf=crf, preset=preset)
@@ -45,6 +46,7 @@ def events(
                 whole.file.write((b"" if number else init_segment(chunk.format)) + media)
             before = frames[-1]
             totals.frames += len(frames)
+            totals.lost += chunk.gaps
             totals.public_bytes += len(media)
             totals.original_bytes += sum(len(unit.data) for unit in chunk.units)
             if progress:

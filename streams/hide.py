@@ -43,7 +43,7 @@ Progress = Callable[[int], None]
 
 @dataclass(slots=True)
 class HideTotals:
-    """What was written: groups, regions of frames with and without a picture, bytes."""
+    """What was written: groups, regions of frames with and without a picture, bytes. `lost`: of the source's frames."""
 
     frames: int = 0
     groups: int = 0
@@ -52,6 +52,7 @@ class HideTotals:
     room: int = 0
     payload_bytes: int = 0
     public_bytes: int = 0
+    lost: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,7 +92,7 @@ def hide(
     """
     totals = HideTotals()
     with AtomicFile(out) as whole:
-        for group, (format, origin, end_pts, frames) in enumerate(_groups(pipeline, chunks)):
+        for group, (format, origin, end_pts, frames) in enumerate(_groups(pipeline, _counted(chunks, totals))):
             units = _coded(group, format, frames, recipient, carrier, crf, pipeline.policy.preset, totals)
             media = fragment(units, end_pts, group + 1, format, origin)
             if whole.file:
@@ -157,6 +158,12 @@ def seen_frames(pipeline: Pipeline, chunks: Iterator[FrameChunk]) -> Iterator[tu
         current, following = following, next(chunks, None)
 
 
+def _counted(chunks: Iterator[FrameChunk], totals: HideTotals) -> Iterator[FrameChunk]:
+    for chunk in chunks:
+        totals.lost += chunk.gaps
+        yield chunk
+
+
 def _groups(
     pipeline: Pipeline, chunks: Iterator[FrameChunk]
 ) -> Iterator[tuple[VideoFormat, int, int, list[Seen]]]:
@@ -167,7 +174,7 @@ def _groups(
         if format is None:
             origin, format, video = chunk.pts[0], chunk.format, chunk.video_id
         if chunk.video_id != video:
-            raise SourceError("the source changes its format or time: split it there and run on each part")
+            raise SourceError("the source changes its format, or its time runs back: split it there")
         waiting, end = waiting + frames, chunk.end_pts
         # A group ends where the following frame begins, so the last frame of a chunk waits for the next one.
         while len(waiting) > GROUP:

@@ -13,7 +13,7 @@ import typer
 from infra.camera import open_source
 from infra.camera_input import is_live
 from infra.models import FOLDER, face_embedder
-from infra.recipients import read_recipient
+from infra.recipients import asked_recipient
 from infra.settings import load
 from operators.codec import encode
 from operators.desensitise.policy import DEFAULT, METHODS, Policy
@@ -26,7 +26,9 @@ from streams.account import GROUNDS, Account
 from streams.anonymize import FileTotals, fresh_signer
 from streams.anonymize import anonymize as run
 from streams.authority.faces import Faces
+from streams.cli.left_out import left_out, say_left_out
 from streams.cli.output import give, progress, say
+from streams.cli.paths import check_paths, report_of
 from streams.donors import read_donors
 from streams.setup import FINDS_FACES, detector, file_policy, finder
 from streams.spare import FirstPass, first_pass, read_consent
@@ -66,12 +68,18 @@ def anonymize(
 ) -> None:
     """Hide every face of a video, and plates with `--hide plate`; keep the way back only for the holder of a key.
 
+    Sound isn't taken along: neither OUT nor the evidence has any.
+
     Make a key with `sealframe keys create me.key`, which prints its recipient, then
     `sealframe anonymize in.mp4 out.mp4 --evidence out.sealed --recipient sealframe-recipient-1:...`.
     """
     if (evidence is None) != (not recipient):
         raise UsageError("--evidence and --recipient belong together: evidence is always sealed for somebody")
-    public = read_recipient(recipient) if recipient else b""
+    check_paths(
+        [("IN", source), ("--recipient", recipient or None), *(("--spare", one) for one in spare or ()),
+         *(("--bare-zones", one) for one in bare or ()), ("--donors", donors)],
+        [("OUT", out), ("--evidence", evidence), *report_of(report)])
+    public = asked_recipient(recipient) if recipient else b""
     policy = file_policy(method=method, quality=quality, stride=stride, crf=crf, preset=preset,
                          keep_evidence=evidence is not None, zones=tuple(map(zone_of, zone or ())), whole_heads=heads,
                          bare=bare_zones(bare, load().approvers) if bare else (), insist=insist)
@@ -79,7 +87,7 @@ def anonymize(
     signer, finds, began = fresh_signer(), finder(hide or ["face"], faces), time.monotonic()
 
     def chunks() -> Iterator[FrameChunk]:
-        return iter(open_source(source, encode=encode, chunk_ms=chunk_ms, camera_id=camera))
+        return iter(open_source(source, encode=encode, chunk_ms=chunk_ms, camera_id=camera, whole=True))
 
     first = _first_pass(source, chunks, Pipeline(policy, finds, signer), spare, models) if spare else None
     policy = replace(policy, spared=tuple(one.track for one in first.spared)) if first else policy
@@ -88,7 +96,7 @@ def anonymize(
                      lambda done: bar.update(bar.task_ids[0], completed=done), first)
     if report:
         totals.account.write(report)
-    _report(totals, time.monotonic() - began, out, evidence, as_json)
+    _report(source, totals, time.monotonic() - began, out, evidence, as_json)
 
 
 def _with_donors(policy: Policy, method: str, folder: Path) -> Policy:
@@ -108,12 +116,15 @@ def _first_pass(
     return first_pass(chunks(), pipeline, faces, consents)
 
 
-def _report(totals: FileTotals, seconds: float, out: Path, evidence: Path | None, as_json: bool) -> None:
+def _report(
+    source: str, totals: FileTotals, seconds: float, out: Path, evidence: Path | None, as_json: bool
+) -> None:
     result = {
         "frames_in": totals.frames_in, "frames_out": totals.frames_out, "frames_masked": totals.masked_frames,
         "chunks": totals.chunks, "chunks_passed": totals.chunks_passed, "original_bytes": totals.original_bytes,
         "public_bytes": totals.public_bytes, "evidence_bytes": totals.evidence_bytes, "seconds": round(seconds, 3),
         "alarms": totals.alarms, "account": totals.account.as_json(),
+        **left_out(source, totals.account.lost),
     }
     if as_json:
         give(result)
@@ -122,6 +133,7 @@ def _report(totals: FileTotals, seconds: float, out: Path, evidence: Path | None
         say(alarm, "alarm:", "yellow")
     say(f"{out}: {totals.frames_out} frames, {totals.masked_frames} of them with masks, {totals.public_bytes:,} bytes "
         f"(original {totals.original_bytes:,}); {seconds:.1f} s")
+    say_left_out(source, totals.account.lost)
     _say_account(totals.account)
     if evidence:
         say(f"{evidence}: {totals.evidence_bytes:,} bytes, sealed; back with `sealframe restore-file`")

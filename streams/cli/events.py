@@ -10,8 +10,11 @@ import typer
 
 from infra.camera import open_source
 from operators.codec import encode
+from streams.cli.left_out import left_out, say_left_out
 from streams.cli.output import give, progress, say
+from streams.cli.paths import check_paths
 from streams.events import events as run
+from streams.setup import check_coding
 
 
 def events(
@@ -26,17 +29,20 @@ def events(
     """Show where and how fast things move, cell by cell of 8x8 pixels; no texture, no face, no plate is in it.
 
     Direction is the colour's hue, speed its strength: by Munsell's system equal steps look equally large. To watch a
-    room without seeing who is in it, to label actions, to train on. Nothing is sealed, and there is no way back:
+    room without seeing who is in it, to label actions, to train on. Nothing is sealed, sound isn't taken along, and there is no way back:
     `sealframe events in.mp4 out.mp4`.
     """
+    check_coding(crf, preset)
+    check_paths([("IN", source)], [("OUT", out)])
     began = time.monotonic()
-    chunks = iter(open_source(source, encode=encode, chunk_ms=chunk_ms, camera_id="file"))
+    chunks = iter(open_source(source, encode=encode, chunk_ms=chunk_ms, camera_id="file", whole=True))
     with progress("frames", quiet=as_json) as bar:
         totals = run(chunks, out, colours, crf, preset, lambda done: bar.update(bar.task_ids[0], completed=done))
     seconds = time.monotonic() - began
     if as_json:
         give({"frames": totals.frames, "original_bytes": totals.original_bytes, "public_bytes": totals.public_bytes,
-              "seconds": round(seconds, 3)})
+              "seconds": round(seconds, 3), **left_out(source, totals.lost)})
     else:
         say(f"{out}: {totals.frames} frames, {totals.public_bytes:,} bytes (original {totals.original_bytes:,}); "
             f"{seconds:.1f} s")
+        say_left_out(source, totals.lost)

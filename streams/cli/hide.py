@@ -12,7 +12,7 @@ import typer
 
 from infra.atomic import write_whole
 from infra.camera import open_source
-from infra.recipients import read_identity, read_recipient
+from infra.recipients import asked_recipient, read_identity
 from operators.codec import encode
 from operators.desensitise.policy import DEFAULT, METHODS
 from operators.detect.picture import rgb_of
@@ -20,13 +20,15 @@ from operators.hiding.carrier import DENSE
 from operators.hiding.faces import FORMAT, SIDE, pictures_of
 from operators.pipeline import Pipeline
 from operators.seal import Identity
-from schemas.errors import UsageError
+from schemas.errors import SourceError, UsageError
 from streams.anonymize import fresh_signer
+from streams.cli.left_out import left_out, say_left_out
 from streams.cli.output import give, progress, say
+from streams.cli.paths import check_folder, check_paths
 from streams.hide import Revealed, best_carrier
 from streams.hide import hide as run
 from streams.hide import reveal as read
-from streams.setup import FINDS_FACES, file_policy, finder
+from streams.setup import FINDS_FACES, check_coding, file_policy, finder
 
 CRFS = {"dense": 18.0, "sturdy": 23.0}
 CHUNK_MS = 2000
@@ -52,30 +54,35 @@ def hide(
 
     They come back with `sealframe reveal` from any copy with all its frames: coded again, blurred, scaled, filmed from
     a screen. The samples of the masks themselves are in no such file; for those see `anonymize --evidence`. The video
-    grows: hiding looks like fine noise, which codecs pay for. Make a key with `sealframe keys create me.key`, then
+    grows: hiding looks like fine noise, which codecs pay for. Sound isn't taken along. Make a key with `sealframe keys create me.key`, then
     `sealframe hide in.mp4 out.mp4 --recipient sealframe-recipient-1:...`.
     """
-    began, carried = time.monotonic(), best_carrier(carrier)
+    check_paths([("IN", source), ("--recipient", recipient)], [("OUT", out)])
+    began, carried, public = time.monotonic(), best_carrier(carrier), asked_recipient(recipient)
+    crf = CRFS[carried.name] if crf is None else crf
+    check_coding(crf, preset)
     policy = file_policy(method=method, quality="high", stride=5, crf=23, preset=preset, keep_evidence=False,
                          insist=insist)
     pipeline = Pipeline(policy, finder(kinds or ["face"], faces), fresh_signer())
-    chunks = iter(open_source(source, encode=encode, chunk_ms=CHUNK_MS, camera_id="file"))
+    chunks = iter(open_source(source, encode=encode, chunk_ms=CHUNK_MS, camera_id="file", whole=True))
     with progress("frames", quiet=as_json) as bar:
-        totals = run(chunks, pipeline, read_recipient(recipient), out, carried,
-                     CRFS[carried.name] if crf is None else crf,
+        totals = run(chunks, pipeline, public, out, carried, crf,
                      lambda done: bar.update(bar.task_ids[0], completed=done))
     if as_json:
         give({"frames": totals.frames, "groups": totals.groups, "regions_hidden": totals.hidden,
               "regions_left_out": totals.left_out, "room": totals.room, "payload_bytes": totals.payload_bytes,
-              "public_bytes": totals.public_bytes, "seconds": round(time.monotonic() - began, 3)})
+              "public_bytes": totals.public_bytes, "seconds": round(time.monotonic() - began, 3),
+              **left_out(source, totals.lost)})
         return
     say(f"{out}: {totals.frames} frames, {totals.public_bytes:,} bytes; {totals.hidden} pictures of regions hidden, "
         f"{totals.left_out} left out for lack of room ({totals.payload_bytes:,} of {totals.room:,} bytes used)")
+    say_left_out(source, totals.lost)
 
 
 def reveal(
     source: Annotated[str, typer.Argument(metavar="FILE", help="a video that `sealframe hide` wrote, or a copy of it")],
-    identity: Annotated[Path, typer.Option(help="file with the private key they are sealed for", exists=True)],
+    identity: Annotated[Path, typer.Option(
+        help="file with the private key they are sealed for", exists=True, dir_okay=False)],
     out: Annotated[Path, typer.Option("-o", "--out", help="folder for the pictures: KIND-TRACK/FRAME.png")],
     carrier: CarrierName = DENSE.name,
     size: Annotated[str, typer.Option(help="WIDTHxHEIGHT of the original, where the copy has another size")] = "",
@@ -86,7 +93,8 @@ def reveal(
     The copy needs all frames, in order, from the first one on. Groups of 48 frames are read each by itself: a lost one
     is named, the others come back. Exit code 1: nothing came back.
     """
-    chunks = iter(open_source(source, encode=encode, chunk_ms=CHUNK_MS, camera_id="file"))
+    check_folder("--out", out)
+    chunks = iter(open_source(source, encode=encode, chunk_ms=CHUNK_MS, camera_id="file", whole=True))
     groups, pictures = [], 0
     for group in read(chunks, Identity(read_identity(identity)), best_carrier(carrier), _size(size)):
         pictures += _written(group, out)
@@ -108,7 +116,10 @@ def _written(group: Revealed, out: Path) -> int:
     count = 0
     for track in group.pictures.tracks if group.pictures else ():
         folder = out / f"{track.kind}-{track.track}"
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SourceError(f"{folder}: can't be made ({error.strerror})") from error
         for index, planes in zip(track.frames, pictures_of(track), strict=True):
             rgb = rgb_of(planes, FORMAT, SIDE, SIDE)
             png = cv2.imencode(".png", rgb[:, :, ::-1])[1].tobytes()

@@ -20,9 +20,11 @@ def run(first: int, frames: int = 10, step: int = 100, **more: object) -> Run:
     return Run(**values)
 
 
-def chunks_of(runs: list[Run], chunk_ms: int = 1000, start_ms: int | None = 10_000) -> list[FrameChunk]:
+def chunks_of(
+    runs: list[Run], chunk_ms: int = 1000, start_ms: int | None = 10_000, *, whole: bool = False
+) -> list[FrameChunk]:
     """All chunks of these runs, as of a file."""
-    chunker = Chunker("cam", chunk_ms, start_ms, hold=True)
+    chunker = Chunker("cam", chunk_ms, start_ms, hold=True, whole=whole)
     return [chunk for one in runs for chunk in chunker.add(one)] + chunker.finish()
 
 
@@ -71,6 +73,14 @@ def test_gap_backward_clock_or_other_format_begins_a_video(second, capture):
 def test_gap_up_to_ten_seconds_stays_in_the_video():
     made = chunks_of([run(0), run(10_000)])
     assert [chunk.end for chunk in made] == [False, True] and made[0].end_pts == 10_000
+
+
+def test_neither_length_nor_gap_ends_a_file_that_is_one_video():
+    made = chunks_of([run(5000 * index, 5, 1000) for index in range(800)] + [run(4_100_000)], chunk_ms=5000, whole=True)
+    assert len({chunk.video_id for chunk in made}) == 1 and [c.chunk_seq for c in made] == list(range(801))
+    assert (made[-1].capture_ms, made[-2].end_pts, [c.end for c in made[-2:]]) == (4_110_000, 4_000_000, [False, True])
+    for other in (run(500), replace(run(1000), format=replace(FORMAT, width=320))):
+        assert [chunk.end for chunk in chunks_of([run(0), other], whole=True)] == [True, True]
 
 
 def test_video_ends_before_thirty_minutes():

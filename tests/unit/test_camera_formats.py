@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import ClassVar
 
 import av
 import numpy as np
 import pytest
 from av.video.frame import VideoFrame
 
-from infra.camera import open_source
+from infra.camera import describe, open_source
+from infra.camera_convert import turn_of
 from operators.codec import decode, encode
 from schemas.frames import MAX_CODED_BYTES, MAX_DECODED_BYTES, FrameChunk
 from tests.support.shared import Clip, clips
@@ -183,14 +185,44 @@ def test_full_range_stays_full_range(tmp_path, pixels):
 
 @pytest.mark.parametrize("turn", [90, 180, 270])
 @pytest.mark.parametrize("codec", ["libx264", "mjpeg"])
-def test_rotation_travels_in_the_format(tmp_path, turn, codec):
+def test_turned_pictures_are_put_upright(tmp_path, turn, codec):
     def rotate(stream):
         stream.set_display_rotation(-turn)
 
-    path = write(tmp_path / "a.mp4", codec, "yuvj420p" if codec == "mjpeg" else "yuv420p", setup=rotate)
-    chunks = read(path)
-    assert {chunk.format.rotation for chunk in chunks} == {turn} and _same_times(path, chunks)
-    assert (chunks[0].format.width, chunks[0].format.height) == (WIDTH, HEIGHT)
+    pixels = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+    chunks = read(write(tmp_path / "a.mp4", codec, pixels, setup=rotate))
+    stored = decode(read(write(tmp_path / "b.mp4", codec, pixels))[0]).frames[3].planes
+    assert {chunk.format.rotation for chunk in chunks} == {0} and _same_times(tmp_path / "a.mp4", chunks)
+    upright = decode(chunks[0]).frames[3].planes
+    for plane, wanted in zip(upright.all(), stored.all(), strict=True):
+        turned = np.rot90(wanted, -turn // 90)
+        assert plane.shape == turned.shape and np.abs(plane.astype(int) - turned).mean() < 2
+    assert not describe(str(tmp_path / "a.mp4")).kept and describe(str(tmp_path / "a.mp4")).rotation == turn
+
+
+@pytest.mark.parametrize(("matrix", "way"), [
+    ((1, 0, 0, 1), lambda p: p), ((-1, 0, 0, 1), lambda p: p[:, ::-1]), ((-1, 0, 0, -1), lambda p: p[::-1, ::-1]),
+    ((1, 0, 0, -1), lambda p: p[::-1]), ((0, 1, 1, 0), lambda p: p.T), ((0, 1, -1, 0), lambda p: np.rot90(p, -1)),
+    ((0, -1, -1, 0), lambda p: np.rot90(p, 2).T), ((0, -1, 1, 0), lambda p: np.rot90(p)),
+])  # fmt: skip
+def test_all_eight_ways_of_a_picture_are_put_upright(matrix, way):
+    class Side:
+        """A picture's display matrix."""
+
+        side_data: ClassVar = {"DISPLAYMATRIX": 2**16 * np.array([*matrix[:2], 0, *matrix[2:], 0, 0, 0, 1], np.int32)}
+
+    plane = np.arange(6 * 4, dtype=np.uint8).reshape(6, 4)
+    upright = turn_of(Side()).plane(plane)
+    assert np.array_equal(upright, way(plane)) and not upright.flags.writeable
+
+
+def test_sides_of_samples_are_swapped_with_those_of_the_picture(tmp_path):
+    def rotate(stream):
+        stream.set_display_rotation(-90)
+        stream.codec_context.sample_aspect_ratio = Fraction(4, 3)
+
+    found = read(write(tmp_path / "a.mp4", setup=rotate))[0].format
+    assert (found.width, found.height, found.sample_aspect) == (HEIGHT, WIDTH, Fraction(3, 4))
 
 
 def test_variable_rate_keeps_its_times(tmp_path):
