@@ -2,13 +2,15 @@
 
 A server demands a client certificate of the CA (`OU=client`) and answers only the principals it names; the app reads
 who calls from `caller(scope)`. Nothing resumes a session, so that every connection shows its certificate.
+
+A connection that is silent, or slow to send its request, is cut, and one address can't take all places:
+`infra/places.py` says after how long, how many there are, and what that means behind a proxy.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 import ssl
 import threading
 import time
@@ -23,6 +25,7 @@ import httpx
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from infra.places import HEAD_SECONDS, PLACES, Listener, Place
 from infra.tls import Identity, expires
 from schemas.errors import AccessDenied, ConfigError, ServiceUnavailable, UsageError
 
@@ -31,7 +34,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-PRINCIPAL = "principal"
+PRINCIPAL, PEER = "principal", "peer"
 START_SECONDS = 15.0
 PIECE_BYTES = 2**18
 RENEWAL_CHECK_SECONDS = 30
@@ -58,11 +61,13 @@ class HttpsServer:
     def __init__(
         self, app: App, identity: Identity, allowed: Sequence[str], *, host: str = "127.0.0.1", port: int = 0,
         browsers: bool = False, body_bytes: Callable[[str], int] = lambda path: MAX_BODY_BYTES,
+        head_seconds: float = HEAD_SECONDS,
     ) -> None:
         """Bind the port (0: any free one) and prepare to answer `allowed` principals.
 
         `browsers`: no caller shows a certificate, so the app itself has to know whom it answers; `allowed` is empty.
         `body_bytes`: how much a request to a path may bring; more is refused before any of it is read.
+        `head_seconds`: how long a connection may wait without a whole head.
 
         Raises:
             ConfigError: the address can't be bound, or certificate files are unusable.
@@ -77,19 +82,19 @@ class HttpsServer:
         self._context.options |= ssl.OP_NO_TICKET
         self._loaded = self._stamp()
         try:
-            self._socket = socket.create_server((host, port), backlog=128)
+            self._socket = Listener(host, port, head_seconds)
         except OSError as error:
             raise ConfigError(f"{host}:{port} can't be bound: {error.strerror}") from error
         self.host, self.port = host, int(self._socket.getsockname()[1])
         self._server = uvicorn.Server(uvicorn.Config(
-            _Bounded(app if browsers else _OnlyFor(app, tuple(allowed)), body_bytes),
+            _Bounded(_Placed(app if browsers else _OnlyFor(app, tuple(allowed)), self._socket.places), body_bytes),
             http=_Protocol,
             ws="none",
             ssl_context_factory=lambda config, default: self._context,
             log_config=None,
             access_log=False,
             server_header=False,
-            limit_concurrency=200,
+            limit_concurrency=PLACES + 1,
             timeout_graceful_shutdown=5,
             callback_notify=self._renew,
             timeout_notify=RENEWAL_CHECK_SECONDS,
@@ -245,12 +250,31 @@ def _answered(response: httpx.Response, what: str) -> httpx.Response:
     return response
 
 
+class _Placed:
+    """Tells a connection's place when a request is under way, and when its body has come."""
+
+    def __init__(self, app: App, places: Mapping[Any, Place]) -> None:
+        self._app, self._places = app, places
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        place = self._places.get(scope.get("state", {}).get(PEER))
+        if place is None:
+            await self._app(scope, receive, send)
+            return
+        place.begin(int(dict(scope["headers"]).get(b"content-length", b"0")))
+        try:
+            await self._app(scope, place.listening(receive), send)
+        finally:
+            place.end()
+
+
 class _Protocol(H11Protocol):
-    """HTTP/1.1 that puts the principal of the client certificate into the request's state."""
+    """HTTP/1.1 that puts the principal of the client certificate and the other side's port into a request's state."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self.app_state = {**self.app_state, PRINCIPAL: _principal(transport.get_extra_info("peercert"))}
+        certificate, peer = (transport.get_extra_info(name) for name in ("peercert", "peername"))
+        self.app_state = {**self.app_state, PRINCIPAL: _principal(certificate), PEER: peer}
 
 
 class _OnlyFor:

@@ -26,6 +26,7 @@ from schemas.frames import Plane, Planes, VideoFormat
 from schemas.records import MappedRegion, TrackMapping
 from schemas.regions import Array
 from streams.authority.blank import MAX_SHARED, OpenPiece, cropped, reaches_into
+from streams.authority.picture_size import size_of
 
 MIN_WIDTH = 30.0
 """Box width in pixels from which a face is indexed: below, less than about 85 % are found at rank 1 (LFW)."""
@@ -125,7 +126,7 @@ class Faces:
         return np.asarray(found.landmarks[best] / scale, np.float32), float(found.scores[best])
 
     def probe(self, picture: bytes, face: int | None = None) -> Probe:
-        """The face of an encoded picture (JPEG, PNG, ...) that is largest and nearest to its middle, or number `face`.
+        """The face of an encoded picture (JPEG or PNG) that is largest and nearest to its middle, or number `face`.
 
         Raises:
             UsageError: not a picture, or one without such a face that can be read.
@@ -149,9 +150,13 @@ class Faces:
             UsageError: not a picture, or one without a face.
 
         """
-        decoded = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR) if picture else None
+        size = size_of(picture)  # before it is decoded: a few bytes can be a picture of gigabytes
+        small_enough = size is not None and max(size) <= MAX_PROBE_SIDE
+        decoded = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR) if small_enough else None
         if decoded is None or max(decoded.shape[:2]) > MAX_PROBE_SIDE:
-            raise UsageError(f"not a picture that can be read, or one of more than {MAX_PROBE_SIDE} pixels a side")
+            raise UsageError(
+                f"not a picture that can be read (JPEG or PNG), or one of more than {MAX_PROBE_SIDE} pixels a side"
+            )
         rgb = np.ascontiguousarray(decoded[:, :, ::-1], np.uint8)
         small, scale = shrunk(rgb, DETECTION_SIDE)
         found = self._detector.detect(small)

@@ -6,6 +6,10 @@ within a minute isn't looked at any more until it is over; that is logged once.
 A browser sends its cookie or certificate along wherever a page of somebody else makes it call us. So a call that
 changes something has to come from our own pages (`Origin`) and bring the token that they carry, as the header
 `X-CSRF-Token` or the field `csrf` of a form. A program without `Origin` comes by its certificate alone.
+
+Looking is an act too: it is logged under the caller's name and counted. So what browsers say comes from another site
+(`Sec-Fetch-Site`) is refused before anybody looks who calls, neither logged nor counted: its user did nothing. Only a
+link or a redirect to a page leads in from elsewhere, as that of the sign-in does.
 """
 
 from __future__ import annotations
@@ -20,7 +24,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from infra.https import caller
+from infra.https import App, Receive, Scope, Send, caller
 from schemas.errors import AccessDenied, IntegrityError, RateLimited, SealframeError, TransientError, UsageError
 from streams.forensic.gate import Gate, Ground, noted
 from streams.forensic.permission import Action, Person
@@ -32,6 +36,9 @@ HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 MINUTE_MS = 60_000
 SAFE = ("GET", "HEAD", "OPTIONS")
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+ELSEWHERE = ("cross-site", "same-site")
+FILES = "/desk/"
+"""Where pictures, video and downloads of the pages are: none is a page."""
 _STATUS: tuple[tuple[type[SealframeError], int], ...] = (
     (UsageError, 422), (AccessDenied, 403), (RateLimited, 429), (TransientError, 503), (IntegrityError, 409),
     (SealframeError, 500),
@@ -141,6 +148,29 @@ class Door:
         self.refused(request)
         text = f"these fields don't fit: {', '.join(fields)}" if fields else "there is no such call; see /openapi.json"
         return JSONResponse({"error": "UsageError", "text": text}, status, headers=HEADERS)
+
+
+class OwnSite:
+    """An app as its own pages, programs, and links to its pages reach it; other sites' pages can't call it."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or refuse it."""
+        if scope["type"] != "http" or not from_elsewhere(Request(scope)):
+            await self._app(scope, receive, send)
+            return
+        said = {"error": "AccessDenied", "text": "another site asked for this: open it from our own pages"}
+        await JSONResponse(said, 403, headers=HEADERS)(scope, receive, send)
+
+
+def from_elsewhere(request: Request) -> bool:
+    """A page of another site made a browser send this, and didn't just lead its user to a page of ours."""
+    if request.headers.get("sec-fetch-site", "") not in ELSEWHERE:
+        return False
+    how = (request.method, request.headers.get("sec-fetch-mode"), request.headers.get("sec-fetch-dest"))
+    return how != ("GET", "navigate", "document") or request.url.path.startswith(FILES)
 
 
 def principal(request: Request) -> str:

@@ -22,6 +22,7 @@ from schemas.codec import decode
 from schemas.errors import MalformedRecord
 from schemas.records import OperatorBody, OperatorChunk
 from streams.forensic.manifest import SUFFIX, from_base64
+from streams.pages.render import LAST_MS, moment
 from streams.words import plural
 
 PAGE = "index.html"
@@ -136,10 +137,10 @@ def _row(name: str, body: Mapping[str, Any]) -> str:
 
 
 def _name(number: int, body: Mapping[str, Any]) -> str:
-    when = datetime.fromtimestamp(times(body)[0] / 1000, UTC)
+    when = moment(times(body)[0]).replace(" ", "-").replace(":", "")
     safe = "".join(sign if sign.isalnum() and sign.isascii() else "-" for sign in body["video"]["camera_id"])
-    return f"{number:02d}-{safe}-{when:%Y-%m-%d-%H%M%S}.mp4"
+    return f"{number:02d}-{safe}-{when}.mp4"
 
 
 def _time(time_ms: int) -> str:
-    return f"{datetime.fromtimestamp(time_ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return f"{moment(time_ms)} UTC" if time_ms <= LAST_MS else moment(time_ms)

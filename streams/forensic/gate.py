@@ -95,18 +95,26 @@ class Gate:
 
         Raises:
             AccessDenied: no open case of this person, or something is asked for outside of it.
+            UsageError: a camera's name that can't be one.
             RateLimited: too many searches in an hour.
 
         """
         grant = self._grant(action, ground)
         scope = grant.case.terms.scope
         refuse(search_refusal(scope, kind, cameras, from_ms, to_ms))
-        self._count(grant.person, action)
         chosen = (None if scope.cameras == ALL_CAMERAS else scope.cameras) if cameras is None else tuple(cameras)
+        for camera in chosen or ():
+            words("camera", camera)
+        self._count(grant.person, action)
         return Limits(
             grant.case.terms.case_id, chosen, scope.from_ms if from_ms is None else from_ms,
             scope.to_ms if to_ms is None else to_ms,
         )
+
+    def still_search(self, action: Action, kind: Kind, ground: Ground, limits: Limits) -> None:
+        """As `search`, of one that was let through and counted before, as far as it went then."""
+        scope = self._grant(action, ground).case.terms.scope
+        refuse(search_refusal(scope, kind, limits.cameras or ALL_CAMERAS, limits.from_ms, limits.to_ms))
 
     def subject(self, action: Action, ground: Ground, subject_id: str, *, everyone: bool = False) -> Grant:
         """Let something be done with a subject: shown, restored (`everyone`: all in its video), exported, erased.

@@ -34,6 +34,7 @@ from schemas.errors import (
 from schemas.frames import Planes
 from schemas.records import OperatorChunk, OperatorRecord, VideoStart
 from schemas.topics import MINUTE_MS
+from schemas.video_id import start_ms
 from streams.authority import store
 from streams.authority.reading import EvidenceReader, OpenedChunk
 from streams.forensic.proofs import IdentifyAt, during
@@ -242,7 +243,7 @@ class Restorer:
         return record.record.media
 
     def _growing(self, video_id: str) -> bool:
-        return self._clock() - store.start_ms(video_id) < GROWING_MS
+        return self._clock() - start_ms(video_id) < GROWING_MS
 
     def _known_gaps(
         self, chain: Chain, spans: Mapping[int, Mapping[int, tuple[int, int]]], stretch: Mapping[int, Checked]

@@ -26,7 +26,7 @@ from streams.authority.templates import Templates
 from streams.clock import now_ms
 from streams.desk.app import DeskSetup, PagesOrApi, create_desk
 from streams.forensic.api import create_app
-from streams.forensic.door import Door
+from streams.forensic.door import Door, OwnSite
 from streams.forensic.hold_desk import HoldDesk
 from streams.forensic.jobs import Restorations, open_keys
 from streams.forensic.log import AccessLog, LogSigner
@@ -124,11 +124,11 @@ class ForensicServer:
         )
         both = PagesOrApi(create_desk(desk, door), app)
         self.server = HttpsServer(
-            both, setup.identity, ANYBODY, host=setup.host, port=setup.port, body_bytes=body_bytes
+            OwnSite(both), setup.identity, ANYBODY, host=setup.host, port=setup.port, body_bytes=body_bytes
         )
         self.browsers: HttpsServer | None = None
         if sign_in and setup.sign_in:
-            way = ByBrowser(both, door, sign_in)
+            way = OwnSite(ByBrowser(both, door, sign_in))
             self.browsers = HttpsServer(
                 way, setup.identity, (), host=setup.host, port=setup.sign_in.port, browsers=True, body_bytes=body_bytes
             )

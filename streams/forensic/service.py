@@ -79,13 +79,17 @@ class Forensics:
             self.gate.subject("search-face", ground, subject_id)
             return self._faces.subject(subject_id)
 
-        return self._search({"subject": typed(subject_id)}, ground, cameras, period, threshold, probes)
+        def still() -> None:
+            self.gate.still("search-face", ground, subject_id)
+
+        return self._search({"subject": typed(subject_id)}, ground, cameras, period, threshold, probes, still)
 
     def _search(
         self, what: dict[str, Any], ground: Ground, cameras: Sequence[str] | None, period: search.Period | None,
-        threshold: float, probes: Callable[[], Probes],
+        threshold: float, probes: Callable[[], Probes], still: Callable[[], None] = lambda: None,
     ) -> search.SearchAnswer:
-        detail = {**what, "cameras": None if cameras is None else list(cameras),
+        """`still`: raises where who is searched may not be any more."""
+        detail = {**what, "cameras": _names(cameras),
                   "period": None if period is None else [period.from_ms, period.to_ms], "threshold": threshold}
         with self._logged("search-face", ground, detail):
             limits = self._limits("search-face", "face", ground, cameras, period)
@@ -93,6 +97,8 @@ class Forensics:
                 raise UsageError(f"thresholds with a measured rate are {sorted(search.THRESHOLDS)}")
             sought = probes()
             found = self._faces.find(sought, threshold, limits)
+            still()
+            self.gate.still_search("search-face", "face", ground, limits)
         named = [[match.subject_id, round(match.similarity, 4)] for match in found.matches]
         entry = self._log(
             "search-face", ground, {**detail, "matches": named, "searched": found.coverage.subjects}
@@ -110,7 +116,7 @@ class Forensics:
             UsageError: not a plate's text, or filters that mean nothing.
 
         """
-        detail = {"text": typed(text), "exact": exact, "cameras": None if cameras is None else list(cameras),
+        detail = {"text": typed(text), "exact": exact, "cameras": _names(cameras),
                   "period": None if period is None else [period.from_ms, period.to_ms]}
         with self._logged("search-plate", ground, detail):
             limits = self._limits("search-plate", "plate", ground, cameras, period)
@@ -119,7 +125,8 @@ class Forensics:
             with self._database.connection() as db:
                 covered = replace(plate_search.coverage(db, chosen), limits=limits)
                 matches, more = plate_search.find(db, asked, mode, chosen)
-        found = [[match.subject_id, match.text] for match in matches]
+            self.gate.still_search("search-plate", "plate", ground, limits)
+        found = [match.subject_id for match in matches]  # no texts: an erasure doesn't reach the log
         entry = self._log("search-plate", ground, {**detail, "matches": found, "searched": covered.subjects})
         words = plate_search.said(matches, mode, more, covered)
         return plate_search.PlateAnswer(entry.seq, asked, mode, tuple(matches), more, covered, words)
@@ -230,3 +237,8 @@ class Forensics:
 
     def _log(self, action: str, ground: Ground, detail: dict[str, Any]) -> Entry:
         return self.log.append(action, ground.actor, ground.case, ground.purpose, detail)
+
+
+def _names(cameras: Sequence[str] | None) -> list[str] | None:
+    """Cameras that somebody named, as the log can hold them."""
+    return None if cameras is None else [typed(camera) for camera in cameras]

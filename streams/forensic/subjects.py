@@ -1,6 +1,7 @@
 """What may be done with a subject under a case, beside restoring it: its restored video, its package, its erasure.
 
 Each passes the gate, and its log entry is on the disk before an answer leaves; refusals and failures are logged too.
+What takes long passes it again before it leaves: the case may be closed by then, the subject erased.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from infra.keys import KeyStore
 from infra.postgres import Database
 from operators.seal import key_id
 from operators.sign import SigningKey
-from schemas.errors import AccessDenied
+from schemas.errors import AccessDenied, UsageError
 from streams.authority.erase import Erased, erase_subject, hold_on
 from streams.authority.package import Package, pack_subject
 from streams.authority.reading import EvidenceReader
@@ -54,8 +55,12 @@ class SubjectDesk:
         with noted(self._gate.log, "restored-video", ground.actor, ground.case, ground.purpose, detail):
             self._gate.subject("restore", ground, subject_id, everyone=everyone)
             video_id, tracks = self._tracks(subject_id)
+            erased = self._erased(video_id)
             made = restored_video(self._database, self._reader, video_id, None if everyone else tracks)
-        digest = hashlib.sha256(made.media).hexdigest()
+            digest = hashlib.sha256(made.media).hexdigest()
+            self._gate.still("restore", ground, subject_id, everyone=everyone)
+            if everyone and self._erased(video_id) != erased:
+                raise UsageError("somebody in this video was erased meanwhile: ask again")
         entry = self._log("restored-video", ground, {
             **detail, "video": video_id, "pictures": len(made.pictures), "closed": made.closed, "digest": digest,
         })
@@ -73,7 +78,8 @@ class SubjectDesk:
         with noted(self._gate.log, "package", ground.actor, ground.case, ground.purpose, detail):
             self._gate.subject("export", ground, subject_id)
             made = pack_subject(self._database, self._reader, subject_id, recipient, self._key())
-        digest = hashlib.sha256(made.data).hexdigest()
+            digest = hashlib.sha256(made.data).hexdigest()
+            self._gate.still("export", ground, subject_id)
         entry = self._log("package", ground, {
             **detail, "video": made.video_id, "chunks": made.chunks, "frames": made.frames, "digest": digest,
         })
@@ -118,6 +124,12 @@ class SubjectDesk:
         with self._database.connection() as db:
             row = db.execute("SELECT video_id, tracks FROM subjects WHERE subject_id = %s", (subject_id,)).fetchone()
         return ("", ()) if row is None else (row[0], tuple(row[1]))
+
+    def _erased(self, video_id: str) -> int:
+        """How many tracks of a video were erased so far."""
+        with self._database.connection() as db:
+            row = db.execute("SELECT count(*) FROM erasures WHERE video_id = %s", (video_id,)).fetchone()
+        return int(row[0]) if row else 0
 
     def _log(self, action: str, ground: Ground, detail: dict[str, Any]) -> int:
         return self._gate.log.append(action, ground.actor, ground.case, ground.purpose, detail).seq

@@ -1,7 +1,8 @@
 """The issuer's accounts: a JSON file of mode 0600, passwords as scrypt hashes (RFC 7914).
 
 An account's `subject` is random and never used again, so that a new account of an old name is somebody else. After five
-wrong passwords an account waits a minute, and all of them together are tried thirty times a minute at most.
+wrong passwords within a minute a name waits, after thirty an address does. A name that nobody has waits as well, so
+that waiting doesn't tell which there are, but is counted apart. Guesses keep no other name at another address waiting.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import json
 import re
 import secrets
 import threading
+from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,7 +24,9 @@ from schemas.errors import ConfigError, RateLimited, UsageError
 COST, BLOCK, PARALLEL, MEMORY = 2**15, 8, 1, 2**26
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 LEAST_LENGTH, MAX_LENGTH = 12, 200
-WRONG_EACH, WRONG_ALL, WAIT_SECONDS = 5, 30, 60.0
+WRONG_EACH, WRONG_ADDRESS, WAIT_SECONDS = 5, 30, 60.0
+MAX_COUNTED = 5000
+"""Names and addresses that are remembered. Hashing one password after the other, nobody gets there within a minute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +38,36 @@ class Account:
     hash: str
 
 
+class Guesses:
+    """When the last `each` wrong guesses were made, by key; with too many keys the one that rested longest goes."""
+
+    def __init__(self, each: int) -> None:
+        self._each = each
+        self._made: dict[str, deque[float]] = {}
+
+    def add(self, key: str, now: float) -> None:
+        """Count one."""
+        made = self._made.pop(key, None) or deque(maxlen=self._each)
+        made.append(now)
+        self._made[key] = made
+        oldest = next(iter(self._made))
+        while len(self._made) > MAX_COUNTED or self._made[oldest][-1] <= now - WAIT_SECONDS:
+            del self._made[oldest]
+            oldest = next(iter(self._made))
+
+    def waits(self, key: str, now: float) -> bool:
+        """There were as many within a minute."""
+        made = self._made.get(key)
+        return made is not None and len(made) == self._each and made[0] > now - WAIT_SECONDS
+
+
 class Accounts:
     """The accounts of one file, read anew whenever it has changed. `clock` gives seconds."""
 
     def __init__(self, path: Path, clock: Callable[[], float]) -> None:
         self._path, self._clock = path, clock
         self._read: tuple[int, dict[str, Account]] = (-1, {})
-        self._wrong: dict[str, list[float]] = {}
+        self._names, self._strangers, self._addresses = Guesses(WRONG_EACH), Guesses(WRONG_EACH), Guesses(WRONG_ADDRESS)
         self._one = threading.Lock()
 
     def names(self) -> dict[str, str]:
@@ -75,27 +102,25 @@ class Accounts:
             raise UsageError("there is no such account")
         self._write(known)
 
-    def subject(self, name: str, password: str) -> str:
-        """Whose password this is, empty for nobody's.
+    def subject(self, name: str, password: str, address: str = "") -> str:
+        """Whose password this is, empty for nobody's; `address`: where it comes from, empty where nothing is known.
 
         Raises:
-            RateLimited: too many wrong ones before.
+            RateLimited: too many wrong ones for this name, or from this address, before.
 
         """
         with self._one:  # one after the other: guesses side by side would all pass before the first counts
-            self._wait(name)
-            account = self._all().get(name, _NOBODY)
+            name, now, known = name[:MAX_LENGTH], self._clock(), self._all()
+            names = self._names if name in known else self._strangers
+            if names.waits(name, now) or (address and self._addresses.waits(address, now)):
+                raise RateLimited("too many wrong passwords: wait a minute")
+            account = known.get(name, _NOBODY)
             if hmac.compare_digest(_hash(password[:MAX_LENGTH], account.salt), account.hash):
                 return account.subject
-            self._wrong.setdefault(name, []).append(self._clock())
+            names.add(name, now)
+            if address:
+                self._addresses.add(address, now)
             return ""
-
-    def _wait(self, name: str) -> None:
-        since = self._clock() - WAIT_SECONDS
-        recent = {who: [at for at in times if at > since] for who, times in self._wrong.items()}
-        self._wrong = {who: times for who, times in recent.items() if times}
-        if len(self._wrong.get(name, ())) >= WRONG_EACH or sum(map(len, self._wrong.values())) >= WRONG_ALL:
-            raise RateLimited("too many wrong passwords: wait a minute")
 
     def _all(self) -> dict[str, Account]:
         try:

@@ -2,6 +2,9 @@
 
 One way alone: authorization code with PKCE by S256 (RFC 7636), for one client with a secret and exact redirect
 addresses. Codes hold a minute and once; the signing key is made at the start and lives in memory only.
+
+Anybody can begin a sign-in, so an address has 50 under way at most and all together 1,000: the oldest one of the same
+address, or of the one with the most, goes first.
 """
 
 from __future__ import annotations
@@ -9,6 +12,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+import threading
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +29,7 @@ from schemas.errors import AccessDenied, UsageError
 ALGORITHM = "RS256"
 REQUEST_SECONDS, CODE_SECONDS, TOKEN_SECONDS = 600.0, 60.0, 300
 KEY_BITS = 2048
-MAX_PENDING = 1000
+MAX_PENDING, PENDING_EACH = 1000, 50
 MAX_FIELD = 512
 
 
@@ -47,6 +52,7 @@ class Asked:
     nonce: str
     challenge: str
     ends: float
+    address: str
 
 
 class Provider:
@@ -55,6 +61,7 @@ class Provider:
     def __init__(self, issuer: str, client: Client, clock: Callable[[], float]) -> None:
         self.issuer, self.client, self._clock = issuer, client, clock
         self._key = RSAKey.generate_key(KEY_BITS, {"use": "sig", "alg": ALGORITHM}, auto_kid=True)
+        self._one = threading.Lock()
         self._pending: dict[str, Asked] = {}
         self._codes: dict[str, tuple[Asked, str, float]] = {}
 
@@ -75,8 +82,10 @@ class Provider:
         """The public key that ID tokens are checked by."""
         return {"keys": [self._key.as_dict(private=False)]}
 
-    def ask(self, fields: Mapping[str, str], browser: str) -> tuple[str, str]:
+    def ask(self, fields: Mapping[str, str], browser: str, address: str) -> tuple[str, str]:
         """Take a request for a sign-in, bound to a browser; its id for the form, and where it leads back to.
+
+        `address`: under what requests that come from there are counted.
 
         Raises:
             UsageError: a strange client or address, or anything but a code by S256; nobody is sent anywhere then.
@@ -91,10 +100,11 @@ class Provider:
         challenge, state, nonce = (fields.get(name, "") for name in ("code_challenge", "state", "nonce"))
         if not code or fields.get("code_challenge_method") != "S256" or not (challenge and state and nonce):
             raise UsageError("only a code, with scope openid, state, nonce and a challenge by S256, is given here")
-        self._forget()
-        asked = Asked(self.client.name, redirect, state, nonce, challenge, self._clock() + REQUEST_SECONDS)
+        asked = Asked(self.client.name, redirect, state, nonce, challenge, self._clock() + REQUEST_SECONDS, address)
         request = secrets.token_urlsafe(32)
-        self._pending[_bound(request, browser)] = asked
+        with self._one:
+            self._forget(address)
+            self._pending[_bound(request, browser)] = asked
         return request, redirect
 
     def redirect_of(self, request: str, browser: str) -> str:
@@ -108,8 +118,9 @@ class Provider:
 
     def answer(self, request: str, browser: str, subject: str) -> str:
         """Where to send the browser with a code for this subject; errors as `redirect_of`."""
-        asked, code = self._asked(request, browser), secrets.token_urlsafe(32)
-        del self._pending[_bound(request, browser)]
+        with self._one:
+            asked, code = self._asked(request, browser), secrets.token_urlsafe(32)
+            del self._pending[_bound(request, browser)]
         now = self._clock()
         self._codes = {key: value for key, value in self._codes.items() if value[2] > now}
         self._codes[code] = (asked, subject, now + CODE_SECONDS)
@@ -147,11 +158,14 @@ class Provider:
             raise UsageError("this sign-in is over, or was begun elsewhere: begin it again")
         return asked
 
-    def _forget(self) -> None:
+    def _forget(self, address: str) -> None:
+        """Drop what is over, and make room for one more of this address."""
         now = self._clock()
         self._pending = {key: value for key, value in self._pending.items() if value.ends > now}
-        while len(self._pending) >= MAX_PENDING:
-            self._pending.pop(next(iter(self._pending)))
+        held = Counter(value.address for value in self._pending.values())
+        crowd = address if held[address] >= PENDING_EACH else max(held, key=held.__getitem__, default="")
+        if held[address] >= PENDING_EACH or len(self._pending) >= MAX_PENDING:
+            del self._pending[next(key for key, value in self._pending.items() if value.address == crowd)]
 
 
 def _bound(request: str, browser: str) -> str:

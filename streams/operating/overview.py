@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from infra.files import disk_bytes
+from schemas.frames import MAX_TIME_MS
 from schemas.topics import DAY_MS, MINUTE_MS
 from streams.operating.alarms import Kept, newest
 from streams.operating.index import Index, Video
@@ -140,7 +141,7 @@ def _end_ms(video: Video) -> int:
 
 
 def _date(ms: int) -> date:
-    return datetime.fromtimestamp(ms / 1000, UTC).date()
+    return datetime.fromtimestamp(min(ms, MAX_TIME_MS) / 1000, UTC).date()
 
 
 def _ms(day: date) -> int:

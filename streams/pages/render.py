@@ -33,6 +33,8 @@ HEADERS = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
     "Cache-Control": "no-store",
 }
+FIRST_MS, LAST_MS = -62_135_596_800_000, 253_402_300_799_999
+"""What a date can say: the years 1 to 9999."""
 _WORDS = {
     403: "This isn't allowed.",
     404: "There is no such page.",
@@ -48,13 +50,22 @@ _NEXT = {
 
 
 def moment(ms: int | None) -> str:
-    """Milliseconds since 1970 as date and time, UTC."""
-    return "" if ms is None else f"{datetime.fromtimestamp(ms / 1000, UTC):%Y-%m-%d %H:%M:%S}"
+    """Milliseconds since 1970 as date and time, UTC; in words where a broken clock gave what no calendar has."""
+    if ms is None or FIRST_MS <= ms <= LAST_MS:
+        return "" if ms is None else f"{datetime.fromtimestamp(ms // 1000, UTC):%Y-%m-%d %H:%M:%S}"
+    return "after the year 9999" if ms > LAST_MS else "before the year 1"
+
+
+def clock(ms: int) -> str:
+    """Its time of day alone; the same words where it has none."""
+    return moment(ms)[11:] if FIRST_MS <= ms <= LAST_MS else moment(ms)
 
 
 def stamp(ms: int | None) -> str:
-    """The same for machines (RFC 3339)."""
-    return "" if ms is None else f"{datetime.fromtimestamp(ms / 1000, UTC):%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z"
+    """The same as `moment` for machines (RFC 3339); nothing where that can't say it."""
+    if ms is None or not FIRST_MS <= ms <= LAST_MS:
+        return ""
+    return f"{datetime.fromtimestamp(ms // 1000, UTC):%Y-%m-%dT%H:%M:%S}.{ms % 1000:03}Z"
 
 
 def span(seconds: float) -> str:
@@ -84,7 +95,7 @@ class Pages:
             loader=PackageLoader("streams.pages"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._templates.filters |= {"moment": moment, "stamp": stamp, "span": span, "size": size}
+        self._templates.filters |= {"moment": moment, "clock": clock, "stamp": stamp, "span": span, "size": size}
         self._templates.globals["plural"] = plural
 
     def show(self, request: Request, template: str, status: int = 200, **values: Any) -> Response:

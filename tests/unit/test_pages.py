@@ -12,7 +12,7 @@ from streams.desk.search_pages import joined
 from streams.desk.words import input_time, period_words, read_time, share
 from streams.forensic.terms import MAX_MS, Scope
 from streams.operating.overview import HOUR_MS, MINUTE_MS, _drawn
-from streams.pages.render import moment, size, span
+from streams.pages.render import FIRST_MS, LAST_MS, clock, moment, size, span, stamp
 from streams.words import plural
 
 MORNING = 1_700_000_000_000  # 2023-11-14 22:13:20
@@ -31,6 +31,20 @@ def test_numbers_and_moments_are_said_plainly() -> None:
     assert (plural(1, "match", "matches"), plural(2000, "match", "matches")) == ("1 match", "2,000 matches")
     assert (size(3 * 2**19), size(5 * 2**30)) == ("1.5 MiB", "5.00 GiB")
     assert (share(1e-5), share(1.0), share(0.0)) == ("1 of 100,000", "1 of 1", "hardly any")
+
+
+@pytest.mark.parametrize(("ms", "said", "day_time", "for_machines"), [
+    (MORNING, "2023-11-14 22:13:20", "22:13:20", "2023-11-14T22:13:20.000Z"),
+    (LAST_MS, "9999-12-31 23:59:59", "23:59:59", "9999-12-31T23:59:59.999Z"),
+    (-1, "1969-12-31 23:59:59", "23:59:59", "1969-12-31T23:59:59.999Z"),
+    (LAST_MS + 1, "after the year 9999", "after the year 9999", ""), (MAX_MS - 1, *["after the year 9999"] * 2, ""),
+    (2**63, *["after the year 9999"] * 2, ""), (FIRST_MS - 1, *["before the year 1"] * 2, ""),
+    (-(2**63), *["before the year 1"] * 2, ""),
+])
+def test_moment_of_a_clock_that_is_beyond_any_calendar_is_said_in_words(
+    ms: int, said: str, day_time: str, for_machines: str
+) -> None:
+    assert (moment(ms), clock(ms), stamp(ms)) == (said, day_time, for_machines)
 
 
 def test_time_typed_into_a_form_comes_back_as_it_was() -> None:
