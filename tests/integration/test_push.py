@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from threading import Event
 
 import pytest
 
@@ -115,3 +117,19 @@ def test_edge_sends_a_whole_video_without_the_raw_topic(deployment: Deployment, 
     chain = verify_video(deployment.operator(camera), deployment.identify)
     assert (chain.next_seq, chain.next_frame) == (count, 10 * count)
     assert len(deployment.read(RAW, "pipeline")) == before
+
+
+def test_edge_that_may_not_write_ends_though_its_camera_is_silent(deployment: Deployment) -> None:
+    camera, silent, began = unique("cam"), Event(), time.monotonic()
+    protection = Protection(Policy({}, preset="ultrafast"), detector(), deployment.signer("pipeline"), Ready(),
+                            CUSTODIAN.public)
+
+    def source() -> Iterator[FrameChunk]:
+        yield from _video(camera, 3)
+        silent.wait(120)
+
+    with pytest.raises(AccessDenied), deployment.broker.camera(camera).producer() as producer:
+        with ThreadPoolExecutor(2) as pool:
+            asyncio.run(run_edge(source(), protection, producer, pool))
+    assert time.monotonic() - began < 60
+    silent.set()
