@@ -109,10 +109,13 @@ async def _next(source: Iterator[tuple[int, FrameChunk]], runner: Runner[FrameCh
     """The next chunk; meanwhile what a silent camera left held is flushed after the idle time."""
     reading: Future[tuple[int, FrameChunk] | None] = Future()
     # A thread that nobody waits for: a silent camera must not hold up the end of a process that has failed.
-    Thread(target=_read, args=(source, reading), daemon=True, name="camera").start()
+    reader = Thread(target=_read, args=(source, reading), daemon=True, name="camera")
+    reader.start()
     taken = asyncio.wrap_future(reading)
     while not taken.done() and runner.error is None:
         await asyncio.wait({taken}, timeout=TICK_S)
+        if not reader.is_alive() and not reading.done():
+            raise SealframeError("reading the camera ended by a fault: see above")
         runner.tick(steady_ms())
     return await taken if runner.error is None else None
 
@@ -120,5 +123,5 @@ async def _next(source: Iterator[tuple[int, FrameChunk]], runner: Runner[FrameCh
 def _read(source: Iterator[tuple[int, FrameChunk]], into: Future[tuple[int, FrameChunk] | None]) -> None:
     try:
         into.set_result(next(source, None))
-    except BaseException as error:  # whoever waits raises it
+    except SealframeError as error:
         into.set_exception(error)
