@@ -292,6 +292,35 @@ class Consumer:
             raise self._watch.translate(error, f"bounds of {topic}/{partition}") from error
         return int(low), int(high)
 
+    def at_end(self, topic: str) -> bool:
+        """Whether it has read the group's whole topic to where that ends now, as the broker says when asked.
+
+        False also while the broker doesn't answer, or hasn't given it all partitions.
+        """
+        held = [place for place in self._consumer.assignment() if place.topic == topic]
+        try:
+            if not held or {place.partition for place in held} != set(self.partitions(topic)):
+                return False
+            reached = self._reached(held)
+            for place in held:
+                low, high = self.bounds(topic, place.partition)
+                if max(low, reached[place.partition]) < high:
+                    return False
+        except ServiceUnavailable:
+            return False
+        return True
+
+    def _reached(self, held: list[TopicPartition]) -> dict[int, int]:
+        """The next offset by partition: after what was read, else after what the group had committed before."""
+        try:
+            places = self._consumer.position(held)
+            unread = [place for place in places if place.offset < 0]
+            if unread:
+                places += self._consumer.committed(unread, timeout=SECONDS)
+        except KafkaException as error:
+            raise self._watch.translate(error, self._what) from error
+        return {place.partition: place.offset for place in places}
+
     def read_all(self, topic: str, *, seconds: float = 30.0) -> list[Message]:
         """Every record that lies in the topic now, by partition and offset; takes no part in a group.
 

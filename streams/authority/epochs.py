@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import count
 from typing import Any
 
 from infra.keys import KeyStore
@@ -25,12 +26,15 @@ RECORD_TYPE = "upload_address"
 
 @dataclass(frozen=True, slots=True)
 class EpochState:
-    """An epoch: whether its key still exists, and how much evidence came under it."""
+    """An epoch, and whether its key still exists."""
 
     name: str
     expires_ms: int
     open: bool
-    chunks: int
+
+    def over(self, now_ms: int) -> bool:
+        """Nothing is sealed under it any more, and what was has had an hour to come."""
+        return now_ms > self.expires_ms + OVERLAP_MS
 
 
 class Epochs:
@@ -54,12 +58,12 @@ class Epochs:
         return tuple(signed for signed in found if signed is not None)
 
     def current(self, db: Any, now_ms: int) -> tuple[Signed, ...]:
-        """All addresses that hold now, to be published again after a start (versions stay)."""
+        """All addresses that hold now and whose keys exist, to be published again after a start (versions stay)."""
         rows = db.execute(
             "SELECT version, epoch, not_before_ms, expires_ms FROM upload_addresses WHERE expires_ms > %s ORDER BY 1",
             (now_ms,),
         ).fetchall()
-        public = {identity.name: identity.public for identity in self._keys.identities()}
+        public = {one.name: one.public for one in self._keys.identities() if one.destroyed_ms is None}
         return tuple(
             self._signed(version, epoch, not_before, expires, public[epoch])
             for version, epoch, not_before, expires in rows if epoch in public
@@ -71,29 +75,40 @@ class Epochs:
         `caught_up`: the sink has read its topic to the end since the epoch expired.
         """
         destroyed = []
-        for epoch in self.states(db):
-            over = now_ms > epoch.expires_ms + OVERLAP_MS and caught_up and not store.gaps(db, self._videos(db, epoch))
-            if epoch.open and (over or now_ms > epoch.expires_ms + self._retention_ms):
+        for epoch in self._open(db):
+            past = now_ms > epoch.expires_ms + self._retention_ms
+            if past or (caught_up and epoch.over(now_ms) and not _gaps(db, [epoch])):
                 self._keys.destroy_identity(epoch.name)
                 destroyed.append(epoch.name)
         return tuple(destroyed)
+
+    def over(self, db: Any, now_ms: int) -> bool:
+        """An epoch is over whose key still exists."""
+        return any(epoch.over(now_ms) for epoch in self._open(db))
+
+    def gaps(self, db: Any) -> list[store.Gap]:
+        """What is missing in the videos of epochs whose keys still exist: it may come yet."""
+        return _gaps(db, self._open(db))
 
     def states(self, db: Any) -> tuple[EpochState, ...]:
         """All epochs that were published."""
         alive = {identity.name for identity in self._keys.identities() if identity.destroyed_ms is None}
         rows = db.execute(
-            "SELECT a.epoch, max(a.expires_ms), (SELECT count(*) FROM evidence e WHERE e.epoch = a.epoch)"
-            " FROM upload_addresses a GROUP BY a.epoch ORDER BY 1"
+            "SELECT epoch, max(expires_ms) FROM upload_addresses GROUP BY epoch ORDER BY 1"
         ).fetchall()
-        return tuple(EpochState(name, expires, name in alive, chunks) for name, expires, chunks in rows)
+        return tuple(EpochState(name, expires, name in alive) for name, expires in rows)
 
-    def _videos(self, db: Any, epoch: EpochState) -> list[str]:
-        rows = db.execute("SELECT DISTINCT video_id FROM evidence WHERE epoch = %s", (epoch.name,)).fetchall()
-        return [row[0] for row in rows]
+    def _open(self, db: Any) -> list[EpochState]:
+        return [epoch for epoch in self.states(db) if epoch.open]
+
+    def _name(self, day: int) -> str:
+        """A day's epoch; where its key was destroyed already, as by a clock that ran ahead for a while, its next."""
+        destroyed = {identity.name for identity in self._keys.identities() if identity.destroyed_ms is not None}
+        return next(name for number in count(1) if (name := epoch_name(day, number)) not in destroyed)
 
     def _address(self, db: Any, day: int) -> Signed | None:
-        """A day's address, unless it has been made already."""
-        name = epoch_name(day)
+        """A day's address, unless it has been made already and its key exists."""
+        name = self._name(day)
         if db.execute("SELECT 1 FROM upload_addresses WHERE epoch = %s", (name,)).fetchone():
             return None
         identity = self._keys.create_identity(name)
@@ -109,6 +124,13 @@ class Epochs:
         return sign(encode(address), RECORD_TYPE, self._signer)
 
 
-def epoch_name(day: int) -> str:
-    """Name of the epoch of a day (days since 1970)."""
-    return datetime.fromtimestamp(day * DAY_MS / 1000, UTC).strftime("%Y-%m-%d")
+def epoch_name(day: int, number: int = 1) -> str:
+    """Name of the epoch of a day (days since 1970); where it took several, their number is in those after the first."""
+    name = datetime.fromtimestamp(day * DAY_MS / 1000, UTC).strftime("%Y-%m-%d")
+    return name if number == 1 else f"{name}.{number}"
+
+
+def _gaps(db: Any, epochs: Sequence[EpochState]) -> list[store.Gap]:
+    names = [epoch.name for epoch in epochs]
+    rows = db.execute("SELECT DISTINCT video_id FROM evidence WHERE epoch = ANY(%s)", (names,)).fetchall()
+    return store.gaps(db, [row[0] for row in rows])

@@ -5,6 +5,7 @@ A part opens only if all tracks that claim it are granted; the others are named,
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,23 @@ from infra.files import read_range
 from infra.keys import KeyStore
 from operators.sign import digest
 from schemas.codec import decode, unpack_as
-from schemas.errors import DamagedEnvelope, DigestMismatch, MalformedRecord, MissingEvidence, NotForMe, PoisonError
+from schemas.errors import (
+    DamagedEnvelope,
+    DigestMismatch,
+    MalformedRecord,
+    MissingEvidence,
+    NotForMe,
+    PoisonError,
+    ServiceUnavailable,
+)
 from schemas.frames import VideoFormat
 from schemas.records import Piece, SealedEvidence, TrackMapping
 from schemas.topics import evidence_topic
 from streams.authority import store
 from streams.authority.opening import OpenedPart, PartState, open_later
+
+LOST = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EIO)
+"""With these a disk says that it hasn't got the bytes; anything else it may get over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +66,7 @@ class EvidenceReader:
             MissingEvidence: no evidence of this chunk was taken in.
             DigestMismatch: the file holds other bytes than were taken in.
             DamagedEnvelope: a record, a wrap or a key doesn't belong to the others.
+            ServiceUnavailable: the file can't be read now.
 
         """
         place = store.places(db, video_id, chunk_seq, chunk_seq).get(chunk_seq)
@@ -83,7 +96,7 @@ class EvidenceReader:
         `damaged`: a part that doesn't open any more is listed as such.
 
         Raises:
-            DigestMismatch, DamagedEnvelope: as `chunk`.
+            DigestMismatch, DamagedEnvelope, ServiceUnavailable: as `chunk`.
 
         """
         place = store.places(db, video_id, chunk_seq, chunk_seq).get(chunk_seq)
@@ -118,7 +131,8 @@ class EvidenceReader:
         """The record at a place, which must be the one that was taken in (its signature was checked then).
 
         Raises:
-            DigestMismatch: other bytes, or none, or the disk doesn't give them.
+            DigestMismatch: other bytes, or none, or the disk has lost them.
+            ServiceUnavailable: they can't be read now: no right, too many open files, a folder out of reach.
 
         """
         try:
@@ -126,7 +140,8 @@ class EvidenceReader:
             signed = unpack_as("evidence", data[4:])
         except (OSError, PoisonError) as error:
             what = f"the evidence of chunk {place.chunk_seq} can't be read: {type(error).__name__}"
-            raise DigestMismatch(f"{video_id}: {what}") from error
+            later = isinstance(error, OSError) and error.errno not in LOST
+            raise (ServiceUnavailable if later else DigestMismatch)(f"{video_id}: {what}") from error
         if digest(signed.body) != place.digest:
             raise DigestMismatch(f"{video_id}: the evidence of chunk {place.chunk_seq} isn't what was taken in")
         return decode(SealedEvidence, signed.body)

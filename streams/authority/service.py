@@ -8,6 +8,7 @@ indexed when no record waits.
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -26,10 +27,9 @@ from infra.postgres import Database, DatabaseAccess
 from infra.tls import Signer, signer_identity
 from operators.sign import SigningKey
 from schemas.codec import pack
-from schemas.errors import DigestMismatch, IntegrityError, PoisonError, TransientError
+from schemas.errors import DigestMismatch, IntegrityError, PoisonError, ServiceUnavailable, TransientError
 from schemas.records import Alarm
 from schemas.topics import ALARMS, DAY_MS, KEYS, evidence_topic
-from streams.authority import store
 from streams.authority.epochs import Epochs
 from streams.authority.retention import Retention
 from streams.authority.sink import EvidenceSink, Taken
@@ -99,7 +99,7 @@ class AuthorityService:
         self._epochs = Epochs(setup.name, setup.kinds, self._keys, key, setup.retention_ms)
         self._consumer = setup.kafka.consumer(self._principal, [self._topic], member=setup.member)
         self._producer = setup.kafka.producer()
-        self._published, self._upkeep_at, self._idle_since, self._retention_at = False, 0.0, 0.0, 0.0
+        self._published, self._upkeep_at, self._retention_at = False, 0.0, 0.0
         self._reading, self._behind_since, self._behind_told = False, 0.0, False
         self._responder = Responder(
             setup.kafka, key, lambda der: signer_identity(der, ca), lambda: self._published and not self.failing
@@ -109,7 +109,9 @@ class AuthorityService:
         self._records = Counter(
             "sealframe_authority_records", "Evidence records by what became of them", ["outcome"], registry=registry
         )
-        self._gaps = Gauge("sealframe_authority_gaps", "Places where evidence is missing", registry=registry)
+        self._gaps = Gauge(
+            "sealframe_authority_gaps", "Places where evidence is missing that may still come", registry=registry
+        )
         self._unread = Gauge(
             "sealframe_authority_unread", "Chunks that are stored and will be indexed later", registry=registry
         )
@@ -127,8 +129,7 @@ class AuthorityService:
 
         """
         while not stop.is_set():
-            self.server.check()
-            self._responder.check()
+            self._check()
             try:
                 self.upkeep()
                 message = self._consumer.poll(READING_SECONDS if self._reading else POLL_SECONDS)
@@ -137,14 +138,14 @@ class AuthorityService:
                 self._fails(error, stop, 0)
                 continue
             if message is None:
-                self._idle_since = self._idle_since or time.monotonic()
                 self.failing = ""
             elif self._insist(message, stop):
-                self._idle_since = 0.0
                 self._commit(message)
 
-    def upkeep(self) -> None:
+    def upkeep(self, *, in_hand: bool = False) -> None:
         """Publish addresses that are due, close epochs that are over; every 30 seconds at most.
+
+        `in_hand`: a record has been read that isn't stored yet.
 
         Raises:
             TransientError: broker or database refuse; it is tried again.
@@ -153,20 +154,28 @@ class AuthorityService:
         if self._published and time.monotonic() < self._upkeep_at:
             return
         now = _now_ms()
+        self._publish(now)
         with self._database.connection() as db:
-            fresh = self._epochs.due(db, now)
-            addresses = fresh if self._published else self._epochs.current(db, now)
-        for address in addresses:
-            self._producer.send(KEYS, self._name.encode(), pack("upload_address", address))
-        self._producer.flush()
-        caught_up = self._idle_since > 0 and time.monotonic() - self._idle_since > UPKEEP_SECONDS
+            over = self._epochs.over(db, now)
+        caught_up = over and not in_hand and self._consumer.at_end(self._topic)
         with self._database.connection() as db:
             self._epochs.close(db, now, caught_up=caught_up)
-            self._gaps.set(len(store.gaps(db)))
+            self._gaps.set(len(self._epochs.gaps(db)))
             unread = waiting(db)
         self._watch_backlog(unread)
         self._retire(now)
-        self._published, self._upkeep_at = True, time.monotonic() + UPKEEP_SECONDS
+        self._upkeep_at = time.monotonic() + UPKEEP_SECONDS
+
+    def _publish(self, now: int) -> None:
+        """Send the addresses that are due; after a start, and until the broker has them, all that hold."""
+        with self._database.connection() as db:
+            fresh = self._epochs.due(db, now)
+            addresses = fresh if self._published else self._epochs.current(db, now)
+        self._published = self._published and not fresh
+        for address in addresses:
+            self._producer.send(KEYS, self._name.encode(), pack("upload_address", address))
+        self._producer.flush()
+        self._published = True
 
     def _watch_backlog(self, unread: int) -> None:
         """Tell once when indexing doesn't catch up."""
@@ -179,9 +188,10 @@ class AuthorityService:
         self._behind_told = behind
 
     def _retire(self, now: int) -> None:
-        """Destroy what was kept long enough, every five minutes at most."""
+        """Destroy what was kept long enough, every five minutes at most; by the disk that the evidence is on."""
         if time.monotonic() < self._retention_at:
             return
+        self._check_folder()
         for one in self._retention.run(now):
             if one.reason != "age":
                 self._alarm("retired", one.camera_id, f"{one.video_id}: its evidence was destroyed: {one.reason}")
@@ -196,6 +206,7 @@ class AuthorityService:
             TransientError: disk, database or broker refuse; try the same record again.
 
         """
+        self._check_folder()
         place = f"{message.topic}/{message.partition}/{message.offset}"
         camera = message.key.decode("utf-8", "replace")
         try:
@@ -214,9 +225,10 @@ class AuthorityService:
         """Index one chunk that was stored before; whether there was any.
 
         Raises:
-            TransientError: database or broker refuse; it is read again.
+            TransientError: disk, database or broker refuse; it is read again.
 
         """
+        self._check_folder()
         try:
             return self._sink.read_next()
         except IntegrityError as error:
@@ -244,7 +256,25 @@ class AuthorityService:
             except TransientError as error:
                 self._fails(error, stop, tries)
                 tries += 1
+                self._meanwhile()
         return False
+
+    def _meanwhile(self) -> None:
+        """What can't wait while a record can't be stored: retention may free the disk for it."""
+        self._check()
+        try:
+            self.upkeep(in_hand=True)
+        except TransientError as error:
+            log.warning("upkeep: %s; it is tried again", error)
+
+    def _check(self) -> None:
+        self.server.check()
+        self._responder.check()
+
+    def _check_folder(self) -> None:
+        """The folder that was locked at the start is there; an empty one in its place looks like evidence destroyed."""
+        if not os.path.exists(self._sink.folder / ".lock"):
+            raise ServiceUnavailable("the evidence folder is out of reach: is its disk mounted?")
 
     def _commit(self, message: Message) -> None:
         try:

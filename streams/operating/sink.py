@@ -69,7 +69,8 @@ class Sink:
     ) -> None:
         """Take records until told to stop; `check` is called now and then, and ends it by raising.
 
-        `upkeep` is called at the start and every five minutes between batches: what it finds is alarmed.
+        `upkeep` is called at the start and every five minutes between batches, and between tries to store one, as it
+        may free the disk: what it finds is alarmed.
 
         Raises:
             AccessDenied: the broker refuses topic, group or certificate.
@@ -77,13 +78,18 @@ class Sink:
         """
         self._unsent += self._store.recover()
         due = 0.0
-        while not stop.is_set():
+
+        def between() -> None:
+            nonlocal due
             check()
             if time.monotonic() >= due:
                 due = time.monotonic() + UPKEEP_SECONDS
                 self._upkeep(upkeep)
+
+        while not stop.is_set():
+            between()
             messages = self._gather()
-            if messages and self._insist(messages, stop):
+            if messages and self._insist(messages, stop, between):
                 self._commit(messages)
 
     def take(self, messages: Sequence[Message]) -> None:
@@ -133,7 +139,7 @@ class Sink:
             log.warning("%s", error)
         return messages
 
-    def _insist(self, messages: Sequence[Message], stop: threading.Event) -> bool:
+    def _insist(self, messages: Sequence[Message], stop: threading.Event, between: Callable[[], None]) -> bool:
         """Try until the batch is stored; false when told to stop before that."""
         tries = 0
         while not stop.is_set():
@@ -147,6 +153,7 @@ class Sink:
                 self._send(Finding("store-refuses", "", f"{error}; nothing is lost, the sink waits"))
                 stop.wait(RETRY_SECONDS[min(tries, len(RETRY_SECONDS) - 1)])
                 tries += 1
+                between()
         return False
 
     def _commit(self, messages: Sequence[Message]) -> None:

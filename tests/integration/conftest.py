@@ -48,6 +48,17 @@ def worker_broker() -> Iterator[services.Broker]:
     services.remove_home(home)
 
 
+@pytest.fixture(scope="module")
+def own_broker() -> Iterator[services.Broker]:
+    """A broker for one module, which may stop it: on the shared one, others read what an authority publishes."""
+    home = services.make_home()
+    tls.create_ca(home / "tls")
+    started = services.start_broker(home, home / "tls")
+    yield started
+    started.server.stop()
+    services.remove_home(home)
+
+
 @pytest.fixture(scope="session")
 def forensic_desk(
     ca: Path, postgres_authority: services.Postgres, tmp_path_factory: pytest.TempPathFactory
