@@ -3,7 +3,8 @@
 Evidence comes in unindexed. `keep` reads the stored chunks of the cameras and times of open cases, in memory, by their
 track keys, and drops the vectors of every video that holds a chunk which no open case covers any more; what of it is
 still covered is read again. So after a case is closed or has run out no vector of its cameras and hours is left, nor
-any that was made without a case before this was the setting.
+any that was made without a case before this was the setting. `case_indexed` lists the chunks that were read; evidence
+that can't be read any more is told and left, as `Unread` does.
 """
 
 from __future__ import annotations
@@ -12,40 +13,45 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from infra.postgres import Database
-from schemas.errors import NotForMe, SealframeError
+from schemas.errors import DigestMismatch, SealframeError
 from streams.authority import store
 from streams.authority.index import FaceIndex
 from streams.authority.reading import EvidenceReader
+from streams.authority.unread import damage, leave
+from streams.forensic.terms import Scope
+from streams.readiness import Background
 
 SECONDS = 10.0
 """How often open cases are looked at."""
+BATCH = 4
+"""So many chunks are read between two looks at which cases are open."""
 log = logging.getLogger(__name__)
 
-
-class Covering(Protocol):
-    """Cameras, times and kinds of an open case; see `streams.forensic.terms.Scope`."""
-
-    @property
-    def from_ms(self) -> int:
-        """First moment."""
-        ...
-
-    @property
-    def to_ms(self) -> int:
-        """Last moment."""
-        ...
-
-    @property
-    def kinds(self) -> Sequence[str]:
-        """Kinds of objects."""
-        ...
-
-    def has_camera(self, camera: str) -> bool:
-        """The camera is in it."""
-        ...
+_COVERED = (
+    "EXISTS (SELECT 1 FROM unnest(%(cameras)s::text[], %(first)s::bigint[], %(last)s::bigint[])"
+    " AS s (camera, first_ms, last_ms) WHERE s.camera IN ('*', v.camera_id)"
+    " AND s.first_ms <= coalesce(e.end_ms, v.end_ms, v.start_ms)"
+    " AND s.last_ms >= coalesce(e.capture_ms, v.start_ms))"
+)
+"""Some case looks at this camera at a moment of this chunk."""
+_DUE = (
+    "SELECT e.video_id, e.chunk_seq FROM evidence e JOIN videos v USING (video_id)"  # noqa: S608
+    f" WHERE (e.video_id, e.chunk_seq) > (%(video)s, %(seq)s) AND {_COVERED}"
+    " AND NOT EXISTS (SELECT 1 FROM case_indexed c WHERE c.video_id = e.video_id AND c.chunk_seq = e.chunk_seq)"
+    " AND NOT EXISTS"
+    " (SELECT 1 FROM unread u WHERE u.video_id = e.video_id AND u.chunk_seq = e.chunk_seq AND u.failed)"
+    " ORDER BY e.video_id, e.chunk_seq LIMIT %(most)s"
+)
+_GONE = (
+    "SELECT c.video_id FROM case_indexed c JOIN evidence e USING (video_id, chunk_seq)"  # noqa: S608
+    f" JOIN videos v USING (video_id) WHERE c.mixed OR NOT {_COVERED} UNION SELECT video_id FROM track_features f"
+    " WHERE NOT EXISTS (SELECT 1 FROM case_indexed c WHERE c.video_id = f.video_id) ORDER BY 1"
+)
+_TABLES = ("track_features", "subject_features", "case_indexed", "next.track_features", "reindexed")
+"""What is dropped of a video, the last two of an index that another embedder makes meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,94 +62,113 @@ class Kept:
     dropped: int
 
 
-class OnCase:
-    """Keeps the index of faces to what open cases cover. `scopes`: of all open cases, as they are now."""
+class OnCase(Background):
+    """Keeps the index of faces to what open cases cover. `scopes`: of all open cases, as they are now.
+
+    `tell` says what can't be read any more; `ended` is set when the thread ends by a fault, which `check` raises.
+    """
 
     def __init__(
-        self, database: Database, reader: EvidenceReader, index: FaceIndex, scopes: Callable[[], Sequence[Covering]]
+        self, database: Database, reader: EvidenceReader, index: FaceIndex, scopes: Callable[[], Sequence[Scope]],
+        tell: Callable[[str], None] = lambda text: log.error("stored evidence can't be indexed: %s", text),
+        ended: threading.Event | None = None,
     ) -> None:
+        super().__init__("on-case")
         self._database, self._reader, self._index, self._scopes = database, reader, index, scopes
+        self._tell, self._ended = tell, ended or threading.Event()
 
     def keep(self) -> Kept:
-        """Bring the index up to date with the open cases.
+        """Bring the index up to date with the open cases; what is closed meanwhile is heeded within a few chunks.
 
         Raises:
             ServiceUnavailable: the database is out of reach; run again.
-            IntegrityError: stored evidence isn't what was taken in.
             ConfigError: a template key is missing, or the index is of another embedder.
 
         """
-        scopes = [scope for scope in self._scopes() if "face" in scope.kinds]
+        scopes, read, at = self._open(), 0, ("", -1)
         dropped = self._drop(scopes)
-        read = 0
-        for video_id, camera_id, seq, first, last in self._unread():
-            if _covered(scopes, camera_id, first, last):
-                self._read(video_id, seq)
-                read += 1
+        while batch := self._due(scopes, at):
+            for video_id, seq in batch:
+                if self.halted:
+                    return Kept(read, dropped)
+                read += self._read(video_id, seq)
+            at, before, scopes = batch[-1], scopes, self._open()
+            if scopes != before:
+                dropped += self._drop(scopes)
         return Kept(read, dropped)
 
-    def run(self, stop: threading.Event) -> None:
-        """Keep it so until told to stop; what fails is tried again with the next round."""
-        while not stop.is_set():
-            try:
-                self.keep()
-            except SealframeError as error:
-                log.error("faces can't be indexed for open cases, trying again: %s", error)
-            stop.wait(SECONDS)
+    def session(self) -> None:
+        """One round; what fails is tried again with the next one."""
+        try:
+            self.keep()
+        except SealframeError as error:
+            log.error("faces can't be indexed for open cases, trying again: %s", error)
+        self._halt.wait(SECONDS)
 
-    def _drop(self, scopes: Sequence[Covering]) -> int:
+    def _run(self) -> None:
+        try:
+            super()._run()
+        finally:
+            if not self.halted:
+                self.error = SealframeError("indexing faces for open cases ended by a fault: see the log")
+                self._ended.set()
+
+    def _open(self) -> list[Scope]:
+        return [scope for scope in self._scopes() if "face" in scope.kinds]
+
+    def _drop(self, scopes: Sequence[Scope]) -> int:
         """Drop, by whole videos, what no case covers any more, and what was indexed under another setting."""
         with self._database.connection() as db:
-            rows = db.execute(
-                "SELECT v.video_id, v.camera_id, coalesce(e.capture_ms, v.start_ms), coalesce(e.end_ms, v.end_ms,"
-                " v.start_ms) FROM case_indexed c JOIN evidence e USING (video_id, chunk_seq) JOIN videos v"
-                " USING (video_id)"
-            ).fetchall()
-            others = db.execute(
-                "SELECT DISTINCT video_id FROM track_features f"
-                " WHERE NOT EXISTS (SELECT 1 FROM case_indexed c WHERE c.video_id = f.video_id)"
-            ).fetchall()
-        gone = {video for video, camera, first, last in rows if not _covered(scopes, camera, first, last)}
-        gone |= {video for (video,) in others}
-        for video_id in sorted(gone):
+            gone = db.execute(_GONE, _values(scopes)).fetchall()
+        for (video_id,) in gone:
             with self._database.connection() as db:
-                camera_id = _hold(db, video_id)
-                db.execute("DELETE FROM track_features WHERE video_id = %s", (video_id,))
-                db.execute("DELETE FROM subject_features WHERE video_id = %s", (video_id,))
-                db.execute("DELETE FROM case_indexed WHERE video_id = %s", (video_id,))
+                camera_id = store.hold(db, video_id)
+                if camera_id is None:
+                    continue  # retired meanwhile
+                for table in _TABLES:
+                    db.execute(f"DELETE FROM {table} WHERE video_id = %s", (video_id,))  # noqa: S608
                 self._index.merge(db, video_id, camera_id, frozenset(store.track_spans(db, video_id)))
         return len(gone)
 
-    def _unread(self) -> list[tuple[Any, ...]]:
-        """Chunks that aren't indexed: video, camera, number, first and last moment."""
+    def _due(self, scopes: Sequence[Scope], after: tuple[str, int]) -> list[tuple[str, int]]:
+        """The next few chunks that a case covers and that weren't read: video and number, in this order."""
+        if not scopes:
+            return []
+        values = {**_values(scopes), "video": after[0], "seq": after[1], "most": BATCH}
         with self._database.connection() as db:
-            return db.execute(
-                "SELECT e.video_id, v.camera_id, e.chunk_seq, coalesce(e.capture_ms, v.start_ms), coalesce(e.end_ms,"
-                " v.end_ms, v.start_ms) FROM evidence e JOIN videos v USING (video_id) LEFT JOIN case_indexed c"
-                " USING (video_id, chunk_seq) WHERE c.video_id IS NULL ORDER BY e.video_id, e.chunk_seq"
-            ).fetchall()
+            return [(video_id, seq) for video_id, seq in db.execute(_DUE, values).fetchall()]
 
-    def _read(self, video_id: str, seq: int) -> None:
-        with self._database.connection() as db:
-            stored = self._reader.stored(db, video_id, seq)
+    def _read(self, video_id: str, seq: int) -> bool:
+        """Read a chunk; whether it could be, and is still kept."""
+        try:
+            with self._database.connection() as db:
+                stored = self._reader.stored(db, video_id, seq, damaged=True)
+        except DigestMismatch as error:
+            self._tell(str(error))
+            with self._database.connection() as db:
+                leave(db, video_id, seq)
+            return False
         if stored is None:
-            return  # retired meanwhile
+            return False
         evidence, parts = stored
         looked = self._index.read(parts, evidence.format)
         with self._database.connection() as db:
-            _hold(db, video_id)
+            if store.hold(db, video_id) is None:
+                return False
             db.execute("INSERT INTO case_indexed VALUES (%s, %s) ON CONFLICT DO NOTHING", (video_id, seq))
             self._index.write(db, evidence, looked)
+        if text := damage(evidence, parts):
+            self._tell(text)
+        return True
 
 
-def _hold(db: Any, video_id: str) -> str:
-    """Keep the sink from a video until the transaction ends; its camera."""
-    camera_id = store.hold(db, video_id)
-    if camera_id is None:
-        raise NotForMe(f"{video_id} is no longer kept")
-    return camera_id
+def index_without_cases(database: Database) -> None:
+    """Note that all faces are indexed from now on: `case_indexed` then isn't all that is known of its videos."""
+    with database.connection() as db:
+        db.execute("UPDATE case_indexed SET mixed = true WHERE NOT mixed")
 
 
-def _covered(scopes: Sequence[Covering], camera_id: str, first: int, last: int) -> bool:
-    """Some case looks at this camera at a moment of this stretch."""
-    return any(scope.has_camera(camera_id) and scope.from_ms <= last and scope.to_ms >= first for scope in scopes)
+def _values(scopes: Sequence[Scope]) -> dict[str, Any]:
+    """Cases as the queries take them: a line for each camera."""
+    lines = [(camera, scope.from_ms, scope.to_ms) for scope in scopes for camera in scope.cameras]
+    return {name: [line[n] for line in lines] for n, name in enumerate(("cameras", "first", "last"))}

@@ -18,6 +18,8 @@ from streams.authority.templates import Templates
 
 CALIBRATION = "complete linkage from 0.928; sealframe eval subjects"
 """What the threshold stands for; measured on photographs of one half of the people, videos are made of the other's."""
+_ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtext('sealframe persons'), hashtext(%s))"
+"""Two that place subjects of one camera at once would both make the same person."""
 
 
 def bring_persons_up_to_date(
@@ -29,6 +31,7 @@ def bring_persons_up_to_date(
     `templates`: the keys that vectors are turned by, for while they are re-issued videos of a camera have several.
     `subjects`: those of the video that may have changed; None: any of the camera.
     """
+    db.execute(_ONE_AT_A_TIME, (camera_id,))
     keys = templates or Templates()
     loose = _loose(db, camera_id, subjects) | _torn(db, video_id, subjects)
     if not loose:

@@ -2,32 +2,41 @@
 
 Vectors of two embedders never compare, so an index is of one. `read` opens the stored evidence again, in memory, by its
 track keys, and keeps what it finds in the schema `next`; killed, it goes on where it was, and it reads what comes in
-meanwhile too. `switch` puts the new vectors in the place of the old ones and merges subjects and persons again, in one
-transaction: a search sees the old index or the new one. Then the services are to be started with the new embedder;
-until they are, the sink stops rather than mix vectors.
+meanwhile too. It leaves alone what waits for the service to read it (`unread.py`) and what no case covers where faces
+are indexed on a case only (`on_case.py`); what can't be read any more it leaves behind. `switch` puts the new vectors
+in the place of the old ones and merges subjects and persons again, in one transaction: a search sees the old index or
+the new one. Then the services are to be started with the new embedder; until they are, the sink stops rather than mix
+vectors.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from infra.postgres import Database
-from schemas.errors import UsageError
+from schemas.errors import DigestMismatch, UsageError
 from streams.authority import store
 from streams.authority.index import FaceIndex
 from streams.authority.reading import EvidenceReader
-from streams.authority.unread import waiting
+from streams.authority.unread import damage, leave
 
 _BESIDE = "SET LOCAL search_path = next, public"
 _LEFT = (
     "SELECT e.video_id, e.chunk_seq FROM evidence e LEFT JOIN reindexed r USING (video_id, chunk_seq)"
-    " WHERE r.video_id IS NULL AND EXISTS (SELECT 1 FROM track_features t WHERE t.video_id = e.video_id) ORDER BY 1, 2"
+    " LEFT JOIN case_indexed c USING (video_id, chunk_seq) LEFT JOIN unread u USING (video_id, chunk_seq)"
+    " WHERE r.video_id IS NULL AND EXISTS (SELECT 1 FROM track_features t WHERE t.video_id = e.video_id)"
+    " AND (u.video_id IS NULL OR NOT u.failed AND c.video_id IS NOT NULL)"
+    " AND (c.video_id IS NOT NULL OR NOT EXISTS"
+    " (SELECT 1 FROM case_indexed o WHERE o.video_id = e.video_id AND NOT o.mixed))"
 )
-"""Chunks that haven't been read, of videos that are indexed at all: a new embedder indexes no more than the old one."""
+"""Chunks that haven't been read, but were by the old embedder: a new one indexes no more than that did."""
+_STILL = f"{_LEFT} AND e.video_id = %s AND e.chunk_seq = %s"
 _DEAD = "template_key > 0 AND template_key NOT IN (SELECT number FROM template_keys)"
 Step = Callable[[int, int], None]
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +53,13 @@ class Reindex:
 
     def __init__(self, database: Database, reader: EvidenceReader, index: FaceIndex) -> None:
         self._database, self._reader, self._index = database, reader, index
+        self.damaged = 0
+        """How many chunks couldn't be read, or not all of each; the log says which."""
 
     def read(self, step: Step = lambda done, of: None) -> int:
         """Read every chunk of evidence that hasn't been read by this embedder; how many that were.
 
         Raises:
-            IntegrityError: stored evidence isn't what was taken in.
             ConfigError: a template key is missing.
 
         """
@@ -67,10 +77,11 @@ class Reindex:
         """Put the new vectors in the place of the old ones.
 
         Raises:
-            UsageError: evidence came meanwhile that hasn't been read, or waits for the service to: read again.
+            UsageError: evidence came meanwhile that hasn't been read: read again.
 
         """
         with self._database.connection() as db:
+            db.execute("SELECT 1 FROM videos ORDER BY video_id FOR UPDATE")  # as the sink: the video first
             db.execute("LOCK TABLE track_features IN SHARE ROW EXCLUSIVE MODE")
             row = db.execute("SELECT embedder FROM reindexing").fetchone()
             if row is None or row[0] != self._index.embedder:
@@ -79,8 +90,6 @@ class Reindex:
                 f"SELECT 1 FROM next.track_features WHERE {_DEAD}"  # noqa: S608
             ).fetchone():
                 raise UsageError("evidence or template keys came meanwhile: read again")
-            if count := waiting(db):  # what is read here would count twice once the service reads it, too
-                raise UsageError(f"{count} chunks of evidence wait for the service to read them: let it run, then read")
             db.execute("DELETE FROM track_features")
             db.execute(
                 "INSERT INTO track_features SELECT n.* FROM next.track_features n WHERE EXISTS"
@@ -113,16 +122,31 @@ class Reindex:
                 f"DELETE FROM reindexed WHERE video_id IN (SELECT video_id FROM next.track_features WHERE {_DEAD})"  # noqa: S608
             )
             db.execute(f"DELETE FROM next.track_features WHERE {_DEAD}")  # noqa: S608
-            return [(video_id, seq) for video_id, seq in db.execute(_LEFT).fetchall()]
+            return [(video_id, seq) for video_id, seq in db.execute(f"{_LEFT} ORDER BY 1, 2").fetchall()]
 
     def _chunk(self, video_id: str, seq: int) -> None:
-        with self._database.connection() as db:
-            stored = self._reader.stored(db, video_id, seq)
+        try:
+            with self._database.connection() as db:
+                stored = self._reader.stored(db, video_id, seq, damaged=True)
+        except DigestMismatch as error:
+            self._damaged(str(error))
+            with self._database.connection() as db:
+                leave(db, video_id, seq)
+            return
         if stored is None:
             return  # retired meanwhile
         evidence, parts = stored
         looked = self._index.read(parts, evidence.format)
+        if text := damage(evidence, parts):
+            self._damaged(text)
         with self._database.connection() as db:
+            store.hold(db, video_id)
+            if db.execute(_STILL, (video_id, seq)).fetchone() is None:
+                return  # no case covers it any more
             db.execute(_BESIDE)
             self._index.note(db, evidence, looked)
             db.execute("INSERT INTO reindexed VALUES (%s, %s) ON CONFLICT DO NOTHING", (video_id, seq))
+
+    def _damaged(self, text: str) -> None:
+        self.damaged += 1
+        log.error("stored evidence can't be indexed: %s", text)

@@ -4,16 +4,17 @@ To store a chunk's evidence takes milliseconds, to look for faces and plates in 
 late is stored at once: who is in it, when, and which of them are two persons is known from then on. What they look like
 is read when no record is there to be stored, from the file, by the track keys. A video's chunks are read in order:
 once one of them waits, those after it do, too. Whoever is in a chunk that waits counts as not indexed in a search.
+Faces that a case has made somebody read meanwhile (`on_case.py`) are not counted twice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from infra.postgres import Database
 from schemas.errors import DamagedEnvelope
-from schemas.records import SealedEvidence
+from schemas.records import SealedEvidence, TrackMapping
 from streams.authority import store
 from streams.authority.opening import OpenedPart
 from streams.authority.reading import EvidenceReader
@@ -68,7 +69,7 @@ class Unread:
         """Nobody will read what has waited longest; who is in it stays not indexed."""
         if (first := self._first()) is not None:
             with self._database.connection() as db:
-                db.execute("UPDATE unread SET failed = true WHERE video_id = %s AND chunk_seq = %s", first)
+                leave(db, *first)
 
     def _first(self) -> tuple[str, int] | None:
         if not self._some:
@@ -83,15 +84,29 @@ class Unread:
     def _read(self, video_id: str, seq: int) -> None:
         with self._database.connection() as db:
             stored = self._reader.stored(db, video_id, seq, damaged=True)
-        write = self._indexing.look(*stored) if stored else None
+            for_a_case = _for_a_case(db, video_id, seq)
+        write = self._indexing.look(stored[0], _new(stored[1], for_a_case)) if stored else None
         with self._database.connection() as db:
             held = store.hold(db, video_id) is not None
             db.execute("DELETE FROM unread WHERE video_id = %s AND chunk_seq = %s", (video_id, seq))
             if write and held:
                 write(db)
-        damaged = sum(part.state == "damaged" for part in stored[1]) if stored else 0
-        if damaged:
-            raise DamagedEnvelope(f"{video_id}: {damaged} parts of chunk {seq} don't open any more")
+        if stored and (text := damage(*stored)):
+            raise DamagedEnvelope(text)
+
+
+def damage(evidence: SealedEvidence, parts: Sequence[OpenedPart]) -> str:
+    """That some parts of a chunk don't open any more; nothing where all do."""
+    damaged = sum(part.state == "damaged" for part in parts)
+    return f"{evidence.video_id}: {damaged} parts of chunk {evidence.chunk_seq} don't open any more" if damaged else ""
+
+
+def leave(db: Any, video_id: str, seq: int) -> None:
+    """Note that nobody can read a chunk: who is in it counts as not indexed."""
+    db.execute(
+        "INSERT INTO unread (video_id, chunk_seq, failed) SELECT video_id, %s, true FROM videos WHERE video_id = %s"
+        " ON CONFLICT (video_id, chunk_seq) DO UPDATE SET failed = true", (seq, video_id),
+    )
 
 
 def waits(db: Any, video_id: str) -> bool:
@@ -104,3 +119,17 @@ def waiting(db: Any) -> int:
     """How many chunks wait to be read."""
     row = db.execute("SELECT count(*) FROM unread WHERE NOT failed").fetchone()
     return int(row[0]) if row else 0
+
+
+def _for_a_case(db: Any, video_id: str, seq: int) -> bool:
+    """The chunk's faces were read for a case."""
+    query = "SELECT 1 FROM case_indexed WHERE video_id = %s AND chunk_seq = %s"
+    return db.execute(query, (video_id, seq)).fetchone() is not None
+
+
+def _new(parts: tuple[OpenedPart, ...], for_a_case: bool) -> tuple[OpenedPart, ...]:
+    """The parts that nobody has read: without faces, if somebody has read those for a case."""
+    return tuple(
+        part for part in parts
+        if not (for_a_case and isinstance(part.content, TrackMapping) and part.content.kind == "face")
+    )

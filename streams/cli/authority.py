@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from threading import Event
 from typing import Annotated
 
 import typer
@@ -13,7 +14,7 @@ from infra import tls
 from infra.kafka import KafkaAccess
 from infra.keys import KeyStore, create_secret
 from infra.models import FACE_EMBEDDER, FOLDER, resolve
-from infra.postgres import DatabaseAccess
+from infra.postgres import Database, DatabaseAccess
 from infra.priority import give_way
 from infra.settings import read_retention
 from operators.embed import FaceEmbedder
@@ -21,6 +22,7 @@ from operators.plates import WEIGHTS, PlateReader
 from schemas.errors import UsageError
 from streams.authority.faces import Faces
 from streams.authority.index import FaceIndex, When
+from streams.authority.on_case import index_without_cases
 from streams.authority.plate_index import PlateIndex
 from streams.authority.service import AuthorityService, AuthoritySetup
 from streams.authority.sink import AllIndexes
@@ -92,12 +94,16 @@ def authority(
     with KeyStore(setup.keys, setup.secret, create=True) as store:
         templates = Templates(store, now_ms)
         index = indexing(setup.kinds, models, WHEN[index_faces], templates, embedder)
-        if index_faces == "on_case" and "face" in setup.kinds:
-            known = FaceIndex(faces(models, embedder), "on_case", templates=templates)
-            with on_cases(setup, store, known, cases):
-                serve(setup, index, as_json)
-        else:
-            serve(setup, index, as_json)
+        with Ending(f"authority platform {setup.name}") as ending:
+            if index_faces == "on_case" and "face" in setup.kinds:
+                known = FaceIndex(faces(models, embedder), "on_case", templates=templates)
+                with on_cases(setup, store, known, cases, ending.stop):
+                    serve(setup, index, ending.stop, as_json)
+            else:
+                if index_faces == "always":
+                    with Database(setup.database) as opened:
+                        index_without_cases(opened)
+                serve(setup, index, ending.stop, as_json)
 
 
 def indexing(
@@ -112,11 +118,11 @@ def indexing(
     return AllIndexes(*found)
 
 
-def serve(setup: AuthoritySetup, index: Indexing, as_json: bool = False) -> None:
-    """Run the platform until a signal tells it to end; see `Ending`."""
-    with Ending(f"authority platform {setup.name}") as ending, AuthorityService(setup, index) as service:
+def serve(setup: AuthoritySetup, index: Indexing, stop: Event, as_json: bool = False) -> None:
+    """Run the platform until it is told to end."""
+    with AuthorityService(setup, index) as service:
         if as_json:
             give({"url": service.server.url})
         else:
             say(f"authority platform {setup.name}: {service.server.url}")
-        service.run(ending.stop)
+        service.run(stop)

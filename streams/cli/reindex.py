@@ -49,8 +49,10 @@ def reindex(
             read = work.read(lambda at, of: bar.update(bar.task_ids[0], completed=at, total=of))
         done = work.switch() if switch else None
         log.append("reindex", actor, "", purpose, {"embedder": embedder, "done": done is not None, "chunks": read})
+    if work.damaged:
+        say(f"{work.damaged} chunks can't be read, or not all of each: who is in them isn't indexed; see the log above")
     if as_json:
-        give({"chunks": read, "switched": None if done is None else asdict(done)})
+        give({"chunks": read, "damaged": work.damaged, "switched": None if done is None else asdict(done)})
     elif done is None:
         say(f"{read} chunks read with {embedder}; run again without --no-switch to switch")
     else:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -100,3 +102,36 @@ def test_persons_forget_who_is_erased(db: Any) -> None:
     forget_tracks(db, TWO, (1,), NOW_MS)
     assert db.execute("SELECT count(*) FROM persons_seen").fetchone() == (0,)
     assert same_person(db, first) == (first,)
+
+
+def test_two_who_place_subjects_of_one_camera_at_once_make_one_person(postgres_authority: Postgres) -> None:
+    with postgres_authority.database() as database:
+        with database.connection() as db:
+            names = see(db, ONE, 1, 0), see(db, TWO, 1, 12)
+            db.execute("DELETE FROM persons_seen")
+
+        def place() -> None:
+            with database.connection() as other:
+                bring_persons_up_to_date(other, "cam", TWO)
+
+        thread = threading.Thread(target=place)
+        with database.connection() as db:
+            bring_persons_up_to_date(db, "cam", ONE)
+            thread.start()
+            wait_until_somebody_waits(database)
+        thread.join()
+        with database.connection() as db:
+            assert same_person(db, names[0]) == names
+            assert db.execute("SELECT count(*) FROM persons_seen").fetchone() == (1,)
+
+
+def wait_until_somebody_waits(database: Database) -> None:
+    """For a lock that another transaction has."""
+    until = time.monotonic() + 20
+    while time.monotonic() < until:
+        with database.connection() as db:
+            if db.execute(
+                "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+            ).fetchone():
+                return
+    raise TimeoutError

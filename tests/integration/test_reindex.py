@@ -11,12 +11,14 @@ import pytest
 
 from schemas.errors import ConfigError, UsageError
 from schemas.regions import RegionSet
+from streams.authority import store
 from streams.authority.erase import forget_tracks
 from streams.authority.index import FaceIndex
 from streams.authority.looks import vector
 from streams.authority.persons import same_person
 from streams.authority.reindex import Reindex
 from streams.authority.templates import Templates
+from streams.forensic.search import coverage, filters
 from tests.support.authority import NOW_MS, PLACES, VIDEO, Desk, Recording, open_desk, record
 from tests.support.faces import by_colour
 from tests.support.scenes import chunk, regions
@@ -45,6 +47,21 @@ def marks(box: tuple[float, ...]) -> tuple[float, ...]:
 def filmed(desk: Desk, video: str, chunks: int = 2) -> Recording:
     made = [chunk(PLACES, seq, end=seq == chunks - 1, video=video) for seq in range(chunks)]
     return record(made, [with_landmarks(regions(PLACES, seq)) for seq in range(chunks)], desk.epoch)
+
+
+def spoil(desk: Desk, video: str) -> None:
+    """Change a byte in the last record of a video's evidence."""
+    path = store.evidence_path(desk.home / "evidence", video)
+    data = bytearray(path.read_bytes())
+    data[-len(data) // 9] ^= 1
+    path.write_bytes(bytes(data))
+
+
+def spoil_part(desk: Desk, video: str, seq: int) -> None:
+    """Change the wrap of track 1's mapping in a chunk."""
+    with desk.database.connection() as db:
+        db.execute("UPDATE parts SET wrapped = set_byte(wrapped, 0, get_byte(wrapped, 0) # 1) WHERE type = 'mapping'"
+                   " AND tracks = '{1}' AND video_id = %s AND chunk_seq = %s", (video, seq))
 
 
 @pytest.fixture
@@ -152,3 +169,17 @@ def test_tables_of_both_indexes_have_the_same_columns(desk: Desk) -> None:
     )
     with desk.database.connection() as db:
         assert db.execute(query, ("next",)).fetchall() == db.execute(query, ("public",)).fetchall()
+
+
+def test_reindex_leaves_behind_what_cant_be_read_any_more_and_counts_it_as_not_indexed(desk: Desk) -> None:
+    spoil(desk, VIDEO)
+    spoil_part(desk, OTHER, 0)
+    made = work(desk)
+    assert made.read() == 4 and made.damaged == 2
+    assert work(desk).read() == 0
+    made.switch()
+    assert known(desk) == expected("new", 50)
+    with desk.database.connection() as db:
+        assert db.execute("SELECT video_id, track, chunks FROM track_features ORDER BY 1, 2").fetchall() == [
+            (VIDEO, 1, 1), (VIDEO, 2, 1), (OTHER, 1, 1), (OTHER, 2, 2)]
+        assert coverage(db, filters()).unindexed == 2

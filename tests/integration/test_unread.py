@@ -14,11 +14,12 @@ from infra.keys import KeyStore, create_secret
 from infra.postgres import Database
 from operators.desensitise.policy import Policy
 from operators.plates import WEIGHTS, PlateReader
-from schemas.errors import DamagedEnvelope, DigestMismatch, UsageError
+from schemas.errors import DamagedEnvelope, DigestMismatch
 from schemas.topics import evidence_topic
 from streams.authority import store
 from streams.authority.erase import forget_tracks
 from streams.authority.index import FaceIndex
+from streams.authority.on_case import OnCase
 from streams.authority.plate_index import PlateIndex
 from streams.authority.reindex import Reindex
 from streams.authority.service import LATE_MS, AuthorityService, AuthoritySetup
@@ -27,6 +28,7 @@ from streams.authority.unread import waiting, waits
 from streams.evaluate.stores import read_twice
 from streams.forensic.plate_search import coverage as plate_coverage
 from streams.forensic.search import coverage, filters
+from streams.forensic.terms import Scope
 from tests.integration.test_reindex import filmed
 from tests.support.authority import NAME, NOW_MS, PLACES, VIDEO, Desk, identify, open_desk, record
 from tests.support.faces import by_colour
@@ -258,16 +260,36 @@ def test_of_a_chunk_with_a_part_that_doesnt_open_any_more_the_others_are_read(de
         assert coverage(db, filters()).unindexed == 1
 
 
-def test_another_embedder_waits_for_what_is_still_to_be_read(desk: Desk) -> None:
-    take(desk, VIDEO, range(2), late=False)
+def test_what_waits_is_left_to_the_service_with_the_new_embedder(desk: Desk) -> None:
+    evidence = filmed(desk, VIDEO, 3).evidence
+    for seq in range(3):
+        desk.sink.take(evidence[seq], NOW_MS, late=seq == 2)
     take(desk, OTHER, range(1), late=True)
     work = Reindex(desk.database, desk.reader, index("new"))
-    work.read()
-    with pytest.raises(UsageError, match="1 chunks of evidence wait"):
-        work.switch()
-    assert desk.sink.read_next()
-    work.read()
-    assert work.switch().tracks == 4
+    assert work.read() == 2
+    assert work.switch().tracks == 2 and left(desk) == 2
+    desk.sink.close()
+    desk.sink = EvidenceSink(NAME, desk.database, desk.keys, desk.home / "evidence", identify, index("new"))
+    assert desk.sink.read_next() and desk.sink.read_next() and not desk.sink.read_next()
+    with desk.database.connection() as db:
+        assert db.execute("SELECT DISTINCT video_id, embedder, chunks FROM track_features ORDER BY 1").fetchall() == [
+            (VIDEO, "new", 3), (OTHER, "new", 1)]
+
+
+def test_what_a_case_has_read_meanwhile_isnt_read_again(tmp_path: Path, postgres_authority: Postgres) -> None:
+    with postgres_authority.database() as database:
+        desk = open_desk(tmp_path / "desk", database, FaceIndex(by_colour("faces"), "on_case"))
+        take(desk, VIDEO, range(2), late=True)
+        scope = Scope(("cam",), 0, 2**53, ("face",))
+        OnCase(database, desk.reader, FaceIndex(by_colour("faces"), "on_case"), lambda: [scope]).keep()
+        desk.sink.close()
+        desk.sink = EvidenceSink(NAME, database, desk.keys, desk.home / "evidence", identify, index())
+        take(desk, OTHER, range(1), late=True)
+        assert [desk.sink.read_next() for _ in range(4)] == [True] * 3 + [False]
+        with database.connection() as db:
+            assert db.execute("SELECT DISTINCT video_id, chunks FROM track_features ORDER BY 1").fetchall() == [
+                (VIDEO, 2), (OTHER, 1)]
+        desk.close()
 
 
 def test_service_reads_at_once_what_is_fresh_and_later_what_is_old(
