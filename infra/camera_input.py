@@ -74,7 +74,7 @@ def pictures_in(folder: Path) -> list[Path]:
     found = [path for path in folder.iterdir() if path.suffix.lower() in PICTURES and path.is_file()]
     if not found:
         raise SourceError(f"{folder}: no pictures in this folder; wanted: {' '.join(PICTURES)}")
-    return sorted(found, key=lambda path: [int(p) if p.isdigit() else p for p in re.split(r"(\d+)", path.name)])
+    return sorted(found, key=lambda path: [int(p) if p.isdecimal() else p for p in re.split(r"(\d+)", path.name)])
 
 
 def _open(src: str) -> InputContainer:

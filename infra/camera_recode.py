@@ -42,6 +42,10 @@ class Decoder(Protocol):
         """Pictures that are ready."""
         ...
 
+    def flush_buffers(self) -> None:
+        """Forget what is under way."""
+        ...
+
 
 class Recoder:
     """One stretch of packets through a decoder, the conversion rules and the encoder."""
@@ -55,6 +59,8 @@ class Recoder:
         self._format: VideoFormat | None = None
         self._arrived_ms = self._lost = 0
         self._hidden: set[int] = set()
+        self._lengths: dict[int | None, int] = {}
+        self._length = 0
 
     def feed(self, item: Item) -> Iterator[Run]:
         """Decode one packet; runs that it completes."""
@@ -62,16 +68,26 @@ class Recoder:
             self._arrived_ms = item.arrived_ms
         packet = item.packet
         if packet is None:
-            packet = Packet(item.data)
-            packet.pts = item.pts
+            packet = Packet(item.hints + item.data)
+            packet.pts, packet.duration = item.pts, item.duration
             if item.hidden and item.pts is not None:
                 self._hidden.add(item.pts)
         try:
-            frames = self._decoder.decode(packet) if self._decoder else []
+            frames = self._decoded(packet)
         except av.FFmpegError:
             self._lost += 1
             return
         yield from self._take(frames)
+
+    def _decoded(self, packet: Packet) -> list[VideoFrame]:
+        """The packet's pictures; a decoder that is stuck in a damaged one begins anew."""
+        if self._decoder is None:
+            return []
+        try:
+            return self._decoder.decode(packet)
+        except av.BlockingIOError:
+            self._decoder.flush_buffers()
+            return self._decoder.decode(packet)
 
     def flush(self, next_pts: int | None = None, follows: bool = False) -> Iterator[Run]:
         """The rest of the stretch; `next_pts`, in the video's ticks, is where the next frame begins."""
@@ -88,7 +104,7 @@ class Recoder:
         """Take a picture that is decoded already."""
         if not self._frames:
             self._arrived_ms = arrived_ms
-        frame.pts = pts
+        frame.pts, frame.duration = pts, 0
         yield from self._take([frame])
 
     def _take(self, frames: list[VideoFrame]) -> Iterator[Run]:
@@ -96,11 +112,12 @@ class Recoder:
             if frame.pts is not None and frame.pts in self._hidden:
                 self._hidden.discard(frame.pts)
                 continue
+            self._lengths[frame.pts] = frame.duration
             for pts, planes, format in self._converter.feed(frame):
                 yield from self._put(pts, planes, format)
 
     def _put(self, pts: int | None, planes: Planes, format: VideoFormat) -> Iterator[Run]:
-        time = self._clock.time(pts)
+        time, length = self._clock.time(pts), self._lengths.pop(pts, 0)
         if self._frames and self._format is not None:
             first, last = self._frames[0][0], self._frames[-1][0]
             time = last + 1 if time == last else time
@@ -110,20 +127,26 @@ class Recoder:
                 yield from self._cut(None, False)
             elif full or (time - first) * format.time_base * 1000 >= self._chunk_ms:
                 yield from self._cut(time, True)
-        self._format = format
+        self._format, self._length = format, length
         self._frames.append((time, planes))
+
+    def _tick(self, format: VideoFormat) -> int:
+        """How long the last picture lasts if no other follows: as its packet says, else as its stream's do."""
+        said = self._clock.scale(self._length)
+        return min(said, int(MAX_GAP_S / format.time_base)) if said > 0 else self._clock.tick
 
     def _cut(self, next_pts: int | None, follows: bool) -> Iterator[Run]:
         if not self._frames or self._format is None:
             return
         frames, self._frames = self._frames, []
         lost, self._lost = self._lost, 0
+        tick = self._tick(self._format)
         parts = self._encoded(frames, self._format)
         for index, units in enumerate(parts):
             more = index + 1 < len(parts)
             after = min(unit.pts for unit in parts[index + 1]) if more else next_pts
             yield Run(
-                units, self._format, "h264", self._clock.tick, self._arrived_ms, True, after, more or follows,
+                units, self._format, "h264", tick, self._arrived_ms, True, after, more or follows,
                 0 if index else lost,
             )
 

@@ -1,7 +1,8 @@
 """Packets of a camera's H.264 or H.265 as access units of their own, and whether a GOP can stay as it is.
 
 Source: ITU-T H.264 7.4.1, H.265 7.4.2 (NAL unit types). Only slices and parameter sets are kept: SEI, delimiters and
-filler never leave the camera. Parameter sets are put before every IDR picture, so that each GOP decodes alone.
+filler never leave the camera. Parameter sets are put before every IDR picture, so that each GOP decodes alone. SEI of
+H.264 goes as far as the decoder of what is encoded again: by its recovery points alone open GOPs begin.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from av.video.stream import VideoStream
 from schemas.frames import MAX_DECODED_BYTES, SourceCodec
 
 _START = b"\x00\x00\x00\x01"
+_KINDS = {1: "slice", 2: "slice", 3: "slice", 4: "slice", 5: "idr", 6: "hint", 7: "set", 8: "set"}
 PLAIN = ("yuv420p", "yuvj420p")
 
 
@@ -28,7 +30,7 @@ class Item:
     """One packet: pts and duration in the stream's ticks, Annex B for H.264/H.265, else as it came.
 
     `sets` are the parameter sets before the picture; `leading`: pictures may follow that are shown before it.
-    `packet`: as it came, for other codecs.
+    `packet`: as it came, for other codecs. `hints`: SEI for the decoder of `Recoder`; no chunk holds it.
     """
 
     pts: int | None
@@ -40,6 +42,7 @@ class Item:
     leading: bool = False
     sets: bytes = b""
     packet: Packet | None = None
+    hints: bytes = b""
 
 
 def _split(data: bytes) -> list[bytes]:
@@ -47,13 +50,25 @@ def _split(data: bytes) -> list[bytes]:
 
 
 def _kind(unit: bytes, codec: SourceCodec) -> str:
-    """`idr`, `radl` (IDR that may have leading pictures), `slice`, `set` or `other`."""
+    """`idr`, `radl` (IDR that may have leading pictures), `slice`, `set`, `hint` (SEI of H.264) or `other`."""
     if codec == "h264":
-        return {1: "slice", 2: "slice", 3: "slice", 4: "slice", 5: "idr", 7: "set", 8: "set"}.get(unit[0] & 31, "other")
+        return _KINDS.get(unit[0] & 31, "other")
     number = unit[0] >> 1 & 63
     if number in (19, 20):
         return "radl" if number == 19 else "idr"
     return "slice" if number < 32 else "set" if number in (32, 33, 34) else "other"
+
+
+def _configured(data: bytes) -> list[bytes]:
+    """Parameter sets of an H.264 configuration record (ISO/IEC 14496-15, 5.3.3.1); of a broken one what it holds."""
+    found, place = list[bytes](), 5
+    for bits in (31, 255):
+        count, place = sum(data[place : place + 1]) & bits, place + 1
+        for _ in range(count):
+            length = int.from_bytes(data[place : place + 2])
+            found.append(data[place + 2 : place + 2 + length])
+            place += 2 + length
+    return [unit for unit in found if unit]
 
 
 class UnitReader:
@@ -63,7 +78,11 @@ class UnitReader:
         self._codec = codec
         self._filter = BitStreamFilterContext(f"{codec}_mp4toannexb", stream)
         extra = stream.codec_context.extradata or b""
-        self._sets = [] if extra[:1] == b"\x01" else [u for u in _split(extra) if _kind(u, codec) == "set"]
+        if extra[:1] == b"\x01":
+            self._sets = _configured(extra) if codec == "h264" else []
+        else:
+            self._sets = [unit for unit in _split(extra) if _kind(unit, codec) == "set"]
+        self._begun = False
 
     def read(self, packet: Packet, arrived_ms: int) -> Item | None:
         """The access unit of a packet, or None for one without a picture.
@@ -86,9 +105,11 @@ class UnitReader:
         if not pictures:
             return None
         idr = "idr" in kinds or "radl" in kinds
-        before = self._sets if idr else sets
+        before = self._sets if idr or not self._begun else sets
+        self._begun = True
         data = b"".join(_START + unit for unit in (*before, *pictures))
-        return Item(pts, duration, data, arrived_ms, idr, hidden, "radl" in kinds, b"".join(before))
+        hints = b"".join(_START + unit for unit, kind in zip(units, kinds, strict=True) if kind == "hint")
+        return Item(pts, duration, data, arrived_ms, idr, hidden, "radl" in kinds, b"".join(before), hints=hints)
 
 
 def decoder(codec: str) -> VideoCodecContext:

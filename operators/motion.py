@@ -20,6 +20,9 @@ from schemas.frames import Plane
 CELL, HALF = 8, 2
 STILL, LEAST_CHANGE = 0.35, 1.5
 REACH = 0.03
+LEAST_SIDE = 32
+"""Pictures, once halved, are padded to so much a side: of less (four patches of 8 samples) OpenCV's DIS raises, or
+reads beyond the picture; found by trying sizes in processes of their own."""
 DIRECTIONS, SPEEDS = 32, 6
 Cells = npt.NDArray[np.uint8]
 Flow = npt.NDArray[np.float32]
@@ -40,8 +43,10 @@ class Motion:
         """
         small = _half(before), _half(after)
         size = -(-after.shape[1] // CELL), -(-after.shape[0] // CELL)
-        found = self._flow.calc(*small, np.zeros((*small[0].shape, 2), np.float32))
-        flow = cv2.resize(found, size, interpolation=cv2.INTER_AREA) * HALF
+        one, two = (_padded(plane) for plane in small)
+        found = self._flow.calc(one, two, np.zeros((*one.shape, 2), np.float32))
+        inner = np.ascontiguousarray(found[: small[0].shape[0], : small[0].shape[1]])
+        flow = cv2.resize(inner, size, interpolation=cv2.INTER_AREA) * HALF
         return quantised(np.asarray(flow, np.float32), _changed(*small, size), after.shape[1])
 
 
@@ -67,3 +72,11 @@ def _changed(before: Plane, after: Plane, size: tuple[int, int]) -> Flags:
 def _half(plane: Plane) -> Plane:
     size = plane.shape[1] // HALF, plane.shape[0] // HALF
     return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _padded(plane: Plane) -> Plane:
+    """The plane with its last row and column repeated up to `LEAST_SIDE`."""
+    below, beside = (max(0, LEAST_SIDE - side) for side in plane.shape)
+    if not below and not beside:
+        return plane
+    return np.asarray(cv2.copyMakeBorder(plane, 0, below, 0, beside, cv2.BORDER_REPLICATE), np.uint8)

@@ -28,8 +28,10 @@ SAME_DETAIL, FEW_BLOCKS = 0.5, 0.3
 some hundred thousand pieces."""
 MIN_GAIN = 0.3
 MIN_DETAIL = 4.0
-OUTLINED, HALVED = SILHOUETTE.name, SCALES[0].name
-"""Methods that leave fine detail: what is beside an outline, and half of the resolution."""
+OUTLINED = SILHOUETTE.name
+SHRUNK = {scale.name: 2**scale.stages for scale in SCALES[:2]}
+"""Methods that leave fine detail: what is beside an outline, and a half or a quarter of the resolution (an eighth is
+less than what a 5x5 mean takes away)."""
 NEAR, LEAST_GREY = 6, 0.1
 """How far off a codec may bring an outline's grey, and the least of what is masked that it fills (0.15 in some 700
 pieces of three clips).
@@ -53,6 +55,7 @@ def restore_frames(
     if len(frames) != len(chunk.pts):
         raise MalformedRecord(f"{len(frames)} pictures for a chunk of {len(chunk.pts)}")
     masks, methods = unpack_masks(chunk.masks, len(frames), format), chunk.method.split(",")
+    factor = min((SHRUNK[method] for method in methods if method in SHRUNK), default=1)
     restored = [pixels.copy(frame) for frame in frames]
     for piece in pieces:
         for place, canvas in zip(piece.frames, canvases(piece), strict=True):
@@ -63,18 +66,19 @@ def restore_frames(
             mask, picture = _placed(place.row, place.column, block_mask(place, piece), canvas, format)
             if (mask & ~masks[index]).any():
                 raise NotDesensitised(f"{where}: a block to replace isn't masked in the signed chunk")
-            bare = looks_bare(frames[index].y, picture.y, mask, HALVED in methods)
+            bare = looks_bare(frames[index].y, picture.y, mask, factor)
             if bare and not (OUTLINED in methods and outlined(frames[index], masks[index], mask)):
                 raise NotDesensitised(f"{where}: the fetched picture isn't desensitised there")
             pixels.paste(restored[index], picture, mask)
     return restored
 
 
-def looks_bare(fetched: Plane, original: Plane, mask: Mask, halved: bool = False) -> bool:
+def looks_bare(fetched: Plane, original: Plane, mask: Mask, factor: int = 1) -> bool:
     """The fetched luma shows the original's fine detail in these blocks.
 
     Compares what a 5x5 mean leaves over: it must agree in shape (correlation) and in strength (gain). A region without
-    detail has nothing to show. `halved`: what is shown has half of the resolution, so that what counts is beyond that.
+    detail has nothing to show. `factor`: every side of what is shown may be so many times smaller, 2 or 4; what counts
+    is beyond that.
     """
     rect = pixels.bounds(mask)
     if rect is None:
@@ -83,7 +87,7 @@ def looks_bare(fetched: Plane, original: Plane, mask: Mask, halved: bool = False
     blocks = mask[rect.top : rect.bottom, rect.left : rect.right].astype(np.uint8)
     inner = blocks.repeat(BLOCK, 0).repeat(BLOCK, 1)
     shown, true = (np.ascontiguousarray(plane[region], np.float32) for plane in (fetched, original))
-    left = (_half(true),) * 2 if halved else (_mean(shown), _mean(true))
+    left = (_mean(shown), _mean(true)) if factor == 1 else (_shrunk(true, factor),) * 2
     a, b = shown - left[0], true - left[1]
     # Only samples whose neighbours are all in the mask: what lies beyond it differs anyway.
     core = cv2.erode(np.ascontiguousarray(inner[: a.shape[0], : a.shape[1]]), np.ones((5, 5)), borderValue=0) > 0
@@ -92,8 +96,8 @@ def looks_bare(fetched: Plane, original: Plane, mask: Mask, halved: bool = False
     if not b.size or energy / b.size < MIN_DETAIL:
         return False
     shared = float(np.dot(a, b))
-    alike = HALVED_DETAIL if halved else SAME_DETAIL + FEW_BLOCKS / int(mask.sum())
-    least = HALVED_GAIN if halved else MIN_GAIN
+    alike = HALVED_DETAIL if factor == 2 else SAME_DETAIL + FEW_BLOCKS / int(mask.sum())
+    least = HALVED_GAIN if factor == 2 else MIN_GAIN
     return shared > alike * float(np.sqrt(np.dot(a, a) * energy)) and shared > least * energy
 
 
@@ -109,11 +113,13 @@ def _mean(values: Values) -> Values:
     return np.asarray(cv2.blur(values, (5, 5)), np.float32)
 
 
-def _half(values: Values) -> Values:
-    """As `scale2` shows it."""
+def _shrunk(values: Values, factor: int) -> Values:
+    """As a method shows it that makes every side so many times smaller."""
     high, wide = values.shape
-    low = cv2.resize(values, (wide // 2, high // 2), interpolation=cv2.INTER_AREA)
-    return np.asarray(cv2.resize(low, (wide, high), interpolation=cv2.INTER_LINEAR), np.float32)
+    whole = cv2.copyMakeBorder(values, 0, -high % factor, 0, -wide % factor, cv2.BORDER_REPLICATE)
+    low = cv2.resize(whole, (whole.shape[1] // factor, whole.shape[0] // factor), interpolation=cv2.INTER_AREA)
+    smooth = cv2.resize(low, (whole.shape[1], whole.shape[0]), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(smooth[:high, :wide], np.float32)
 
 
 def _placed(row: int, column: int, blocks: Mask, canvas: Planes, format: VideoFormat) -> tuple[Mask, Planes]:

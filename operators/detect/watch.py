@@ -108,7 +108,7 @@ def _least(small: Plane) -> int:
     """From how many levels on a mean has changed, by the contrast of the picture without its extreme hundredths."""
     some = small[::8, ::8].ravel()
     few = len(some) // 100
-    dark, *_, light = np.partition(some, (few, len(some) - 1 - few))[few : len(some) - few]
+    dark, light = np.partition(some, (few, -1 - few))[[few, -1 - few]]
     return int(np.clip((int(light) - int(dark)) / CONTRAST, LEAST, MOST))
 
 

@@ -93,7 +93,10 @@ def _coarse(mean: Floats, pattern: Floats) -> Map:
 
 
 def _finer(mean: Floats, pattern: Floats, found: Map) -> Map:
-    """The map after each tile's shift is taken in, by least squares; tiles without a clear one don't count."""
+    """The map after each tile's shift is taken in, by least squares; tiles without a clear one don't count.
+
+    Pictures too small for a tile keep the map.
+    """
     flat = straightened(mean, found)
     at, moved, weights = [], [], []
     for top in range(0, mean.shape[0] - TILE // 2, TILE // 2):
@@ -104,6 +107,8 @@ def _finer(mean: Floats, pattern: Floats, found: Map) -> Map:
             at.append((left + (width - 1) / 2, top + (height - 1) / 2, 1.0))
             moved.append(shift)
             weights.append(peak)
+    if not weights:
+        return found
     clear = np.array(weights) >= np.quantile(weights, 0.4)
     points, shifts, weight = np.array(at)[clear], np.array(moved)[clear], np.array(weights)[clear]
     for _ in range(3):

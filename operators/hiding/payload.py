@@ -14,6 +14,7 @@ import numpy as np
 
 from operators.hiding import polar
 from operators.hiding.carrier import (
+    BLOCK,
     BUSY_LEVELS,
     Bits,
     Carrier,
@@ -50,6 +51,11 @@ class _Plan:
         """Bytes that fit."""
         return max(0, self.words * self.data // 8 - HEAD)
 
+    @property
+    def fits(self) -> bool:
+        """There is place for length and checksum; else nothing is hidden, and the pictures hold no bits."""
+        return self.words * self.data >= 8 * HEAD
+
     def order(self) -> np.ndarray:
         """A shuffle of all bits of the words; the first `places` are sent."""
         return np.random.default_rng((4, self.words, self.length)).permutation(self.words * self.length)[: self.places]
@@ -57,10 +63,18 @@ class _Plan:
 
 def capacity(width: int, height: int, frames: int, carrier: Carrier) -> int:
     """Bytes that a chunk of so many pictures carries, after correction."""
-    return _plan(places_in(width, height, carrier) * frames, carrier).room
+    return _plan(width, height, frames, carrier).room
 
 
-def _plan(places: int, carrier: Carrier) -> _Plan:
+def fits(width: int, height: int, frames: int, carrier: Carrier) -> bool:
+    """Whether a chunk of so many pictures holds any bits at all; smaller ones pass without."""
+    return _plan(width, height, frames, carrier).fits
+
+
+def _plan(width: int, height: int, frames: int, carrier: Carrier) -> _Plan:
+    """Without a pilot nothing can be read, so nothing is sent."""
+    shape = height // BLOCK, width // BLOCK, len(carrier.places)
+    places = places_in(width, height, carrier) * frames if pilots(shape).any() else 0
     length = 1 << min(_LONGEST, max(64, places)).bit_length() - 1
     words = -(-places // length)
     return _Plan(words, length, int(carrier.rate * places / max(words, 1)), places)
@@ -74,9 +88,12 @@ def hide(frames: Sequence[Planes], payload: bytes, carrier: Carrier) -> Iterator
 
     """
     each = places_in(frames[0].y.shape[1], frames[0].y.shape[0], carrier)
-    plan = _plan(each * len(frames), carrier)
+    plan = _plan(frames[0].y.shape[1], frames[0].y.shape[0], len(frames), carrier)
     if len(payload) > plan.room:
         raise UsageError(f"{len(payload)} bytes to hide where {plan.room} fit: hide fewer faces or longer chunks")
+    if not plan.fits:
+        yield from (replace(planes, y=mark(planes.y)) for planes in frames)
+        return
     sent = polar.encode(_bits_of(payload, plan), plan.length).reshape(-1)[plan.order()]
     for number, planes in enumerate(frames):
         part = sent[number * each : (number + 1) * each]
@@ -90,8 +107,11 @@ def read(frames: Iterable[Plane | Floats], carrier: Carrier, valid: Flags | None
         DamagedEnvelope: nothing is hidden there, or too little of it is left.
 
     """
-    soft = np.concatenate(_weighed(list(frames), carrier, valid))
-    plan = _plan(len(soft), carrier)
+    frames = list(frames)
+    plan = _plan(frames[0].shape[1], frames[0].shape[0], len(frames), carrier)
+    if not plan.fits:
+        raise DamagedEnvelope("nothing is hidden in pictures as small and few as these")
+    soft = np.concatenate(_weighed(frames, carrier, valid))
     words = np.zeros(plan.words * plan.length, np.float32)
     words[plan.order()] = soft
     return _bytes_of(polar.decode(words.reshape(plan.words, plan.length), plan.data), plan)

@@ -14,7 +14,7 @@ import numpy as np
 
 from operators.hiding.carrier import Carrier, Floats, agreement, turns
 from operators.hiding.marks import IDENTITY, Map, inside, is_moved, locate, straightened
-from operators.hiding.payload import read
+from operators.hiding.payload import fits, read
 from operators.hiding.tone import unblurred, untoned
 from schemas.errors import DamagedEnvelope
 from schemas.frames import Planes, VideoFormat
@@ -51,6 +51,9 @@ def recover(frames: Sequence[Planes], format: VideoFormat, carrier: Carrier) -> 
         DamagedEnvelope: nothing is hidden there, or too little of it is left.
 
     """
+    height, width = frames[0].y.shape
+    if not fits(width, height, len(frames), carrier):
+        raise DamagedEnvelope("nothing is hidden in pictures as small and few as these")
     try:
         return read([planes.y for planes in frames], carrier), UNTOUCHED
     except DamagedEnvelope:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import av
@@ -54,6 +56,35 @@ def test_motion_of_noise_alone_is_none() -> None:
     still[:] = np.clip(one.astype(int) + np.random.default_rng(1).integers(-3, 4, one.shape), 0, 255)
     assert (Motion().cells(one, still) == 0).mean() > 0.99
     assert (Motion().cells(one, two) == 0).mean() < 0.99
+
+
+SMALL = """
+import sys
+import numpy as np
+from operators.motion import CELL, Motion
+for pair in sys.argv[1:]:
+    width, height = map(int, pair.split("x"))
+    noise = np.random.default_rng(width).integers(0, 255, (height, width), np.uint8)
+    for one in (noise, np.full_like(noise, 90)):
+        assert Motion().cells(one, np.roll(one, 3, 1)).shape == (-(-height // CELL), -(-width // CELL))
+"""
+
+
+@pytest.mark.parametrize("sizes", ["16x16 18x18", "96x16 128x16 256x16", "512x24 512x32 512x48", "2000x16 2000x48",
+                                   "640x40 640x48", "16x2000 16x8000 62x62 64x64 8000x62"])
+def test_motion_of_flat_and_tiny_pictures_ends_no_process(sizes: str) -> None:
+    """In a process of its own: OpenCV's flow ended it by a signal."""
+    done = subprocess.run([sys.executable, "-c", SMALL, *sizes.split()], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_motion_in_a_flat_picture_has_the_direction_of_what_moves() -> None:
+    before, after = (plane[88:128] for plane in _moved(4, 0))
+    cells = Motion().cells(np.ascontiguousarray(before), np.ascontiguousarray(after))
+    inside = cells[1:4, 16:21].astype(int)
+    assert (inside > 0).all()
+    assert np.isin((inside - 1) % DIRECTIONS, (31, 0, 1)).all()
+    assert (cells[:, :8] == 0).all()
 
 
 def test_cell_that_moves_alone_counts_as_still() -> None:

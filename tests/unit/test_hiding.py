@@ -13,7 +13,7 @@ from operators.hiding.recover import recover
 from operators.pixels import freeze, no_blocks
 from schemas.codec import decode
 from schemas.errors import DamagedEnvelope, UsageError
-from schemas.frames import DesensitisedFrame, VideoFormat
+from schemas.frames import DesensitisedFrame, Planes, VideoFormat
 from schemas.records import HiddenPictures
 from schemas.regions import Region
 from streams.evaluate.passages import Blurred, Coded, Filmed, Pass, Rescaled
@@ -125,3 +125,38 @@ def test_small_picture_shows_the_square_about_its_box() -> None:
 
 def _payload(carrier: Carrier) -> bytes:
     return np.random.default_rng(3).bytes(capacity(FORMAT.width, FORMAT.height, len(FRAMES), carrier))
+
+
+def _corner(size: tuple[int, int], count: int) -> list[Planes]:
+    """So many pictures, of this width and height each."""
+    wide, high = size
+    return [
+        freeze(Planes(*(p[: high // n, : wide // n].copy() for p, n in zip(planes.all(), (1, 2, 2), strict=True))))
+        for planes in (FRAMES * 5)[:count]
+    ]
+
+
+@pytest.mark.parametrize(("size", "count"), [((16, 16), 4), ((16, 16), 100), ((18, 18), 6), ((24, 24), 2)])
+@pytest.mark.parametrize("carrier", [DENSE, STURDY], ids=lambda carrier: carrier.name)
+def test_pictures_too_small_to_carry_anything_pass_without_bits(
+    size: tuple[int, int], count: int, carrier: Carrier
+) -> None:
+    format = VideoFormat(*size, textured.TIME_BASE)
+    frames = _corner(size, count)
+    hidden = list(hide(frames, b"", carrier))
+    assert len(hidden) == count and capacity(*size, count, carrier) == 0
+    with pytest.raises(UsageError):
+        next(hide(frames, b"x", carrier))
+    with pytest.raises(DamagedEnvelope):
+        recover(hidden, format, carrier)
+
+
+@pytest.mark.parametrize("size", [(128, 16), (16, 128)])
+def test_bytes_in_pictures_smaller_than_a_tile_of_the_marks_are_read_or_said_to_be_lost(size: tuple[int, int]) -> None:
+    format = VideoFormat(*size, textured.TIME_BASE)
+    frames = _corner(size, 24)
+    payload = bytes(range(capacity(*size, 24, DENSE) // 2))
+    assert payload
+    assert recover(list(hide(frames, payload, DENSE)), format, DENSE)[0] == payload
+    with pytest.raises(DamagedEnvelope):
+        recover(frames, format, DENSE)

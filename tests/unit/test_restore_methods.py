@@ -48,9 +48,17 @@ def mask() -> pixels.Mask:
     return found
 
 
-def shown(method: str, crf: float) -> Planes:
+@cache
+def soft() -> Planes:
+    """The photograph as if taken at a quarter of its size."""
+    small = cv2.resize(original().y, (64, 64), interpolation=cv2.INTER_AREA)
+    y = np.asarray(cv2.resize(small, (256, 256), interpolation=cv2.INTER_CUBIC), np.uint8)
+    return pixels.freeze(replace(original(), y=y))
+
+
+def shown(method: str, crf: float, true: Planes | None = None) -> Planes:
     """The photograph with the face hidden so, or as it is for "", coded."""
-    planes = pixels.copy(original())
+    planes = pixels.copy(true or original())
     spot = Spot(pixels.view(planes, pixels.BlockRect(2, 4, 11, 12)))
     for one in (*SCALES, SILHOUETTE):
         if one.name == method:
@@ -59,18 +67,18 @@ def shown(method: str, crf: float) -> Planes:
     return decode_units(units, "h264", 256, 256)[0]
 
 
-def restored(public: Planes, method: str) -> list[Planes]:
+def restored(public: Planes, method: str, true: Planes | None = None) -> list[Planes]:
     """By evidence of the face in a chunk that was signed as hidden by this method."""
-    (piece,) = code([evidence()], "lossless")
+    (piece,) = code([evidence(true or original())], "lossless")
     assert isinstance(piece, Piece)
     body = OperatorChunk("cam", "cam-video", 0, 0, 0, (0,), 1, pack_masks([mask()]), method, (), b"", 0, b"")
     return restore_frames(body, FORMAT, [public], [piece])
 
 
-def evidence() -> Gathered:
+def evidence(true: Planes) -> Gathered:
     """All of the photograph, of which the face is its own."""
     place = PieceFrame(0, 0, 0, np.packbits(mask()).tobytes())
-    return Gathered((1,), ("face",), FORMAT, lambda: [original()], [mask()], (place,))
+    return Gathered((1,), ("face",), FORMAT, lambda: [true], [mask()], (place,))
 
 
 @pytest.mark.parametrize("crf", [18, 23, 28])
@@ -82,7 +90,7 @@ def test_what_a_method_leaves_in_view_is_no_reason_to_refuse(method: str, crf: f
 
 
 @pytest.mark.parametrize("crf", [18, 23])
-@pytest.mark.parametrize("method", ["veil", "scale2", "scale8", "silhouette"])
+@pytest.mark.parametrize("method", ["veil", "scale2", "scale4", "scale8", "silhouette"])
 def test_a_bare_picture_is_refused_whatever_the_chunk_says(method: str, crf: float) -> None:
     with pytest.raises(NotDesensitised):
         restored(shown("", crf), method)
@@ -108,5 +116,15 @@ def test_outlined_looks_at_all_that_is_masked_about_a_piece_and_at_nothing_else(
 
 def test_looks_bare_of_half_the_resolution_asks_for_what_is_beyond_it() -> None:
     true, public = original().y, shown("scale2", 18).y
-    assert looks_bare(public, true, mask()) and not looks_bare(public, true, mask(), halved=True)
-    assert looks_bare(true, true, mask(), halved=True)
+    assert looks_bare(public, true, mask()) and not looks_bare(public, true, mask(), factor=2)
+    assert looks_bare(true, true, mask(), factor=2)
+
+
+@pytest.mark.parametrize("crf", [18, 23, 28])
+def test_a_soft_picture_at_a_quarter_of_its_resolution_is_restored_and_a_bare_one_refused(crf: float) -> None:
+    public, true, luma = shown("scale4", crf, soft()), soft(), pixels.sample_masks(mask(), FORMAT)[0]
+    assert looks_bare(public.y, true.y, mask())
+    assert (restored(public, "scale4", true)[0].y[luma] == true.y[luma]).all()
+    for method in ("scale4", "veil,scale4", "scale8"):
+        with pytest.raises(NotDesensitised):
+            restored(shown("", crf, true), method, true)

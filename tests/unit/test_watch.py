@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from operators.detect import Several, Watch, around
-from operators.detect.watch import CELL, changed
+from operators.detect.watch import CELL, LEAST, MOST, _least, changed
 from operators.detect.windows import ALIGNED, MARGIN, WORTHWHILE, windows
 from operators.pixels import freeze
 from schemas.errors import ConfigError
@@ -286,3 +286,26 @@ def test_windows_hold_every_change_with_room_and_cut_nothing_known(data: st.Data
         assert cover[top : (row + 1) * CELL + MARGIN, left : (column + 1) * CELL + MARGIN].all()
     for top, left, bottom, right in known:
         assert cover[top:bottom, left:right].min() == cover[top:bottom, left:right].max()
+
+
+@pytest.mark.parametrize("size", [(16, 16), (18, 18), (32, 30), (34, 34), (16, 128), (512, 16)])
+def test_tiny_pictures_are_watched(size: tuple[int, int]) -> None:
+    wide, high = size
+    one = freeze(Planes(*(plane[: high // part, : wide // part].copy()
+                          for plane, part in zip(picture((4, 4)).all(), (1, 2, 2), strict=True))))
+    finder, video = Bright(), VideoFormat(wide, high, Fraction(1, 25))
+    watch = Watch(finder)
+    (first,), (again,) = watch.look(one, video, 512), watch.look(one, video, 512)
+    assert len(first.boxes) == len(again.boxes) == 1
+    assert len(finder.asked) == 1
+
+
+@pytest.mark.parametrize(("levels", "least"), [((0, 255), MOST), ((100, 110), LEAST), ((20, 116), 6)])
+@pytest.mark.parametrize("shape", [(4, 4), (5, 40), (90, 160)])
+def test_what_counts_as_a_change_follows_the_contrast_at_any_size(
+    shape: tuple[int, int], levels: tuple[int, int], least: int
+) -> None:
+    some = np.full(shape, levels[0], np.uint8)
+    some[:, shape[1] // 2 :] = levels[1]
+    expected = LEAST if shape[1] <= 8 else least  # one sample in eight a side is looked at: of the smallest, one in all
+    assert _least(some) == expected
