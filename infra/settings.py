@@ -136,7 +136,7 @@ class Settings(BaseSettings):
     stride: int = Field(5, ge=1, le=60)
     padding: float = Field(0.1, ge=0, le=4, description="share of a box's sides masked beyond each")
     doubt: float = Field(0.15, ge=0, le=4, description="so much more where a region is in doubt")
-    crf: int = Field(23, ge=0, le=51)
+    crf: int = Field(23, ge=1, le=51)
     preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"] = "veryfast"
     chunk_ms: int = Field(1000, ge=100, le=10_000)
     index_faces: Literal["always", "on_case", "off"] = "always"

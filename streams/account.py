@@ -17,6 +17,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
+from infra.atomic import write_whole
 from schemas.frames import VideoFormat
 from schemas.records import OperatorChunk, Rectangle
 from schemas.regions import ObjectKind, RegionSet
@@ -43,13 +44,17 @@ class Moment:
 
 @dataclass(slots=True)
 class Account:
-    """Grows chunk by chunk; bounded, since only the longest moments are kept. `zones`: there are some."""
+    """Grows chunk by chunk; bounded, since only the longest moments are kept.
+
+    `zones`: there are some; `lost`: frames of the source that no picture came of.
+    """
 
     zones: bool = False
     frames: Counter[Ground] = field(default_factory=Counter)
     tracks: set[int] = field(default_factory=set)
     spared_regions: int = 0
     spared: tuple[SparedTrack, ...] = ()
+    lost: int = 0
     _open: dict[int, Moment] = field(default_factory=dict)
     _ended: list[Moment] = field(default_factory=list)
     _origin: float | None = None
@@ -71,7 +76,8 @@ class Account:
             self._follow({t: one for t, one in grounds.items() if one[1] in WEAK}, start, end)
 
     def leave_bare(self, chunk: OperatorChunk, video: VideoFormat) -> None:
-        """Take in what a signed chunk says that zones and consent left bare."""
+        """Take in what a signed chunk says that zones and consent left bare, and that the source has lost."""
+        self.lost += chunk.gaps
         self._size = video.width, video.height
         self.spared_regions += chunk.spared
         for one in chunk.bare:
@@ -96,6 +102,7 @@ class Account:
         return {
             "frames": {ground: self.frames[ground] for ground in GROUNDS},
             "tracks": len(self.tracks - {0}),
+            "lost": self.lost,
             "weakest": [
                 {"track": one.track, "kind": one.kind, "ground": one.ground, "start_s": round(one.start_s, 3),
                  "end_s": round(one.end_s, 3), "frames": one.frames}
@@ -117,10 +124,10 @@ class Account:
 
     def write(self, path: Path) -> None:
         """As a JSON file; a page beside it (`.html` more) shows what was left bare."""
-        path.write_text(json.dumps(self.as_json(), indent=1) + "\n", encoding="utf-8")
+        write_whole(path, (json.dumps(self.as_json(), indent=1) + "\n").encode())
         if self._bare or self.spared:
             drawn = page(self.bare(), self._size, self.spared)
-            path.with_name(path.name + ".html").write_text(drawn, encoding="utf-8")
+            write_whole(path.with_name(path.name + ".html"), drawn.encode())
 
     def _follow(self, weak: dict[int, tuple[ObjectKind, Ground]], start: float, end: float) -> None:
         for track in list(self._open):

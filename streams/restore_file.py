@@ -51,7 +51,7 @@ def read_evidence(path: Path) -> Evidence:
 
     Raises:
         IntegrityError: a signature or a digest doesn't hold.
-        MalformedRecord, UnknownRecord: not an evidence file.
+        MalformedRecord, UnknownRecord, MissingEvidence: not an evidence file, or an empty one.
 
     """
     records, sealed, signer = [], [], b""
@@ -68,6 +68,8 @@ def read_evidence(path: Path) -> Evidence:
                 sealed.append(decode(SealedEvidence, check(signed, "evidence", signer)))
             else:
                 raise UnknownRecord(f"{path.name}: a {record.kind} record in an evidence file")
+    if not records:
+        raise MissingEvidence(f"{path.name}: there is no record of a video in it")
     return Evidence(tuple(records), tuple(sealed), signer)
 
 

@@ -123,6 +123,12 @@ def finder(kinds: Collection[str], faces: str = FINDS_FACES, folder: Path = FOLD
     return Several(*(make() for kind, make in makers.items() if kind in kinds))
 
 
+def check_coding(crf: float, preset: str) -> None:
+    """Raise UsageError unless x264 makes a public video of these; players don't take a lossless one (crf 0)."""
+    if not 1 <= crf <= 51 or preset not in get_args(Preset):
+        raise UsageError(f"crf is 1 to 51, preset one of {', '.join(get_args(Preset))}")
+
+
 def file_policy(
     *, method: str, quality: str, stride: int, crf: int, preset: str, keep_evidence: bool,
     zones: tuple[Zone, ...] = (), whole_heads: bool = False, bare: tuple[BareZones, ...] = (), insist: bool = False,
@@ -135,8 +141,10 @@ def file_policy(
     """
     if (weak := weakness([method])) and not insist and method in METHODS:
         raise UsageError(f"{weak} (see `sealframe eval attack`); --insist takes it all the same")
-    if quality not in get_args(Quality) or preset not in get_args(Preset):
-        raise UsageError(f"quality is one of {get_args(Quality)}, preset one of {get_args(Preset)}")
+    check_coding(crf, preset)
+    if quality not in get_args(Quality) or method not in METHODS or stride < 1:
+        raise UsageError(f"quality is one of {', '.join(get_args(Quality))}, method one of {', '.join(METHODS)}, "
+                         "stride at least 1")
     return Policy(
         authorities={"file": frozenset({"face", "plate", "head", "person"})} if keep_evidence else {},
         methods=MappingProxyType({"face": method}), custodian=keep_evidence, stride=stride, crf=crf,

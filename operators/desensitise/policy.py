@@ -95,8 +95,8 @@ class Policy:
             raise ConfigError(f"unknown method {sorted(unknown)[0]!r}: choose from {', '.join(METHODS)}")
         if (weak := weakness(self.methods.values())) and not self.insist:
             raise ConfigError(f"{weak} (see `sealframe eval attack`); it is taken only where one insists")
-        if self.stride < 1 or self.hold < 0 or not 0 <= self.crf <= 51:
-            raise ConfigError("stride must be at least 1, hold at least 0, crf 0 to 51")
+        if self.stride < 1 or self.hold < 0 or not 1 <= self.crf <= 51:
+            raise ConfigError("stride must be at least 1, hold at least 0, crf 1 to 51")
         if not 0 <= self.padding <= 4 or not 0 <= self.doubt <= 4:
             raise ConfigError("padding and doubt must be 0 to 4")
         if not all(map(is_zone, self.zones)):

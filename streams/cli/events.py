@@ -29,8 +29,8 @@ def events(
     """Show where and how fast things move, cell by cell of 8x8 pixels; no texture, no face, no plate is in it.
 
     Direction is the colour's hue, speed its strength: by Munsell's system equal steps look equally large. To watch a
-    room without seeing who is in it, to label actions, to train on. Nothing is sealed, sound isn't taken along, and there is no way back:
-    `sealframe events in.mp4 out.mp4`.
+    room without seeing who is in it, to label actions, to train on. Nothing is sealed, sound isn't
+    taken along, and there is no way back: `sealframe events in.mp4 out.mp4`.
     """
     check_coding(crf, preset)
     check_paths([("IN", source)], [("OUT", out)])

@@ -54,8 +54,8 @@ def hide(
 
     They come back with `sealframe reveal` from any copy with all its frames: coded again, blurred, scaled, filmed from
     a screen. The samples of the masks themselves are in no such file; for those see `anonymize --evidence`. The video
-    grows: hiding looks like fine noise, which codecs pay for. Sound isn't taken along. Make a key with `sealframe keys create me.key`, then
-    `sealframe hide in.mp4 out.mp4 --recipient sealframe-recipient-1:...`.
+    grows: hiding looks like fine noise, which codecs pay for. Sound isn't taken along. Make a key with
+    `sealframe keys create me.key`, then `sealframe hide in.mp4 out.mp4 --recipient sealframe-recipient-1:...`.
     """
     check_paths([("IN", source), ("--recipient", recipient)], [("OUT", out)])
     began, carried, public = time.monotonic(), best_carrier(carrier), asked_recipient(recipient)

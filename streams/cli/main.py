@@ -6,8 +6,10 @@ Exit codes: 0 done, 1 failed, 2 wrong use.
 
 from __future__ import annotations
 
+import signal
 import sys
 from importlib import import_module
+from types import FrameType
 
 import typer
 
@@ -80,9 +82,24 @@ def _mount(asked: str = "") -> None:
         app.info.epilog = MISSING
 
 
+def _told_to_end(number: int, _: FrameType | None) -> None:
+    raise SystemExit(128 + number)
+
+
+def _end_in_order() -> None:
+    """A closed terminal and `kill` end a verb as Ctrl-C does, so that no half-written file stays.
+
+    What is ignored stays so (`nohup`); services take their own way afterwards (`streams/ending.py`).
+    """
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _told_to_end)
+
+
 def run() -> None:
     """Entry point: errors on one line, with what to do next; never pixels, plates or keys."""
     share_cores()
+    _end_in_order()
     try:
         _mount(next(iter(sys.argv[1:]), ""))
         app()

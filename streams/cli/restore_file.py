@@ -11,14 +11,18 @@ import typer
 from infra.recipients import read_identity
 from operators.seal import Identity
 from streams.account import Account
+from streams.cli.left_out import say_lost
 from streams.cli.output import give, progress, say
+from streams.cli.paths import check_paths, report_of
 from streams.restore_file import restore_file as run
 
 
 def restore_file(
-    video: Annotated[Path, typer.Argument(metavar="OUT", help="what `sealframe anonymize` wrote", exists=True)],
-    evidence: Annotated[Path, typer.Option(help="the sealed evidence beside it", exists=True)],
-    identity: Annotated[Path, typer.Option(help="file with the private key it is sealed for", exists=True)],
+    video: Annotated[Path, typer.Argument(
+        metavar="OUT", help="what `sealframe anonymize` wrote", exists=True, dir_okay=False)],
+    evidence: Annotated[Path, typer.Option(help="the sealed evidence beside it", exists=True, dir_okay=False)],
+    identity: Annotated[Path, typer.Option(
+        help="file with the private key it is sealed for", exists=True, dir_okay=False)],
     out: Annotated[Path, typer.Option("-o", "--out", help="the restored video")],
     playable: Annotated[bool, typer.Option(help="crf 12 instead of lossless, so that browsers play it")] = False,
     coarse: Annotated[bool, typer.Option(
@@ -27,6 +31,8 @@ def restore_file(
     as_json: Annotated[bool, typer.Option("--json", help="print the result as JSON")] = False,
 ) -> None:
     """Put the original samples back; anything changed, cut or dropped is refused by name."""
+    check_paths([("the video", video), ("--evidence", evidence), ("--identity", identity)],
+                [("--out", out), *report_of(report)])
     began, account = time.monotonic(), Account()
     with progress("frames", quiet=as_json) as bar:
         frames = run(video, evidence, Identity(read_identity(identity)), out, lossless=not playable,
@@ -38,3 +44,4 @@ def restore_file(
         give({"frames": frames, "seconds": round(seconds, 3), "account": account.as_json()})
     else:
         say(f"{out}: {frames} frames restored in {seconds:.1f} s")
+        say_lost(account.lost)

@@ -18,12 +18,14 @@ CA_NEEDED = "whose signatures are to hold? Name the deployment's CA: --ca .sealf
 
 def verify(
     file: Annotated[Path, typer.Argument(
-        metavar="FILE", exists=True,
+        metavar="FILE", exists=True, dir_okay=False,
         help="what `anonymize` wrote (--evidence), what `restore` wrote or a proof of `log prove` (--ca)")],
-    evidence: Annotated[Path | None, typer.Option(help="the sealed evidence beside a video", exists=True)] = None,
-    ca: Annotated[Path | None, typer.Option(help="certificate of the deployment's CA", exists=True)] = None,
+    evidence: Annotated[Path | None, typer.Option(
+        help="the sealed evidence beside a video", exists=True, dir_okay=False)] = None,
+    ca: Annotated[Path | None, typer.Option(
+        help="certificate of the deployment's CA", exists=True, dir_okay=False)] = None,
     manifest: Annotated[Path | None, typer.Option(
-        help="of a restored video; default: beside it, FILE.manifest.json", exists=True)] = None,
+        help="of a restored video; default: beside it, FILE.manifest.json", exists=True, dir_okay=False)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print the result as JSON")] = False,
 ) -> None:
     """Check every signature, digest, link and counter in a file, offline; name what doesn't hold (exit code 1).

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from infra.atomic import write_whole
 from infra.recipients import read_approver_seed
 from infra.settings import load
 from operators.sign import SigningKey, digest
@@ -17,6 +18,7 @@ from schemas.errors import ConfigError, UsageError
 from schemas.records import ApprovedZones, Rectangle, ZoneStatement
 from streams.account_page import BareTotal, picture
 from streams.cli.output import give, say
+from streams.cli.paths import check_paths
 from streams.zones import approver_keys, read_zones, write_zones, zone_of
 
 SIZE = (16, 9)
@@ -30,7 +32,7 @@ app = typer.Typer(
          "anonymize.",
 )  # fmt: skip
 
-File = Annotated[Path, typer.Argument(help="file that `zones propose` wrote", exists=True)]
+File = Annotated[Path, typer.Argument(help="file that `zones propose` wrote", exists=True, dir_okay=False)]
 
 
 @app.command("propose")
@@ -54,7 +56,7 @@ def propose_zones(
 @app.command("sign")
 def sign_zones(
     file: File,
-    key: Annotated[Path, typer.Option(help="the approver's private key", exists=True)],
+    key: Annotated[Path, typer.Option(help="the approver's private key", exists=True, dir_okay=False)],
     yes: Annotated[bool, typer.Option("--yes", help="don't ask")] = False,
 ) -> None:
     """Show what a statement says, ask, and put your signature into the file."""
@@ -74,6 +76,7 @@ def show_zones(
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
     """Say what a statement holds, who signed it, and whether it would be accepted now, under these settings."""
+    check_paths([("FILE", file)], [("--picture", drawn)])
     zones = read_zones(file)
     statement, keys = stated(zones), approver_keys(load().approvers)
     try:
@@ -85,7 +88,7 @@ def show_zones(
     signers = [names.get(one.approver, f"unknown {one.approver.hex()}") for one in zones.approvals]
     if drawn:
         totals = [BareTotal(zone, digest(zones.body), 0, 0) for zone in statement.zones]
-        drawn.write_text(picture(totals, SIZE, counts=False), encoding="utf-8")
+        write_whole(drawn, picture(totals, SIZE, counts=False).encode())
     if as_json:
         give({"cameras": statement.cameras, "zones": [_shares(one) for one in statement.zones],
               "reason": statement.reason, "from": _text_of(statement.from_ms), "until": _text_of(statement.until_ms),
@@ -121,7 +124,7 @@ def _time_of(text: str, *, end: bool) -> int:
         else:
             when = datetime.fromisoformat(text)
             when = when if when.tzinfo else when.replace(tzinfo=UTC)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise UsageError(f"{text!r} is no day or time, such as 2026-01-31 or 2026-01-31T18:00") from None
     return round(when.timestamp() * 1000)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from schemas.errors import SourceError, UndecodableChunk
 from schemas.frames import Planes, VideoFormat
 from schemas.regions import Detections, boxes
 from schemas.state import CameraState
-from streams.anonymize import run_pipeline
+from streams.anonymize import anonymize, run_pipeline
 from tests.support.scenes import FACE, chunk, crossing
 
 KEY = SigningKey(b"f" * 32)
@@ -76,6 +77,14 @@ def test_run_pipeline_a_broken_chunk_stops_the_run_after_those_before_it() -> No
     next(run)
     with pytest.raises(UndecodableChunk):
         list(run)
+
+
+def test_anonymize_counts_the_frames_that_have_masks_and_those_lost(tmp_path: Path) -> None:
+    one = replace(chunk([[]] * 50 + [[(64, 40)]] * 10, end=True), gaps=4)
+    totals = anonymize(iter([one]), _pipeline(), KEY, tmp_path / "out.mp4")
+    account = totals.account.as_json()
+    assert 10 <= totals.masked_frames == 60 - totals.account.frames["clear"] < 50
+    assert account["lost"] == 4
 
 
 def test_run_pipeline_without_a_chunk_says_so() -> None:

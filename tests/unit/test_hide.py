@@ -20,7 +20,7 @@ from operators.hiding.faces import SIDE, pictures_of
 from operators.pipeline import Pipeline
 from operators.seal import Identity
 from operators.sign import SigningKey
-from schemas.errors import NotForMe, UsageError
+from schemas.errors import NotForMe, SourceError, UsageError
 from schemas.frames import FrameChunk, Planes, VideoFormat
 from schemas.regions import Detections, boxes
 from streams.cli.hide import _written
@@ -92,6 +92,12 @@ def test_revealed_pictures_are_their_owners_alone(video: Path, tmp_path: Path) -
     assert [path.name for path in found] == [f"{number:06}.png" for number in range(GROUP + 12)]
     assert {stat.S_IMODE(path.stat().st_mode) for path in found} == {0o600}
     assert cv2.imread(str(found[0])).shape == (SIDE, SIDE, 3)
+
+
+def test_revealed_pictures_without_a_folder_for_them_are_an_error_of_ours(video: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SourceError, match="can't be made"):
+        _written(next(reveal(iter(_copy(video)), OWNER, DENSE)), tmp_path / "file")
 
 
 def test_reveal_by_another_key_is_refused(video: Path) -> None:
