@@ -26,7 +26,7 @@ from av.video.reformatter import ColorRange, Colorspace
 
 from infra.camera_units import PLAIN
 from schemas.errors import SourceError
-from schemas.frames import MAX_DECODED_BYTES, MAX_SIDE, Plane, Planes, VideoFormat
+from schemas.frames import MAX_DECODED_BYTES, MAX_SHOWN, MAX_SIDE, Plane, Planes, VideoFormat
 
 MIN_SIDE = 16
 _UNSPECIFIED = 2
@@ -127,7 +127,13 @@ class FormatRule:
             tags, full = list(_RGB), False
         width, height = frame.width & ~1, frame.height & ~1
         width, height = (height, width) if self.turn.swapped else (width, height)
-        return VideoFormat(width, height, self._time_base, full, tags[0], tags[1], tags[2], self._aspect)
+        aspect = self._aspect if _can_be_shown(width, self._aspect) else Fraction(1)
+        return VideoFormat(width, height, self._time_base, full, tags[0], tags[1], tags[2], aspect)
+
+
+def _can_be_shown(width: int, aspect: Fraction) -> bool:
+    """Whether MP4 can say that samples have these sides: some files name impossible ones."""
+    return max(aspect.as_integer_ratio()) <= MAX_SHOWN and 1 <= width * aspect <= MAX_SHOWN
 
 
 def is_rgb(frame: VideoFrame) -> bool:

@@ -13,8 +13,9 @@ import pytest
 from av.video.frame import VideoFrame
 
 from infra.camera import describe, open_source
-from infra.camera_convert import turn_of
+from infra.camera_convert import UPRIGHT, FormatRule, turn_of
 from operators.codec import decode, encode
+from operators.fragment import init_segment
 from schemas.frames import MAX_CODED_BYTES, MAX_DECODED_BYTES, FrameChunk
 from tests.support.shared import Clip, clips
 
@@ -223,6 +224,15 @@ def test_sides_of_samples_are_swapped_with_those_of_the_picture(tmp_path):
 
     found = read(write(tmp_path / "a.mp4", setup=rotate))[0].format
     assert (found.width, found.height, found.sample_aspect) == (HEIGHT, WIDTH, Fraction(3, 4))
+
+
+@pytest.mark.parametrize(("aspect", "kept"), [
+    (Fraction(4, 3), True), (Fraction(1000), False), (Fraction(1, 200), False), (Fraction(70_001, 70_000), False),
+])  # fmt: skip
+def test_sides_of_samples_that_no_mp4_can_hold_are_left_out(aspect, kept):
+    rule = FormatRule(Fraction(1, 25), aspect, UPRIGHT, (0, 2, 2, 2))
+    found = rule.of(VideoFrame(WIDTH, HEIGHT, "yuv420p"))
+    assert found.sample_aspect == (aspect if kept else 1) and init_segment(found)
 
 
 def test_variable_rate_keeps_its_times(tmp_path):
