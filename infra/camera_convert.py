@@ -14,7 +14,7 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, Literal, cast
 
@@ -26,7 +26,7 @@ from av.video.reformatter import ColorRange, Colorspace
 
 from infra.camera_units import PLAIN
 from schemas.errors import SourceError
-from schemas.frames import MAX_DECODED_BYTES, MAX_SHOWN, MAX_SIDE, Plane, Planes, VideoFormat
+from schemas.frames import MAX_CODE_POINT, MAX_DECODED_BYTES, MAX_SIDE, Plane, Planes, VideoFormat
 
 MIN_SIDE = 16
 _UNSPECIFIED = 2
@@ -120,20 +120,16 @@ class FormatRule:
         """The format of the pictures that `Converter` makes of this one."""
         said = (int(frame.color_primaries), int(frame.color_trc), int(frame.colorspace))
         tags = [a if a not in (0, _UNSPECIFIED) else b for a, b in zip(said, self._colour[1:], strict=True)]
-        tags = [tag if 0 < tag < 256 else _UNSPECIFIED for tag in tags]
+        tags = [tag if 0 < tag <= MAX_CODE_POINT else _UNSPECIFIED for tag in tags]
         range_ = int(frame.color_range) or self._colour[0]
         full = frame.format.name.startswith("yuvj") or range_ == int(ColorRange.JPEG)
         if is_rgb(frame):
             tags, full = list(_RGB), False
         width, height = frame.width & ~1, frame.height & ~1
         width, height = (height, width) if self.turn.swapped else (width, height)
-        aspect = self._aspect if _can_be_shown(width, self._aspect) else Fraction(1)
-        return VideoFormat(width, height, self._time_base, full, tags[0], tags[1], tags[2], aspect)
-
-
-def _can_be_shown(width: int, aspect: Fraction) -> bool:
-    """Whether MP4 can say that samples have these sides: some files name impossible ones."""
-    return max(aspect.as_integer_ratio()) <= MAX_SHOWN and 1 <= width * aspect <= MAX_SHOWN
+        format = VideoFormat(width, height, self._time_base, full, tags[0], tags[1], tags[2], self._aspect)
+        # some files name sides of samples that there can't be
+        return format if format.can_be_shown else replace(format, sample_aspect=Fraction(1))
 
 
 def is_rgb(frame: VideoFrame) -> bool:

@@ -232,7 +232,7 @@ def check_format(fmt: VideoFormat) -> None:
         raise MalformedRecord("time base, aspect or rotation means nothing")
     if max(fmt.primaries, fmt.transfer, fmt.matrix) > MAX_CODE_POINT:
         raise MalformedRecord("colours by code points that there aren't")
-    if max(fmt.sample_aspect.as_integer_ratio()) > MAX_SHOWN or not 1 <= fmt.width * fmt.sample_aspect <= MAX_SHOWN:
+    if not fmt.can_be_shown:
         raise MalformedRecord(f"shown more than {MAX_SHOWN} or less than one sample wide")
 
 

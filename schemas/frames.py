@@ -51,6 +51,12 @@ class VideoFormat:
     rotation: Literal[0, 90, 180, 270] = 0
 
     @property
+    def can_be_shown(self) -> bool:
+        """MP4 can hold the sides of its samples, and how wide it is with them."""
+        aspect = self.sample_aspect
+        return max(aspect.as_integer_ratio()) <= MAX_SHOWN and 1 <= self.width * aspect <= MAX_SHOWN
+
+    @property
     def frame_bytes(self) -> int:
         """Bytes of one decoded picture."""
         return self.width * self.height * 3 // 2

@@ -63,7 +63,7 @@ class Epochs:
             "SELECT version, epoch, not_before_ms, expires_ms FROM upload_addresses WHERE expires_ms > %s ORDER BY 1",
             (now_ms,),
         ).fetchall()
-        public = {one.name: one.public for one in self._keys.identities() if one.destroyed_ms is None}
+        public = living(self._keys)
         return tuple(
             self._signed(version, epoch, not_before, expires, public[epoch])
             for version, epoch, not_before, expires in rows if epoch in public
@@ -92,7 +92,7 @@ class Epochs:
 
     def states(self, db: Any) -> tuple[EpochState, ...]:
         """All epochs that were published."""
-        alive = {identity.name for identity in self._keys.identities() if identity.destroyed_ms is None}
+        alive = living(self._keys)
         rows = db.execute(
             "SELECT epoch, max(expires_ms) FROM upload_addresses GROUP BY epoch ORDER BY 1"
         ).fetchall()
@@ -122,6 +122,11 @@ class Epochs:
             self._authority, version, evidence_topic(self._authority), self._kinds, epoch, public, not_before, expires
         )
         return sign(encode(address), RECORD_TYPE, self._signer)
+
+
+def living(keys: KeyStore) -> dict[str, bytes]:
+    """The public keys of the epochs whose private keys exist, by name."""
+    return {one.name: one.public for one in keys.identities() if one.destroyed_ms is None}
 
 
 def epoch_name(day: int, number: int = 1) -> str:

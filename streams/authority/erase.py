@@ -15,6 +15,7 @@ from infra.keys import KeyStore
 from infra.postgres import Database
 from schemas.errors import UsageError
 from streams.authority import store
+from streams.authority.epochs import living
 from streams.authority.persons import sweep
 from streams.authority.plate_index import cover_again
 from streams.forensic.log import AccessLog
@@ -79,7 +80,7 @@ def erase_subject(
 
 def _days(db: Any, keys: KeyStore, video_id: str, tracks: Sequence[int]) -> list[str]:
     """The days whose keys still open parts that these tracks claim."""
-    alive = {identity.name for identity in keys.identities() if identity.destroyed_ms is None}
+    alive = living(keys)
     rows = db.execute(
         "SELECT DISTINCT e.epoch FROM parts p JOIN evidence e USING (video_id, chunk_seq)"
         " WHERE video_id = %s AND p.tracks && %s::bigint[] ORDER BY 1", (video_id, list(tracks)),

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra.postgres import Database
-from schemas.errors import DigestMismatch, SealframeError
+from schemas.errors import SealframeError
 from streams.authority import store
 from streams.authority.index import FaceIndex
 from streams.authority.reading import EvidenceReader
-from streams.authority.unread import damage, leave
+from streams.authority.unread import damage, stored_or_left
 from streams.forensic.terms import Scope
 from streams.readiness import Background
 
@@ -140,14 +140,7 @@ class OnCase(Background):
 
     def _read(self, video_id: str, seq: int) -> bool:
         """Read a chunk; whether it could be, and is still kept."""
-        try:
-            with self._database.connection() as db:
-                stored = self._reader.stored(db, video_id, seq, damaged=True)
-        except DigestMismatch as error:
-            self._tell(str(error))
-            with self._database.connection() as db:
-                leave(db, video_id, seq)
-            return False
+        stored = stored_or_left(self._database, self._reader, video_id, seq, self._tell)
         if stored is None:
             return False
         evidence, parts = stored

@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra.postgres import Database
-from schemas.errors import DigestMismatch, UsageError
+from schemas.errors import UsageError
 from streams.authority import store
 from streams.authority.index import FaceIndex
 from streams.authority.reading import EvidenceReader
-from streams.authority.unread import damage, leave
+from streams.authority.unread import damage, stored_or_left
 
 _BESIDE = "SET LOCAL search_path = next, public"
 _LEFT = (
@@ -125,16 +125,9 @@ class Reindex:
             return [(video_id, seq) for video_id, seq in db.execute(f"{_LEFT} ORDER BY 1, 2").fetchall()]
 
     def _chunk(self, video_id: str, seq: int) -> None:
-        try:
-            with self._database.connection() as db:
-                stored = self._reader.stored(db, video_id, seq, damaged=True)
-        except DigestMismatch as error:
-            self._damaged(str(error))
-            with self._database.connection() as db:
-                leave(db, video_id, seq)
-            return
+        stored = stored_or_left(self._database, self._reader, video_id, seq, self._damaged)
         if stored is None:
-            return  # retired meanwhile
+            return  # retired meanwhile, or left
         evidence, parts = stored
         looked = self._index.read(parts, evidence.format)
         if text := damage(evidence, parts):

@@ -107,7 +107,7 @@ class EvidenceSink:
         with self._database.connection() as db:
             if is_retired(db, evidence.video_id):
                 return Taken("repeated", evidence)
-            if store.camera_of(db, evidence.video_id) not in (None, evidence.camera_id):
+            if store.hold(db, evidence.video_id) not in (None, evidence.camera_id):
                 raise MalformedRecord(f"{evidence.video_id} is another camera's video")
             known = store.known_version(db, evidence.video_id, evidence.chunk_seq)
             if known is not None:

@@ -72,12 +72,6 @@ def known_version(db: Any, video_id: str, chunk_seq: int) -> tuple[bytes, int] |
     return None if row is None else (bytes(row[0]), int(row[1]))
 
 
-def camera_of(db: Any, video_id: str) -> str | None:
-    """The camera of a video that is known."""
-    row = db.execute("SELECT camera_id FROM videos WHERE video_id = %s", (video_id,)).fetchone()
-    return None if row is None else str(row[0])
-
-
 def file_bytes(db: Any, video_id: str) -> int:
     """How many bytes of the video's file count; 0 when it isn't known."""
     row = db.execute("SELECT bytes FROM videos WHERE video_id = %s FOR UPDATE", (video_id,)).fetchone()

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from infra.postgres import Database
-from schemas.errors import DamagedEnvelope
+from schemas.errors import DamagedEnvelope, DigestMismatch
 from schemas.records import SealedEvidence, TrackMapping
 from streams.authority import store
 from streams.authority.opening import OpenedPart
@@ -99,6 +99,20 @@ def damage(evidence: SealedEvidence, parts: Sequence[OpenedPart]) -> str:
     """That some parts of a chunk don't open any more; nothing where all do."""
     damaged = sum(part.state == "damaged" for part in parts)
     return f"{evidence.video_id}: {damaged} parts of chunk {evidence.chunk_seq} don't open any more" if damaged else ""
+
+
+def stored_or_left(
+    database: Database, reader: EvidenceReader, video_id: str, seq: int, tell: Callable[[str], None]
+) -> tuple[SealedEvidence, tuple[OpenedPart, ...]] | None:
+    """A stored chunk's evidence and opened parts; None where it is gone, or can't be read: that is told, and left."""
+    try:
+        with database.connection() as db:
+            return reader.stored(db, video_id, seq, damaged=True)
+    except DigestMismatch as error:
+        tell(str(error))
+        with database.connection() as db:
+            leave(db, video_id, seq)
+        return None
 
 
 def leave(db: Any, video_id: str, seq: int) -> None:

@@ -119,15 +119,14 @@ def _first_pass(
 def _report(
     source: str, totals: FileTotals, seconds: float, out: Path, evidence: Path | None, as_json: bool
 ) -> None:
-    result = {
-        "frames_in": totals.frames_in, "frames_out": totals.frames_out, "frames_masked": totals.masked_frames,
-        "chunks": totals.chunks, "chunks_passed": totals.chunks_passed, "original_bytes": totals.original_bytes,
-        "public_bytes": totals.public_bytes, "evidence_bytes": totals.evidence_bytes, "seconds": round(seconds, 3),
-        "alarms": totals.alarms, "account": totals.account.as_json(),
-        **left_out(source, totals.account.lost),
-    }
     if as_json:
-        give(result)
+        give({
+            "frames_in": totals.frames_in, "frames_out": totals.frames_out, "frames_masked": totals.masked_frames,
+            "chunks": totals.chunks, "chunks_passed": totals.chunks_passed, "original_bytes": totals.original_bytes,
+            "public_bytes": totals.public_bytes, "evidence_bytes": totals.evidence_bytes,
+            "seconds": round(seconds, 3), "alarms": totals.alarms, "account": totals.account.as_json(),
+            **left_out(source, totals.account.lost),
+        })
         return
     for alarm in totals.alarms:
         say(alarm, "alarm:", "yellow")

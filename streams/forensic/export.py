@@ -20,9 +20,10 @@ from typing import Any
 
 from schemas.codec import decode
 from schemas.errors import MalformedRecord
+from schemas.frames import MAX_TIME_MS
 from schemas.records import OperatorBody, OperatorChunk
 from streams.forensic.manifest import SUFFIX, from_base64
-from streams.pages.render import LAST_MS, moment
+from streams.pages.render import moment
 from streams.words import plural
 
 PAGE = "index.html"
@@ -143,4 +144,4 @@ def _name(number: int, body: Mapping[str, Any]) -> str:
 
 
 def _time(time_ms: int) -> str:
-    return f"{moment(time_ms)} UTC" if time_ms <= LAST_MS else moment(time_ms)
+    return f"{moment(time_ms)} UTC" if time_ms <= MAX_TIME_MS else moment(time_ms)

@@ -17,6 +17,7 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.exceptions import HTTPException
 
+from schemas.frames import MAX_TIME_MS
 from streams.words import plural
 
 KINDS = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
@@ -33,8 +34,8 @@ HEADERS = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
     "Cache-Control": "no-store",
 }
-FIRST_MS, LAST_MS = -62_135_596_800_000, 253_402_300_799_999
-"""What a date can say: the years 1 to 9999."""
+FIRST_MS = -62_135_596_800_000
+"""The first moment that a date can say, of the year 1; the last is `MAX_TIME_MS`."""
 _WORDS = {
     403: "This isn't allowed.",
     404: "There is no such page.",
@@ -51,19 +52,19 @@ _NEXT = {
 
 def moment(ms: int | None) -> str:
     """Milliseconds since 1970 as date and time, UTC; in words where a broken clock gave what no calendar has."""
-    if ms is None or FIRST_MS <= ms <= LAST_MS:
+    if ms is None or FIRST_MS <= ms <= MAX_TIME_MS:
         return "" if ms is None else f"{datetime.fromtimestamp(ms // 1000, UTC):%Y-%m-%d %H:%M:%S}"
-    return "after the year 9999" if ms > LAST_MS else "before the year 1"
+    return "after the year 9999" if ms > MAX_TIME_MS else "before the year 1"
 
 
 def clock(ms: int) -> str:
     """Its time of day alone; the same words where it has none."""
-    return moment(ms)[11:] if FIRST_MS <= ms <= LAST_MS else moment(ms)
+    return moment(ms)[11:] if FIRST_MS <= ms <= MAX_TIME_MS else moment(ms)
 
 
 def stamp(ms: int | None) -> str:
     """The same as `moment` for machines (RFC 3339); nothing where that can't say it."""
-    if ms is None or not FIRST_MS <= ms <= LAST_MS:
+    if ms is None or not FIRST_MS <= ms <= MAX_TIME_MS:
         return ""
     return f"{datetime.fromtimestamp(ms // 1000, UTC):%Y-%m-%dT%H:%M:%S}.{ms % 1000:03}Z"
 

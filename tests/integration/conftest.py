@@ -12,6 +12,7 @@ from infra.postgres import Database, connect, migrate
 from infra.postgres_server import EmbeddedPostgres
 from schemas.errors import ConfigError
 from tests.support import services
+from tests.support.authority import Desk, open_desk
 from tests.support.desk_service import DeskService, desk_service
 
 
@@ -40,23 +41,31 @@ def operator_database(operator_postgres: EmbeddedPostgres) -> Iterator[Database]
 @pytest.fixture(scope="session")
 def worker_broker() -> Iterator[services.Broker]:
     """A broker for the worker alone: on the shared one, others publish upload addresses of the same authorities."""
-    home = services.make_home()
-    tls.create_ca(home / "tls")
-    started = services.start_broker(home, home / "tls")
-    yield started
-    started.server.stop()
-    services.remove_home(home)
+    yield from _broker_apart()
 
 
 @pytest.fixture(scope="module")
 def own_broker() -> Iterator[services.Broker]:
     """A broker for one module, which may stop it: on the shared one, others read what an authority publishes."""
+    yield from _broker_apart()
+
+
+def _broker_apart() -> Iterator[services.Broker]:
     home = services.make_home()
     tls.create_ca(home / "tls")
     started = services.start_broker(home, home / "tls")
     yield started
     started.server.stop()
     services.remove_home(home)
+
+
+@pytest.fixture
+def empty_desk(tmp_path: Path, postgres_authority: services.Postgres) -> Iterator[Desk]:
+    """An authority with a database of its own that has seen nothing."""
+    with postgres_authority.database() as database:
+        opened = open_desk(tmp_path / "desk", database)
+        yield opened
+        opened.close()
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,8 +22,10 @@ from schemas.topics import DAY_MS
 from streams.authority import store
 from streams.authority.epochs import Epochs
 from streams.authority.erase import erase_subject, erased_tracks
+from streams.authority.opening import OpenedPart
 from streams.authority.reading import EvidenceReader
 from streams.authority.sink import EvidenceSink
+from streams.authority.unread import Write
 from streams.forensic.proofs import check_inclusion
 from tests.support.authority import (
     KEY,
@@ -248,14 +250,14 @@ def test_erase_while_evidence_is_looked_at_leaves_none_of_its_places(desk: Desk)
     class Erases:
         """A look at the second chunk, which takes so long that track 1 is erased meanwhile."""
 
-        def look(self, evidence: SealedEvidence, parts: object) -> Callable[[object], None]:
+        def look(self, evidence: SealedEvidence, parts: tuple[OpenedPart, ...]) -> Write:
             if evidence.chunk_seq == 1:
                 erase_subject(desk.database, desk.keys, desk.log, clock, add_subject(desk, 1), actor="a", case="c",
                               purpose="p")
             return lambda db: None
 
     desk.sink.close()
-    desk.sink = EvidenceSink(NAME, desk.database, desk.keys, desk.home / "evidence", identify, Erases())  # type: ignore[arg-type]
+    desk.sink = EvidenceSink(NAME, desk.database, desk.keys, desk.home / "evidence", identify, Erases())
     desk.take(recorded(desk.epoch, 3))
     with desk.database.connection() as db:
         assert db.execute("SELECT track FROM erasures").fetchall() == [(1,)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from schemas.records import Signed, UploadAddress
 from schemas.topics import DAY_MS, KEYS, MINUTE_MS, evidence_topic
 from streams.authority.epochs import Epochs
 from streams.authority.service import AuthorityService, AuthoritySetup
-from tests.support.authority import KEY, NAME, NOW_MS, PLACES, VIDEO, Desk, open_desk, record
+from tests.support.authority import KEY, NAME, NOW_MS, PLACES, VIDEO, Desk, record
 from tests.support.operating import certified_key
 from tests.support.scenes import chunk, regions
 from tests.support.services import Broker, Postgres
@@ -33,11 +33,8 @@ OTHER = VIDEO[:-1] + "b"
 
 
 @pytest.fixture
-def desk(tmp_path: Path, postgres_authority: Postgres) -> Iterator[Desk]:
-    with postgres_authority.database() as database:
-        desk = open_desk(tmp_path / "desk", database)
-        yield desk
-        desk.close()
+def desk(empty_desk: Desk) -> Desk:
+    return empty_desk
 
 
 def body(signed: Signed) -> UploadAddress:

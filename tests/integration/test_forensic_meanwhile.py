@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,7 +19,7 @@ from streams.forensic.log import AccessLog
 from streams.forensic.service import Forensics
 from streams.forensic.subjects import SubjectDesk
 from tests.integration.test_persons import see
-from tests.support.authority import KEY, NAME, NOW_MS, Desk, add_subject, clock, open_desk, recorded
+from tests.support.authority import KEY, NAME, NOW_MS, Desk, add_subject, clock, recorded
 from tests.support.cases import EVER, gate, open_case
 from tests.support.locks import waiting
 from tests.support.plates import saying, seen
@@ -76,12 +75,9 @@ def newest(log: AccessLog) -> str:
 
 
 @pytest.fixture
-def asked(tmp_path: Path, postgres_authority: Postgres) -> Iterator[Asked]:
-    with postgres_authority.database() as database:
-        desk = open_desk(tmp_path / "desk", database)
-        desk.take(recorded(desk.epoch, 2))
-        yield Asked(desk)
-        desk.close()
+def asked(empty_desk: Desk) -> Asked:
+    empty_desk.take(recorded(empty_desk.epoch, 2))
+    return Asked(empty_desk)
 
 
 @pytest.mark.parametrize(("act", "error", "ending"), [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,11 +29,10 @@ from schemas.frames import BLOCK
 from schemas.records import OperatorRecord
 from streams.forensic.gate import Ground
 from streams.forensic.restorations import Restoration, Wish
-from tests.support.authority import KEY, NOW_MS, VIDEO, Desk, Recording, open_desk, record
+from tests.support.authority import KEY, NOW_MS, VIDEO, Desk, Recording, record
 from tests.support.operator_video import rewritten
 from tests.support.restoring import restored
 from tests.support.scenes import FACE, FORMAT, chunk, crossing, picture, regions
-from tests.support.services import Postgres
 
 PLACES = crossing()
 EVERYONE = Wish(everyone=True)
@@ -41,11 +40,8 @@ CHUNKS = [chunk(PLACES, seq, end=seq == 1, video=VIDEO) for seq in range(2)]
 
 
 @pytest.fixture
-def desk(tmp_path: Path, postgres_authority: Postgres) -> Iterator[Desk]:
-    with postgres_authority.database() as database:
-        opened = open_desk(tmp_path / "desk", database)
-        yield opened
-        opened.close()
+def desk(empty_desk: Desk) -> Desk:
+    return empty_desk
 
 
 @pytest.fixture

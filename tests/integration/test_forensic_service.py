@@ -59,7 +59,6 @@ from tests.support.services import Broker, Postgres, unique
 from tests.support.spy import Spy
 
 PLACES = crossing()
-WAIT_SECONDS = 60.0
 
 
 @dataclass
@@ -76,20 +75,21 @@ class Stack:
 
 
 def wait(what: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + WAIT_SECONDS
+    deadline = time.monotonic() + 60.0
     while time.monotonic() < deadline:
-        found = what()
-        if found:
+        if found := what():
             return found
         time.sleep(0.05)
     pytest.fail("it didn't happen in time")
 
 
-def add_subject(access: DatabaseAccess, video_id: str) -> str:
-    with Database(access) as database, database.connection() as db:
-        db.execute("INSERT INTO subjects VALUES (%s, %s, 'cam', 'face', '{1}', 1, 0, 0) ON CONFLICT DO NOTHING",
-                   (f"{video_id}/s1", video_id))
-    return f"{video_id}/s1"
+def add_subject(stack: Stack, name: str = "", track: int = 1) -> str:
+    """Note a subject of one track, as an index would; returns its name."""
+    name = name or f"{stack.video_id}/s1"
+    with Database(stack.database) as database, database.connection() as db:
+        db.execute("INSERT INTO subjects VALUES (%s, %s, 'cam', 'face', %s, %s, 0, 0) ON CONFLICT DO NOTHING",
+                   (name, stack.video_id, [track], track))
+    return name
 
 
 @pytest.fixture(scope="module")
@@ -183,7 +183,7 @@ def restored(
 
 
 def test_restore_over_the_whole_stack_and_in_the_log(stack: Stack, tmp_path: Path, ca: Path) -> None:
-    subject = add_subject(stack.database, stack.video_id)
+    subject = add_subject(stack)
     with ForensicClient(stack.url, stack.broker.identity("investigator-anna")) as client:
         done = restored(client, subject, "case-1", "test", Wish(everyone=True), tmp_path / "all.mp4", ca / "ca.pem")
         assert (done["state"], done["frames"], done["replaced"], done["gaps"]) == ("done", 20, 20, [])
@@ -285,16 +285,9 @@ def test_every_answer_carries_the_checkpoint_that_covers_its_entry(stack: Stack,
             assert check_signed(signed, tls.signer_at(ca / "ca.pem")).size == info["size"]
 
 
-def add_other(stack: Stack) -> str:
-    with Database(stack.database) as database, database.connection() as db:
-        db.execute("INSERT INTO subjects VALUES ('other', %s, 'cam', 'face', '{2}', 2, 0, 0) ON CONFLICT DO NOTHING",
-                   (stack.video_id,))
-    return "other"
-
-
 def test_restore_verb_writes_a_video_whose_custody_holds_offline(stack: Stack, tmp_path: Path, ca: Path) -> None:
     out, who = tmp_path / "out.mp4", ("case-1", "test", "investigator-anna")
-    restore_cli.restore(add_other(stack), *who, out, everyone=True, url=stack.url, tls_folder=ca)
+    restore_cli.restore(add_subject(stack, "other", 2), *who, out, everyone=True, url=stack.url, tls_folder=ca)
     shown = CliRunner().invoke(app_of(verify_cli.verify), [str(out), "--ca", str(ca / "ca.pem"), "--json"])
     assert shown.exit_code == 0 and "investigator-anna, case case-1" in json.loads(shown.stdout)["said"]
     data = out.read_bytes()
@@ -316,7 +309,7 @@ def test_restore_verb_writes_a_video_whose_custody_holds_offline(stack: Stack, t
 def test_operating_platform_learns_neither_why_nor_whom(stack: Stack, tmp_path: Path, ca: Path) -> None:
     """Whole chunks by number, the same for every subject of a stretch; nothing else, in no header and no body."""
     asked = []
-    for subject in (add_subject(stack.database, stack.video_id), add_other(stack)):
+    for subject in (add_subject(stack), add_subject(stack, "other", 2)):
         stack.spy.seen.clear()
         with ForensicClient(stack.url, stack.broker.identity("investigator-anna")) as client:
             wish = Wish(with_gaps=True)
@@ -340,7 +333,7 @@ def test_export_packs_a_person_s_appearances_with_a_page_that_explains(
 ) -> None:
     out = tmp_path / "person.zip"
     export_cli.export(
-        [add_subject(stack.database, stack.video_id), add_other(stack)], "case-1", "asked for by the person",
+        [add_subject(stack), add_subject(stack, "other", 2)], "case-1", "asked for by the person",
         "investigator-anna", out, with_gaps=True, url=stack.url, tls_folder=ca,
     )
     assert out.stat().st_mode & 0o777 == 0o600
@@ -364,8 +357,7 @@ def app_of(verb: Callable[..., None]) -> typer.Typer:
 
 
 def test_subject_is_packed_shown_and_erased_over_the_cli(stack: Stack, tmp_path: Path, ca: Path) -> None:
-    with Database(stack.database) as database, database.connection() as db:
-        db.execute("INSERT INTO subjects VALUES ('third', %s, 'cam', 'face', '{2}', 2, 0, 0)", (stack.video_id,))
+    add_subject(stack, "third", 2)
     who = ["--case", "case-1", "--purpose", "test", "--as", "investigator-anna", "--url", stack.url, "--tls", str(ca)]
     asked = ["third", *who, "--json"]
     app, runner = typer.Typer(), CliRunner()
@@ -403,12 +395,6 @@ def test_subject_is_packed_shown_and_erased_over_the_cli(stack: Stack, tmp_path:
         with pytest.raises(UsageError, match="no subject"):
             client.begin("third", "case-1", "test", Wish())
         with pytest.raises(AccessDenied):
-            client.erase(add_subject_once(stack), "case-unknown", "test")
+            client.erase(add_subject(stack, "fourth"), "case-unknown", "test")
     with ForensicClient(stack.url, stack.broker.identity("auditor-dan")) as client, pytest.raises(AccessDenied):
         client.package("third", "case-1", "test", recipient_text(identity.public), tmp_path / "no")
-
-
-def add_subject_once(stack: Stack) -> str:
-    with Database(stack.database) as database, database.connection() as db:
-        db.execute("INSERT INTO subjects VALUES ('fourth', %s, 'cam', 'face', '{1}', 1, 0, 0)", (stack.video_id,))
-    return "fourth"

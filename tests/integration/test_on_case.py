@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -42,14 +42,11 @@ def on_case(desk: Desk) -> FaceIndex:
 
 
 @pytest.fixture
-def desk(tmp_path: Path, postgres_authority: Postgres) -> Iterator[Desk]:
-    with postgres_authority.database() as database:
-        desk = open_desk(tmp_path / "desk", database)
-        desk.sink._indexing = on_case(desk)
-        for video in (VIDEO, OTHER):
-            desk.take(filmed(desk, video))
-        yield desk
-        desk.close()
+def desk(empty_desk: Desk) -> Desk:
+    empty_desk.sink._indexing = on_case(empty_desk)
+    for video in (VIDEO, OTHER):
+        empty_desk.take(filmed(empty_desk, video))
+    return empty_desk
 
 
 def indexed(database: Database) -> list[tuple[str, int]]:

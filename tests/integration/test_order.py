@@ -19,10 +19,9 @@ from streams.operating import retention as public
 from streams.operating.store import Store, media_path
 from streams.retention import Disk, Due, Rule, due
 from streams.verify import check_record
-from tests.support.authority import NOW_MS, VIDEO, Desk, add_subject, clock, identify, open_desk, recorded
+from tests.support.authority import NOW_MS, VIDEO, Desk, add_subject, clock, identify, recorded
 from tests.support.cases import gate
 from tests.support.locks import keeping, waiting, waiting_advisory
-from tests.support.services import Postgres
 
 LATER = NOW_MS + 40 * DAY_MS
 HOLD = HoldDraft("claim 12", video_id=VIDEO)
@@ -30,13 +29,10 @@ ROOMY = Disk(10**9, 0)
 
 
 @pytest.fixture
-def desk(tmp_path: Path, postgres_authority: Postgres) -> Iterator[Desk]:
-    with postgres_authority.database() as database:
-        desk = open_desk(tmp_path / "desk", database)
-        desk.take(recorded(desk.epoch, 1))
-        add_subject(desk, 1)
-        yield desk
-        desk.close()
+def desk(empty_desk: Desk) -> Desk:
+    empty_desk.take(recorded(empty_desk.epoch, 1))
+    add_subject(empty_desk, 1)
+    return empty_desk
 
 
 @pytest.fixture

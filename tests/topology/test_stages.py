@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -177,7 +178,7 @@ def test_partition_is_given_up_while_no_platform_is_ready(parts: Parts) -> None:
         port = MemoryPort()
         with ThreadPoolExecutor(2) as pool:
             stage = WholeStage(parts.intake, protection)
-            given_up: Runner = Runner(stage, port, pool, Limits(idle_ms=0))  # type: ignore[type-arg]
+            given_up: Runner[FrameChunk] = Runner(stage, port, pool, Limits(idle_ms=0))
             for arrival in parts.raw([scene(crossing(), seq, end=seq == 2) for seq in range(3)]):
                 await given_up.submit(arrival)
             await asyncio.sleep(1)
@@ -229,9 +230,9 @@ WIDE, LONG = (replace(FORMAT, sample_aspect=Fraction(*ratio)) for ratio in ((100
     {"capture_ms": 2**60}, {"capture_ms": -1}, {"video_id": "v" * 1_000_000}, {"end_pts": 2**63 - 1},
 ])  # fmt: skip
 def test_numbers_that_nothing_can_be_made_of_are_quarantined_and_stop_nobody(
-    parts: Parts, changed: dict[str, object]
+    parts: Parts, changed: dict[str, Any]
 ) -> None:
-    bad = replace(scene(crossing(), end=True), **changed)  # type: ignore[arg-type]
+    bad = replace(scene(crossing(), end=True), **changed)
     port = asyncio.run(_run(WholeStage(parts.intake, parts.protection), parts.raw([bad])))
     assert [_quarantined(one) is not None for one in port.of(QUARANTINE)] == [True] and not port.of(OPERATOR_VIDEO)
 

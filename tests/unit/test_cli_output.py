@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.table import Table
@@ -17,7 +18,7 @@ HOSTILE = [
     ("\u202eevil\u2066", r"\u202eevil\u2066"), ("x\u200by\u2028z", r"x\u200by\u2028z"), ("\udc80", r"\udc80"),
     ("Zoë 城 Ж -_/:.", "Zoë 城 Ж -_/:."),
 ]
-CASE = {
+CASE: dict[str, Any] = {
     "case_id": "case-7", "state": "waiting", "title": "lost\x1b[2Kchild", "basis": "[conceal]police act",
     "scope": {"cameras": [f"gate-{n}" for n in range(1, 8)] + ["yard[conceal]"], "kinds": ["face"], "from_ms": 0,
               "to_ms": 2**53},
@@ -85,7 +86,7 @@ def test_case_is_shown_whole_before_its_approval(capsys: pytest.CaptureFixture[s
 
 
 def test_case_for_every_camera_says_so(capsys: pytest.CaptureFixture[str]) -> None:
-    case._told({**CASE, "scope": {**CASE["scope"], "cameras": ["*"]}}, as_json=False)  # type: ignore[dict-item]
+    case._told({**CASE, "scope": {**CASE["scope"], "cameras": ["*"]}}, as_json=False)
     assert "  at all cameras\n" in capsys.readouterr().err
 
 

@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 
 from schemas.errors import UsageError
+from schemas.frames import MAX_TIME_MS
 from streams.desk.restore_pages import PIECE, piece
 from streams.desk.search_pages import joined
 from streams.desk.words import input_time, period_words, read_time, share
 from streams.forensic.terms import MAX_MS, Scope
 from streams.operating.overview import HOUR_MS, MINUTE_MS, _drawn
-from streams.pages.render import FIRST_MS, LAST_MS, clock, moment, size, span, stamp
+from streams.pages.render import FIRST_MS, clock, moment, size, span, stamp
 from streams.words import plural
 
 MORNING = 1_700_000_000_000  # 2023-11-14 22:13:20
@@ -35,9 +36,9 @@ def test_numbers_and_moments_are_said_plainly() -> None:
 
 @pytest.mark.parametrize(("ms", "said", "day_time", "for_machines"), [
     (MORNING, "2023-11-14 22:13:20", "22:13:20", "2023-11-14T22:13:20.000Z"),
-    (LAST_MS, "9999-12-31 23:59:59", "23:59:59", "9999-12-31T23:59:59.999Z"),
+    (MAX_TIME_MS, "9999-12-31 23:59:59", "23:59:59", "9999-12-31T23:59:59.999Z"),
     (-1, "1969-12-31 23:59:59", "23:59:59", "1969-12-31T23:59:59.999Z"),
-    (LAST_MS + 1, "after the year 9999", "after the year 9999", ""), (MAX_MS - 1, *["after the year 9999"] * 2, ""),
+    (MAX_TIME_MS + 1, "after the year 9999", "after the year 9999", ""), (MAX_MS - 1, *["after the year 9999"] * 2, ""),
     (2**63, *["after the year 9999"] * 2, ""), (FIRST_MS - 1, *["before the year 1"] * 2, ""),
     (-(2**63), *["before the year 1"] * 2, ""),
 ])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
 from operators.desensitise.policy import Policy
 from operators.masks import unpack_masks
@@ -30,6 +31,7 @@ def _sent(sent: FrameChunk) -> tuple[list[str], list[float]]:
 def test_a_chunk_of_turned_pictures_is_masked_whole() -> None:
     good = chunk(PLACES, end=True)
     assert _sent(good) == ([], [])
-    for turn in (90, 180, 270):
-        alarms, masked = _sent(replace(good, format=replace(good.format, rotation=turn)))  # type: ignore[arg-type]
+    turned: tuple[Literal[90, 180, 270], ...] = (90, 180, 270)
+    for turn in turned:
+        alarms, masked = _sent(replace(good, format=replace(good.format, rotation=turn)))
         assert alarms == ["masked-whole"] and masked == [1.0] * len(PLACES)
