@@ -17,10 +17,17 @@ LATE = {
 }
 
 
-def alarms_of(chunk: FrameChunk, regions: RegionSet, blind: bool, before: int) -> tuple[Alarm, ...]:
-    """That a camera is late, or frames are masked whole, and why; `before`: the effort of the chunk before."""
-    late = (overload(chunk, regions.effort),) if regions.effort > min(before, effort.COARSE) else ()
-    if not regions.failed or regions.effort >= effort.WHOLE:
+def alarms_of(chunk: FrameChunk, regions: RegionSet, blind: bool, before: int, lost: int) -> tuple[Alarm, ...]:
+    """That a camera is late, or frames are masked whole or lost, and why.
+
+    `before`: the effort of the chunk before; `lost`: frames before this chunk that never came. Whose chunks are masked
+    whole or dropped is said to be late as it is.
+    """
+    late: tuple[Alarm, ...] = (overload(chunk, regions.effort),) if regions.effort > min(before, effort.COARSE) else ()
+    if regions.effort >= effort.WHOLE:
+        return late
+    late += (_lost(chunk, lost),) if lost else ()
+    if not regions.failed:
         return late
     why = "no contrast: see what covers or dazzles the camera" if blind else "check the detector's model and the scene"
     if chunk.format.rotation:
@@ -37,3 +44,9 @@ def overload(chunk: FrameChunk, level: int) -> Alarm:
     """That a camera is late, from a new level on and with every chunk that is masked whole or dropped."""
     text = f"{chunk.video_id}: the camera is late, {LATE[level]}; give it more cores"
     return Alarm("overload", PIPELINE, chunk.camera_id, chunk.capture_ms, text)
+
+
+def _lost(chunk: FrameChunk, frames: int) -> Alarm:
+    text = f"{chunk.video_id} chunk {chunk.chunk_seq}: {frames} frames before it never came, " \
+        "and are signed as a gap; see that broker and workers keep up"
+    return Alarm("lost", PIPELINE, chunk.camera_id, chunk.capture_ms, text)

@@ -10,7 +10,7 @@ How late a chunk was decides about the one after the next: that one is looked ah
 chunk must be searched once, in one way. Masks and evidence of the next one already follow what was decided. What was
 decided is part of the camera's state, so a chunk that comes again is treated as it was. A step up takes one late chunk,
 a step down several early ones in a row, and more of them each time it had to be taken back. Lateness is in seconds
-since the next chunk came, for which each is held in any case.
+since the next chunk came, for which each is held in any case; of chunks of over a second, in their lengths.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from schemas.state import LoadState
 FULL, SPARSE, COARSE, WHOLE, DROPPED = range(5)
 LEVELS = ("full", "sparse", "coarse", "whole", "dropped")
 RISE_S = (1.0, 1.25, 12.0, 30.0)
-"""From so late on a level is left for the next one."""
+"""From so late on a level is left for the next one; all but the last in lengths of a chunk if that is over a second."""
 HASTE_S = 2.0
 """From so late on the first steps are taken at once."""
 FALL_S = (0.0, 0.5, 0.5, 1.0)
@@ -45,11 +45,12 @@ generated face-frames (41 clips) 5 leak at `COARSE`, 30 where half as many frame
 size, for three quarters of the searching and 7 % more area."""
 
 
-def decide(load: LoadState | None, late_s: float) -> LoadState:
-    """The levels of the next two chunks, once a chunk was done so late."""
+def decide(load: LoadState | None, late_s: float, length_s: float = 1.0) -> LoadState:
+    """The levels of the next two chunks, once a chunk of this length was done so late."""
     late_s = max(0.0, late_s)  # the broker's clock may be ahead
     before, late_ms = load or LoadState(), round(1000 * late_s)
     level, patience, recent = before.ahead, before.patience or PATIENCE, max(0, before.recent - 1)
+    late_s = late_s if level >= WHOLE else late_s / max(1.0, length_s)
     if _too_late(level, late_s, before.mark_ms / 1000):
         patience = min(WARIER * patience, MOST_PATIENCE) if recent else patience
         higher = COARSE if level < COARSE and late_s >= HASTE_S else level + 1

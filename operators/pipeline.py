@@ -215,7 +215,7 @@ class Pipeline:
         pieces = _coded(coding.pieces)
         parts = route(chunk, regions, pieces, coding.policy, _keyed(coding)) if coding.pieces else {}
         record, body = self._operator_chunk(state, coding, parts)
-        alarms = alarms_of(chunk, regions, coding.blind, state.effort)
+        alarms = alarms_of(chunk, regions, coding.blind, state.effort, chunk.first_frame - state.frames)
         state = _after(state, chunk, digest(body), parts, coding.used, regions.effort)
         drafts = tuple(_draft(chunk, digest(body), body_counts, parts) for body_counts in _sent(record[1].evidence))
         state, closing = self._close(state, chunk)

@@ -27,7 +27,7 @@ from infra.kafka import KafkaAccess
 from infra.memory import return_holes
 from schemas.errors import AccessDenied, SealframeError, ServiceUnavailable
 from schemas.topics import MAX_RECORD_BYTES, TABLE, WORKER_GROUP
-from streams.clock import now_ms, steady_ms
+from streams.clock import BrokerClock, now_ms, steady_ms
 from streams.lanes import Limits
 from streams.reading import Reading
 from streams.runner import Runner
@@ -53,7 +53,7 @@ def partition_of(key: bytes, partitions: int) -> int:
 class AppSetup:
     """`member` is the worker's stable id within its group; `folder` is Faust's own; `group` names table and group.
 
-    `clock` (ms) says how late cameras are, against the broker's times.
+    `clock` (ms) says how late cameras are, against the broker's times: without it, the broker's own.
     """
 
     kafka: KafkaAccess
@@ -61,7 +61,7 @@ class AppSetup:
     folder: Path
     limits: Limits = field(default_factory=Limits)
     group: str = WORKER_GROUP
-    clock: Callable[[], int] = now_ms
+    clock: Callable[[], int] | None = None
 
 
 class FaustPort:
@@ -69,6 +69,7 @@ class FaustPort:
 
     def __init__(self, app: faust.App, table: Any) -> None:
         self._app, self._table = app, table
+        self.clock = BrokerClock()
         self.positions: dict[int, int] = {}
 
     async def load(self, camera_id: str) -> bytes | None:
@@ -92,8 +93,11 @@ class FaustPort:
 
     async def _produce(self, topic: str, key: bytes, value: bytes) -> None:
         try:
+            sent_ms = now_ms()
             sent = await self._app.producer.send(topic, key, value, None, None, None)
-            await sent
+            stamp_ms = (await sent).timestamp
+            if stamp_ms is not None:
+                self.clock.heard(sent_ms, round(stamp_ms))
         except (KafkaError, ProducerSendError) as error:
             cause = error.__cause__ if isinstance(error, ProducerSendError) else error
             if isinstance(cause, TopicAuthorizationFailedError | ClusterAuthorizationFailedError):
@@ -111,7 +115,8 @@ class WorkerApp:
         self.faust, self._source = _app(setup), source
         table = self.faust.Table(TABLE, key_type=bytes, value_type=bytes, partitions=None, use_partitioner=True)
         self._port = FaustPort(self.faust, table)
-        self.runner: Runner[Any] = Runner(stage, self._port, pool, setup.limits, gate=gate, clock=setup.clock)
+        clock = setup.clock or self._port.clock
+        self.runner: Runner[Any] = Runner(stage, self._port, pool, setup.limits, gate=gate, clock=clock)
         self._reading = Reading()
         self._busy = self._closing = False
         self._paused: set[TP] = set()

@@ -284,7 +284,7 @@ class Runner(Generic[Body]):
             self.late.pop(lane.camera, None)
             return None
         late_s = (self._clock() - ready.sent_ms) / 1000 if ready else 0.0
-        decided = effort.decide(before.load, late_s)
+        decided = effort.decide(before.load, late_s, item.due.length_s)
         self.late[lane.camera] = late_s, decided.level
         return decided
 

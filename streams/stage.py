@@ -37,9 +37,10 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """When a live chunk came (ms); `skippable`: its video can go on without it."""
+    """When a live chunk came (ms) and how long it is; `skippable`: its video can go on without it."""
 
     sent_ms: int
+    length_s: float
     skippable: bool
 
 
@@ -112,4 +113,4 @@ def due(chunk: FrameChunk, sent_ms: int) -> Due | None:
     """When a live chunk that came at this time was to be seen; None for one that nobody waits for."""
     if not chunk.live or abs(sent_ms - chunk.capture_ms - chunk.length_ms) > FRESH_MS:
         return None
-    return Due(sent_ms, skippable=not chunk.end and not chunk.gaps)
+    return Due(sent_ms, chunk.length_ms / 1000, skippable=not chunk.end and not chunk.gaps)

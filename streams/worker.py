@@ -26,7 +26,6 @@ from schemas.records import RawPlace
 from schemas.topics import LOCATE_GROUP, PROTECT_GROUP, RAW, WORKER_GROUP
 from streams.addresses import AddressBook
 from streams.app import AppSetup, WorkerApp, partition_of, run
-from streams.clock import now_ms
 from streams.health import HealthServer
 from streams.intake import Enrolment, Intake
 from streams.lanes import Limits
@@ -61,7 +60,7 @@ class WorkerSetup:
     threads: int = 0
     health_port: int = 0
     part: Part = "whole"
-    clock: Callable[[], int] = now_ms
+    clock: Callable[[], int] | None = None
 
 
 def run_worker(setup: WorkerSetup, detector: Finder, *, loglevel: str = "WARNING") -> None:

@@ -5,10 +5,12 @@ Lateness is the broker's times against a clock that the test stops, so that load
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from operators.alarms import LATE
 from operators.codec import decode as decode_pictures
@@ -28,6 +30,7 @@ CLIP = "intel-iot-devkit+sample-videos/asl_gestures/help.mkv"
 LATE_MS = 20_000
 LATE_CHUNKS = 8
 SURE = 0.5
+SKEW_MS = 30_000
 FEW_BYTES = 40_000
 """So few may wait that the partition is paused again and again."""
 
@@ -93,3 +96,21 @@ def _check_masked(chunks: list[FrameChunk], out: list[OperatorChunk]) -> int:
 
 def _steps(alarms: list[Alarm]) -> set[str]:
     return {alarm.text.split("late, ")[1].split(";")[0] for alarm in alarms if alarm.kind == "overload"}
+
+
+@pytest.mark.parametrize("ahead_ms", [-SKEW_MS, SKEW_MS])
+def test_camera_is_late_by_the_brokers_clock_whatever_the_workers_says(
+    worker_broker: Broker, tmp_path: Path, ahead_ms: int
+) -> None:
+    deployment, camera = Deployment(worker_broker), unique("cam")
+    chunks = _live(camera)[:6]
+    worker = deployment.worker(tmp_path / "worker")
+    worker.set_skew(ahead_ms)
+    with deployment.platforms(), worker:
+        deployment.push(chunks, camera)
+        pushed_s = time.monotonic()
+        wait_for(lambda: len(_out(deployment, camera)) >= len(chunks) - 1, "the chunks", says=worker.metrics)
+        figures, took_s = worker.metrics(), time.monotonic() - pushed_s
+    figure = f'sealframe_worker_late_seconds{{camera="{camera}"}}'
+    (late,) = [line for line in figures.splitlines() if line.startswith(figure)]
+    assert 0 < float(late.split()[-1]) <= took_s + 1

@@ -91,7 +91,7 @@ class DigestStage:
         if body.get("poison") == "open":
             raise MalformedRecord(f"{arrival.topic}/{arrival.partition} at {arrival.offset}")
         end, seq = body.get("end", False), body["seq"]
-        due = Due(body["sent"], skippable=not end) if "sent" in body else None
+        due = Due(body["sent"], body.get("length", 1.0), skippable=not end) if "sent" in body else None
         return Item(body["video"], seq, end, body | {"camera": arrival.key.decode()}, due)
 
     def initial(self, camera_id: str) -> CameraState:

@@ -46,6 +46,7 @@ CUSTODIAN = Identity(b"\x12" * 32)
 EPOCHS = {name: Identity(bytes([0x20 + i]) * 32) for i, name in enumerate(AUTHORITIES)}
 START_SECONDS = 60.0
 CLOCK = "clock"
+SKEW = "skew"
 WAITING_BYTES = Limits().waiting_bytes
 
 
@@ -112,7 +113,7 @@ class Deployment:
     ) -> Worker:
         """A worker, or half of one, that hasn't been started; `dropping`: see `drop_first`; `member` of its group.
 
-        What `set_clock` says is the time by which it sees how late cameras are.
+        What `set_clock` says before it starts is the time by which it sees how late cameras are.
         """
         self.signer("pipeline")
         self.broker.identity("pipeline")
@@ -176,6 +177,11 @@ class Worker:
         """Stop the clock by which cameras are late."""
         self.folder.mkdir(parents=True, exist_ok=True)
         write_whole(self.folder / CLOCK, str(now_ms).encode())
+
+    def set_skew(self, ahead_ms: int) -> None:
+        """Let its machine's clock be so far ahead from its start on."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_whole(self.folder / SKEW, str(ahead_ms).encode())
 
     def log(self) -> str:
         """What it said."""
@@ -265,16 +271,25 @@ def drop_first() -> None:
     Consumer.getmany = getmany
 
 
+def skew(ahead_ms: int) -> None:
+    """Put this process's wall clock ahead, as its own modules read it."""
+    true = time.time_ns
+    time.time_ns = lambda: true() + ahead_ms * 1_000_000
+
+
 def main() -> None:
     """The worker's process."""
     if sys.argv[5] == "1":
         drop_first()
     bootstrap, tls_folder, folder = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
+    if (folder / SKEW).exists():
+        skew(int((folder / SKEW).read_text()))
+    stopped = (lambda: int((folder / CLOCK).read_text())) if (folder / CLOCK).exists() else None
     setup = WorkerSetup(
         access(bootstrap, tls_folder, "pipeline"), signing_key(tls_folder, "pipeline"), PIPELINE, CUSTODIAN.public,
         KINDS, Policy({}, preset="ultrafast"), folder, part=cast(Part, sys.argv[4]),
         limits=Limits(waiting_bytes=int(sys.argv[6])), member=sys.argv[7],
-        clock=lambda: int((folder / CLOCK).read_text()) if (folder / CLOCK).exists() else wall_ms(),
+        clock=stopped,
     )
     run_worker(setup, detector(), loglevel=os.environ.get("SEALFRAME_TEST_LOG", "WARNING"))
 

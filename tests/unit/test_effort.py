@@ -46,6 +46,17 @@ def test_decide_who_is_very_late_takes_the_first_steps_at_once_but_not_the_last_
     assert levels([1.0, 99.0, 99.0]) == [SPARSE, COARSE, WHOLE]
 
 
+def test_decide_counts_lateness_in_lengths_of_longer_chunks_until_frames_are_masked_whole() -> None:
+    for length in (0.2, 1.0, 5.0):
+        unit = max(1.0, length)
+        assert decide(None, 0.9 * unit, length).ahead == FULL
+        assert decide(None, 1.9 * unit, length).ahead == SPARSE
+        assert decide(None, 2.0 * unit, length).ahead == COARSE
+        assert decide(LoadState(COARSE, COARSE), 11.9 * unit, length).ahead == COARSE
+        assert decide(LoadState(COARSE, COARSE), 12.0 * unit, length).ahead == WHOLE
+        assert decide(LoadState(WHOLE, WHOLE), 30.0, length).ahead == DROPPED
+
+
 def test_decide_what_was_said_of_the_next_chunk_but_one_holds() -> None:
     load = LoadState()
     for late in (5.0, 5.0, 0.0, 9.0, 31.0, 31.0, 0.1):

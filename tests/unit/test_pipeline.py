@@ -64,6 +64,16 @@ def test_protect_whole_masked_frames_go_to_the_custodian_with_an_alarm() -> None
     assert [alarm.kind for alarm in out.alarms] == ["masked-whole"]
 
 
+@pytest.mark.parametrize("lost", [0, 1])
+def test_protect_says_when_chunks_before_one_never_came(lost: int) -> None:
+    state, _ = _pipeline().protect(CameraState(), chunk(PLACES, 0), regions(PLACES, 0))
+    _, out = _pipeline().protect(state, chunk(PLACES, 1 + lost), regions(PLACES, 1 + lost))
+    body = decode(OperatorBody, out.operator[0].signed.body).chunk
+    assert body is not None and body.gaps == lost * len(PLACES)
+    assert [alarm.kind for alarm in out.alarms] == ["lost"] * lost
+    assert all(f"{body.gaps} frames" in alarm.text for alarm in out.alarms)
+
+
 def test_protect_operator_body_names_no_kind_track_or_score() -> None:
     _, out = _pipeline().protect(CameraState(), chunk(PLACES), regions(PLACES))
     assert b"face" not in out.operator[1].signed.body.replace(b"faces", b"")
