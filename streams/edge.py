@@ -20,10 +20,9 @@ from schemas.frames import FrameChunk
 from streams.clock import steady_ms
 from streams.lanes import Limits
 from streams.runner import Counters, Runner
-from streams.stage import Arrival, Item, Output
+from streams.stage import CAMERA, Arrival, Item, Output
 from streams.topology import ChunkStage, Protection, item_of
 
-SOURCE = "camera"
 POLL_S = 0.02
 IN_HAND = 2
 TICK_S = 0.5
@@ -91,7 +90,7 @@ async def run_edge(
             break
         offset, chunk = taken
         captured_ms = chunk.capture_ms + chunk.length_ms
-        await runner.submit(Arrival(SOURCE, 0, offset, chunk.camera_id.encode(), encode(chunk), captured_ms))
+        await runner.submit(Arrival(CAMERA, 0, offset, chunk.camera_id.encode(), encode(chunk), captured_ms))
         report(runner.counters)
     await runner.settle()
     now_ms = steady_ms()

@@ -1,7 +1,7 @@
 """Record a range of a topic to a file, and replay the file into a fresh broker, byte for byte.
 
-File: the magic `SEALFRR1`, then for each record its length (u32, big-endian) and a `RecordedRecord`, in the order of
-(partition, offset). Keys place the records again as they were, since equal partition counts are required.
+Records are in the order of (partition, offset). Keys place them again as they were, since equal partition counts are
+required.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from infra.atomic import AtomicFile
-from infra.framing import RECORDED, framed, read_framed
+from infra.framing import RECORDED, framed
 from infra.kafka import Consumer, Message, Producer
-from schemas.codec import decode, encode
-from schemas.errors import MalformedRecord, ServiceUnavailable, UsageError
+from schemas.codec import encode
+from schemas.errors import ServiceUnavailable, UsageError
 from schemas.records import RecordedRecord
 from streams.push import acknowledged
+from streams.recording import recorded
 
 IN_FLIGHT = 64
 STALL_SECONDS = 30
@@ -85,14 +85,6 @@ def replay(producer: Producer, path: Path, *, topic: str = "") -> Replayed:
             count, size = count + 1, size + len(item.value)
     producer.flush()
     return Replayed(count, size)
-
-
-def recorded(file: BinaryIO) -> Iterator[RecordedRecord]:
-    """The records of a recording, in order; raises MalformedRecord for one that isn't or is cut."""
-    for data in read_framed(file, RECORDED):
-        if not data:
-            raise MalformedRecord("the recording holds an empty record")
-        yield decode(RecordedRecord, data)
 
 
 def _messages(consumer: Consumer, topic: str, wanted: Range) -> Iterator[Message]:

@@ -10,6 +10,8 @@ from schemas.frames import FrameChunk
 from schemas.state import CameraState
 
 Body = TypeVar("Body")
+CAMERA = "camera"
+"""Source of chunks that never were on a topic: an edge's."""
 FRESH_MS = 600_000
 """A chunk that came so much later than it was captured is replayed, and nobody waits for it."""
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from operators.sign import check, check_media, digest
-from schemas.codec import decode
+from schemas.codec import decode, unpack_as
 from schemas.errors import (
     BadSignature,
     ChainBroken,
@@ -26,6 +26,7 @@ from schemas.records import (
     OperatorBody,
     OperatorChunk,
     OperatorRecord,
+    SealedEvidence,
     VideoEnd,
     VideoHead,
     VideoStart,
@@ -244,6 +245,22 @@ def expected_evidence(records: Iterable[Checked], authority: str) -> dict[int, i
         for count in record.body.chunk.evidence
         if count.authority == authority and count.parts
     }
+
+
+def read_evidence(value: bytes, identify: Identify) -> tuple[SealedEvidence, bytes]:
+    """A record of an evidence topic or file, checked, and the digest of its signed body.
+
+    Raises:
+        BadSignature: not signed by the pipeline.
+        MalformedRecord, UnknownRecord: not evidence.
+
+    """
+    signed = unpack_as("evidence", value)
+    principal, public = identify(signed.signer)
+    if principal != PIPELINE:
+        raise BadSignature(f"evidence is signed by {principal!r}, not by the pipeline")
+    body = check(signed, "evidence", public)
+    return decode(SealedEvidence, body), digest(body)
 
 
 def check_evidence(expected: Mapping[int, int], got: Mapping[int, int], what: str = "evidence") -> None:

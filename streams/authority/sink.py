@@ -18,9 +18,7 @@ from infra.framing import EVIDENCE, framed
 from infra.keys import KeyStore
 from infra.postgres import Database
 from operators.seal import Identity
-from operators.sign import check, digest
-from schemas.codec import decode, unpack_as
-from schemas.errors import BadSignature, MalformedRecord
+from schemas.errors import MalformedRecord
 from schemas.records import SealedEvidence
 from schemas.topics import evidence_topic
 from streams.authority import store
@@ -28,7 +26,7 @@ from streams.authority.opening import OpenedPart, open_on_arrival, without
 from streams.authority.reading import EvidenceReader
 from streams.authority.retention import is_retired
 from streams.authority.unread import Indexing, Unread, Write, waits
-from streams.verify import PIPELINE, Identify
+from streams.verify import Identify, read_evidence
 
 Outcome = Literal["stored", "repeated", "conflict"]
 
@@ -148,19 +146,3 @@ class EvidenceSink:
     def _open(self, evidence: SealedEvidence) -> tuple[OpenedPart, ...]:
         identities = [Identity(private) for private in self._keys.private_keys()]
         return open_on_arrival(evidence, self._topic, identities, self._keys)
-
-
-def read_evidence(value: bytes, identify: Identify) -> tuple[SealedEvidence, bytes]:
-    """A record of an evidence topic or file, checked, and the digest of its signed body.
-
-    Raises:
-        BadSignature: not signed by the pipeline.
-        MalformedRecord, UnknownRecord: not evidence.
-
-    """
-    signed = unpack_as("evidence", value)
-    principal, public = identify(signed.signer)
-    if principal != PIPELINE:
-        raise BadSignature(f"evidence is signed by {principal!r}, not by the pipeline")
-    body = check(signed, "evidence", public)
-    return decode(SealedEvidence, body), digest(body)

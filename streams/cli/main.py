@@ -20,7 +20,8 @@ from streams.cli.output import say_lines
 PANELS = {
     "Files, without any server": {
         "anonymize": "anonymize", "restore-file": "restore_file", "verify": "verify", "hide": "hide", "reveal": "hide",
-        "events": "events", "plates": "plates", "zones": "zones", "keys": "keys", "models": "models",
+        "events": "events", "plates": "plates", "zones": "zones", "keys": "keys", "custodian": "custodian",
+        "models": "models",
     },
     "The stack on this machine": {
         "demo": "demo", "up": "stack", "down": "stack", "status": "stack", "doctor": "stack", "camera": "camera",

@@ -21,7 +21,6 @@ from operators.restore import restore_frames
 from schemas.errors import DigestMismatch, IntegrityError, MissingChunk, MissingEvidence, NotForMe, PoisonError
 from schemas.records import VideoStart
 from streams.authority.reading import EvidenceReader
-from streams.authority.sink import read_evidence
 from streams.authority.store import evidence_path
 from streams.authority.unread import waiting
 from streams.demo import measure
@@ -30,7 +29,7 @@ from streams.evaluate.report import Figure
 from streams.operating.client import OperatorClient
 from streams.operating.store import media_path
 from streams.stack import Stack
-from streams.verify import Checked, Identify, check_chain, check_record
+from streams.verify import Checked, Identify, check_chain, check_record, read_evidence
 
 SAMPLED = 8
 Pairs = Iterable[tuple[int, int]]

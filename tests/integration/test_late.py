@@ -9,9 +9,11 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
+from infra.tls import signer_at
 from operators.alarms import LATE
 from operators.codec import decode as decode_pictures
 from operators.effort import COARSE, FULL, SPARSE, WHOLE
@@ -19,12 +21,14 @@ from operators.masks import unpack_masks
 from schemas.codec import unpack_as
 from schemas.frames import BLOCK, FrameChunk
 from schemas.records import Alarm, OperatorChunk
-from schemas.topics import ALARMS, RAW
+from schemas.topics import ALARMS, QUARANTINE, RAW
+from streams.custodian import Keys, open_held
+from streams.replay import record
 from streams.setup import detector
 from streams.verify import check_chain, check_record
 from tests.support.services import Broker, unique
 from tests.support.shared import shared_data
-from tests.support.worker import Deployment, clip, wait_for
+from tests.support.worker import CUSTODIAN, Deployment, clip, wait_for
 
 CLIP = "intel-iot-devkit+sample-videos/asl_gestures/help.mkv"
 LATE_MS = 20_000
@@ -77,6 +81,23 @@ def test_late_camera_gets_less_says_so_leaks_nothing_and_recovers(worker_broker:
     assert faces > 40
     alarms = [unpack_as("alarm", m.value) for m in deployment.read(ALARMS, "operator") if m.key == camera.encode()]
     assert _steps(alarms) == {LATE[COARSE], LATE[WHOLE]}
+    whole = [one for one, made in zip(chunks, out, strict=True) if made.effort == WHOLE]
+    _check_opened(deployment, camera, whole, tmp_path)
+
+
+def _check_opened(deployment: Deployment, camera: str, chunks: list[FrameChunk], folder: Path) -> None:
+    """The custodian's key, and a recording of the topic, give the camera's pictures of these chunks."""
+    broker = deployment.broker
+    with broker.access("admin").consumer("admin.record") as consumer:
+        record(consumer, QUARANTINE, folder / "quarantine.rec")
+    done = open_held(folder / "quarantine.rec", Keys(CUSTODIAN), signer_at(broker.tls_folder / "ca.pem"), folder,
+                     camera=camera)
+    assert not done.refused
+    with av.open(str(folder / f"{chunks[0].video_id}.mp4")) as film:
+        shown = [frame.to_ndarray(format="yuv420p") for frame in film.decode(video=0)]
+    true = [one.planes.y for chunk in chunks for one in decode_pictures(chunk).frames]
+    assert len(shown) == done.pictures == len(true)
+    assert all((some[: len(y)] == y).all() for some, y in zip(shown, true, strict=True))
 
 
 def _check_masked(chunks: list[FrameChunk], out: list[OperatorChunk]) -> int:

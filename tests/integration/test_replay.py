@@ -12,7 +12,8 @@ from infra.kafka import Message
 from schemas.errors import AccessDenied, MalformedRecord, UsageError
 from schemas.records import RecordedRecord
 from schemas.topics import OPERATOR_EVENTS, OPERATOR_VIDEO
-from streams.replay import Range, record, recorded, replay
+from streams.recording import recorded
+from streams.replay import Range, record, replay
 from tests.support.services import Broker, unique
 
 # `replay` goes to another topic here, for the session has one broker; partition counts are equal
