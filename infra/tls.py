@@ -85,10 +85,10 @@ class Signer:
 def create_ca(folder: Path, *, now: datetime | None = None) -> Path:
     """Make the CA of a deployment once; return the path of its certificate.
 
-    An existing CA is kept, for every certificate in use hangs on it.
+    An existing CA is kept, for every certificate in use hangs on it; its key may have been taken elsewhere.
     """
     cert_path, key_path = folder / "ca.pem", folder / "ca" / "key.pem"
-    if cert_path.exists() and key_path.exists():
+    if cert_path.exists():
         return cert_path
     now = now or datetime.now(UTC)
     key = ec.generate_private_key(ec.SECP256R1())
@@ -182,6 +182,12 @@ def expires(certificate: Path) -> datetime:
     return _read_certificate(certificate).not_valid_after_utc
 
 
+def ends(identity: Identity) -> datetime:
+    """End of the life of a principal's certificates: TLS, and signing where it has one."""
+    signer = _signer(identity.cert.parents[1], identity.cert.parent.name)
+    return min(expires(certificate) for certificate in (identity.cert, signer.cert) if certificate.exists())
+
+
 def due(certificate: Path, *, now: datetime | None = None) -> bool:
     """Less than 10 days of the certificate's life remain."""
     return expires(certificate) - (now or datetime.now(UTC)) < RENEW_BEFORE
@@ -190,8 +196,8 @@ def due(certificate: Path, *, now: datetime | None = None) -> bool:
 def renew(folder: Path, principal: str, *, now: datetime | None = None, force: bool = False) -> bool:
     """Issue a new TLS (and signing, where there is one) certificate under the same paths and names when 10 days remain.
 
-    A running broker takes the new files by `KafkaAdmin.reload_certificate`; other services take them when they
-    connect next. Returns whether anything was issued.
+    A running broker takes the new files by `KafkaAdmin.reload_certificate`; services read theirs at their start.
+    Returns whether anything was issued.
     """
     now = now or datetime.now(UTC)
     identity, signer, renewed = _identity(folder, principal), _signer(folder, principal), False

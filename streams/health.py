@@ -1,17 +1,36 @@
-"""Health and Prometheus figures of a service without a server of its own: `/health`, `/metrics`, loopback only."""
+"""Health and Prometheus figures: how long certificates last; a server for services that have none, loopback only."""
 
 from __future__ import annotations
 
 import json
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Self
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from infra import tls
 from schemas.errors import ConfigError
+
+
+def run_out(identity: tls.Identity, registry: CollectorRegistry | None = None) -> Callable[[], str]:
+    """Why whoever reads these certificates now has to be started anew, once it has; the registry says until when."""
+    ends = tls.ends(identity)
+    if registry is not None:
+        Gauge(
+            "sealframe_certificates_end_seconds", "When the certificates that this service runs with run out",
+            registry=registry,
+        ).set(ends.timestamp())
+
+    def why() -> str:
+        if datetime.now(UTC) < ends:
+            return ""
+        return f"certificates of {identity.principal} ran out at {ends:%Y-%m-%dT%H:%M:%SZ}: renew them, start it again"
+
+    return why
 
 
 class HealthServer:

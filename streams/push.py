@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from infra.kafka import Message, Producer
 from operators.sign import SigningKey
-from schemas.errors import UsageError
+from schemas.errors import ConfigError, UsageError
 from schemas.frames import FrameChunk
 from schemas.topics import RAW
 from streams.intake import seal_raw
@@ -82,6 +82,19 @@ def push(
         report(totals)
     producer.flush(FLUSH_SECONDS)
     return replace(totals, seconds=time.monotonic() - began)
+
+
+def while_valid(chunks: Iterable[FrameChunk], why_not: Callable[[], str]) -> Iterator[FrameChunk]:
+    """Give chunks until there is a reason not to: what is signed later is refused, and nobody would tell the camera.
+
+    Raises:
+        ConfigError: the reason.
+
+    """
+    for chunk in chunks:
+        if reason := why_not():
+            raise ConfigError(reason)
+        yield chunk
 
 
 def paced(

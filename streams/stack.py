@@ -44,6 +44,7 @@ from streams.issuer.accounts import Accounts
 
 READY_SECONDS = 60.0
 KEEPER_SECONDS = 10
+SENDERS = ("camera-", "gateway-")
 PEOPLE = {f"{role}-demo": role for role in ("admin", "investigator", "approver", "auditor")} | {"operator": "keeper"}
 """Certificates that `up` makes, each a person of this role at every forensic service. The operating platform keeps the
 logs' checkpoints, and sees nothing else."""
@@ -54,12 +55,16 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One process of the stack: its verb's arguments, its port (0: none of its own), who may ask for its health."""
+    """One process of the stack: its verb's arguments, its port (0: none of its own), who may ask for its health.
+
+    `principal`: whose certificates it reads at its start.
+    """
 
     name: str
     arguments: tuple[str, ...]
     port: int = 0
     viewer: str = ""
+    principal: str = ""
 
 
 class Stack:
@@ -94,11 +99,11 @@ class Stack:
             "run", "pipeline", "custodian", "secrets", "keystore", "operator", "keeper", "authority", "issuer",
         ):
             (self.home / folder).mkdir(mode=0o700, exist_ok=True)
-        self._certificates()
+        self._certificates(tell)
         self._identities(tell)
         accounts = self._accounts(tell)
         tell("broker")
-        self.broker.start()
+        self._start_broker()
         self.apply_topics()
         for name, database in self.databases.items():
             tell(f"database of {name}")
@@ -107,6 +112,8 @@ class Stack:
             if name != "operator":
                 self._add_people(database.app(), accounts)
         for service in self.services():
+            if self._outlived(service):
+                process.stop(self._pid(service.name))
             if not process.running(self._pid(service.name)):
                 tell(service.name)
                 self.start(service)
@@ -150,14 +157,14 @@ class Stack:
         found = [Service("operator", (
             "operator", *common, *operator, *kept, "--folder", str(self.home / "operator"), "--port",
             str(ports["operator"]),
-        ), ports["operator"], "operator")]
+        ), ports["operator"], "operator", "operator")]
         if self._own_issuer:
             back = (part for name in self.settings.authorities
                     for part in ("--redirect", f"https://localhost:{ports[f'browsers-{name}']}{CALLBACK}"))
             found.append(Service("issuer", (
                 "issuer", "serve", "--tls", str(self.tls), "--secret", str(self.home / "issuer" / "client-secret"),
                 "--accounts", str(self.home / "issuer" / "accounts.json"), "--port", str(ports["issuer"]), *back,
-            ), ports["issuer"], "issuer"))
+            ), ports["issuer"], "issuer", "issuer"))
         for name, kinds in self.settings.authorities.items():
             mine = (*self._database(f"authority-{name}"), *self._stores(name))
             wanted = tuple(part for kind in kinds for part in ("--kind", kind))
@@ -166,20 +173,20 @@ class Stack:
                 "authority", "--name", name, *common, *mine, *wanted, "--index-faces", self.settings.index_faces,
                 "--cases", self.settings.cases.model_dump_json(),
                 "--port", str(port), *kept,
-            ), port, f"authority-{name}"))
+            ), port, f"authority-{name}", f"authority-{name}"))
             found.append(Service(f"forensic-{name}", (
                 "forensic", "--name", name, "--tls", str(self.tls), *mine,
                 "--operator-url", f"https://localhost:{ports['operator']}", "--port", str(forensic),
                 "--rules", self.settings.cases.model_dump_json(), *kept,
                 "--sign-in", self._sign_in().model_dump_json(), "--browser-port", str(ports[f"browsers-{name}"]),
-            ), forensic, "investigator-demo"))
+            ), forensic, "investigator-demo", f"authority-{name}"))
             # at the operating platform: a second party that sees when the authority's log is rewritten
             found.append(Service(f"keeper-{name}", (
                 "log", "watch", "--as", "operator", "--tls", str(self.tls), "--url",
                 f"https://localhost:{forensic}", "--keep", str(self.home / "keeper" / f"{name}.jsonl"),
                 "--seconds", str(KEEPER_SECONDS),
             )))
-        found.append(Service("worker", ("worker", "--home", str(self.home))))
+        found.append(Service("worker", ("worker", "--home", str(self.home)), principal="pipeline"))
         return tuple(found)
 
     def ports(self) -> dict[str, int]:
@@ -250,12 +257,38 @@ class Stack:
         """Where a service writes."""
         return self.home / "run" / f"{service}.log"
 
-    def _certificates(self) -> None:
+    def _certificates(self, tell: Tell) -> None:
+        """Whatever is missing, and anew what has less than ten days to live: cameras' too."""
         tls.create_ca(self.tls)
+        for path in sorted(self.tls.glob("*-*/signer.pem") if self._renews else ()):
+            if path.parent.name.startswith(SENDERS) and tls.renew(self.tls, path.parent.name):
+                tell(f"{path.parent.name} has new certificates: start its `push` again")
         for principal in ("admin", "pipeline", "issuer", VIEWER, *PEOPLE):
             self._issue(principal, signer=principal in ("pipeline", "operator"))
         for name in self.settings.authorities:
             self._issue(f"authority-{name}", signer=True)
+
+    def _start_broker(self) -> None:
+        """Start it unless it runs; a running one takes a certificate that had to be renewed."""
+        if self.broker.pid and self._renews and tls.renew(self.tls, "broker"):
+            try:
+                self.admin().reload_certificate(tls.load(self.tls, "broker").keystore)
+            except SealframeError:  # the one that it runs with has run out, and nobody talks to it any more
+                self.broker.stop()
+        self.broker.start()
+
+    @property
+    def _renews(self) -> bool:
+        """The CA's key is here; else it renews elsewhere."""
+        return (self.tls / "ca" / "key.pem").exists()
+
+    def _outlived(self, service: Service) -> bool:
+        """It runs, and its certificates were renewed since it read them."""
+        pid = self._pid(service.name)
+        if not service.principal or not process.running(pid):
+            return False
+        renewed = (path.stat().st_mtime for path in (self.tls / service.principal).glob("*.pem"))
+        return any(at > pid.stat().st_mtime for at in renewed)
 
     def _add_people(self, access: DatabaseAccess, accounts: Mapping[str, str]) -> None:
         """Who may use a fresh forensic service; whoever is known already stays as they are."""
@@ -300,7 +333,7 @@ class Stack:
     def _issue(self, principal: str, *, signer: bool = False) -> None:
         if not (self.tls / principal / "cert.pem").exists():
             tls.issue(self.tls, principal)
-        elif (self.tls / "ca" / "key.pem").exists():  # else the CA is elsewhere, and renews there
+        elif self._renews:
             tls.renew(self.tls, principal)
         try:
             tls.load_signer(self.tls, principal)

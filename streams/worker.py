@@ -26,7 +26,7 @@ from schemas.records import RawPlace
 from schemas.topics import LOCATE_GROUP, PROTECT_GROUP, RAW, WORKER_GROUP
 from streams.addresses import AddressBook
 from streams.app import AppSetup, WorkerApp, partition_of, run
-from streams.health import HealthServer
+from streams.health import HealthServer, run_out
 from streams.intake import Enrolment, Intake
 from streams.lanes import Limits
 from streams.readiness import Doorkeeper, wall_ms
@@ -93,10 +93,11 @@ def run_worker(setup: WorkerSetup, detector: Finder, *, loglevel: str = "WARNING
         registry = CollectorRegistry()
         ProcessCollector(namespace="sealframe", registry=registry)
         registry.register(_Figures(worker, book))
+        over = run_out(setup.kafka.identity, registry)
 
         def failing() -> str:
             missing = book.missing()
-            return worker.failing() or (f"not ready: {', '.join(missing)}" if missing else "")
+            return over() or worker.failing() or (f"not ready: {', '.join(missing)}" if missing else "")
 
         with keeper, HealthServer(registry, failing, setup.health_port) as health:
             setup.folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -35,6 +35,7 @@ from streams.authority.retention import Retention
 from streams.authority.sink import EvidenceSink, Taken
 from streams.authority.unread import Indexing, waiting
 from streams.forensic.log import AccessLog
+from streams.health import run_out
 from streams.readiness import Responder
 from streams.retention import Rule
 
@@ -106,6 +107,7 @@ class AuthorityService:
         )
         registry = CollectorRegistry()
         ProcessCollector(namespace="sealframe", registry=registry)
+        over = run_out(setup.kafka.identity, registry)
         self._records = Counter(
             "sealframe_authority_records", "Evidence records by what became of them", ["outcome"], registry=registry
         )
@@ -116,8 +118,8 @@ class AuthorityService:
             "sealframe_authority_unread", "Chunks that are stored and will be indexed later", registry=registry
         )
         self.server = HttpsServer(
-            health_app("Sealframe authority platform", registry, lambda: self.failing), setup.kafka.identity, CALLERS,
-            host=setup.host, port=setup.port,
+            health_app("Sealframe authority platform", registry, lambda: over() or self.failing),
+            setup.kafka.identity, CALLERS, host=setup.host, port=setup.port,
         )
 
     def run(self, stop: threading.Event) -> None:

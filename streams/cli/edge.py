@@ -22,6 +22,8 @@ from streams.backlog import Backlog
 from streams.cli.output import give, progress, say
 from streams.cli.stack import HOME, Home
 from streams.edge import run_edge
+from streams.health import run_out
+from streams.push import while_valid
 from streams.readiness import Doorkeeper, wall_ms
 from streams.setup import finder, stream_policy
 from streams.stack import Stack, signing_key
@@ -55,6 +57,7 @@ def edge(
         realtime=realtime,
     )
     chunks = iter(Backlog(chunks)) if is_live(source) else chunks
+    chunks = while_valid(chunks, run_out(access.identity))
     keeper = Doorkeeper(access, signer, book)
     with keeper, access.producer() as producer, ThreadPoolExecutor(1) as pool, progress("chunks", as_json) as bar:
         totals = asyncio.run(run_edge(

@@ -16,7 +16,8 @@ from schemas.frames import FrameChunk
 from streams.backlog import Backlog
 from streams.cli.output import give, progress, say
 from streams.cli.stack import HOME, Home
-from streams.push import PATIENCE_MS, paced
+from streams.health import run_out
+from streams.push import PATIENCE_MS, paced, while_valid
 from streams.push import push as run
 from streams.stack import Stack, signing_key
 from streams.words import plural
@@ -50,7 +51,9 @@ def push(
     chunks = iter(backlog or chunks)
     if rate:
         chunks = paced(chunks, rate)
-    with progress("frames", quiet=as_json) as bar, stack.access(principal).producer(timeout_ms=PATIENCE_MS) as producer:
+    access = stack.access(principal)
+    chunks = while_valid(chunks, run_out(access.identity))
+    with progress("frames", quiet=as_json) as bar, access.producer(timeout_ms=PATIENCE_MS) as producer:
         totals = run(
             chunks, camera, producer, stack.pipeline_recipient(), signing_key(stack.tls, principal),
             report=lambda now: bar.update(bar.task_ids[0], completed=now.frames),

@@ -39,6 +39,7 @@ from streams.forensic.sessions import CALLBACK, Sessions
 from streams.forensic.sign_in import ByBrowser, SignInDesk
 from streams.forensic.subjects import SubjectDesk
 from streams.forensic.terms import Rules
+from streams.health import run_out
 from streams.operating.client import OperatorClient
 from streams.retention import Rule
 
@@ -114,6 +115,7 @@ class ForensicServer:
         self._thread = threading.Thread(target=self._jobs.run, args=(self._stop,), name="restorations", daemon=True)
         registry = CollectorRegistry()
         ProcessCollector(namespace="sealframe", registry=registry)
+        self._over = run_out(setup.identity, registry)
         subjects = SubjectDesk(self._database, self.forensics.gate, self._keys, reader, signer.key)
         sign_in, door = self._sign_in(setup), Door(self.forensics.gate)
         holds = HoldDesk(self._database, log, setup.retention, now_ms)
@@ -156,7 +158,7 @@ class ForensicServer:
 
     def _failing(self) -> str:
         stopped = self._thread.ident is not None and not self._thread.is_alive()
-        return "restorations ended by themselves: see the log, start again" if stopped else ""
+        return self._over() or ("restorations ended by themselves: see the log, start again" if stopped else "")
 
     def __enter__(self) -> Self:
         self._thread.start()

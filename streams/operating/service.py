@@ -19,6 +19,7 @@ from infra.postgres import Database, DatabaseAccess
 from infra.tls import Signer, signer_identity
 from operators.sign import SigningKey
 from schemas.topics import OPERATOR_VIDEO
+from streams.health import run_out
 from streams.operating.alarms import AlarmKeeper
 from streams.operating.api import VIEWERS, create_app
 from streams.operating.index import Index
@@ -82,6 +83,7 @@ class OperatorService:
         if setup.signer:
             key = SigningKey(load_signing_seed(setup.signer.key).seed, setup.signer.certificate_der())
             self._responder = Responder(setup.kafka, key, identify, lambda: not self._sink.failing)
+        self._over = run_out(setup.kafka.identity, registry)
         self._alarms = AlarmKeeper(setup.kafka, self._serving, setup.group)
         index = Index(self._serving, setup.folder)
         app = create_app(index, registry, Overview(index, self._serving, setup.folder), self.failing)
@@ -90,7 +92,7 @@ class OperatorService:
     def failing(self) -> str:
         """What keeps the platform from its work, empty when nothing."""
         stopped = self._responder.error if self._responder else None
-        return f"readiness: {stopped}" if stopped else self._sink.failing
+        return self._over() or (f"readiness: {stopped}" if stopped else self._sink.failing)
 
     def run(self, stop: threading.Event) -> None:
         """Take records until told to stop; see `Sink.run`.

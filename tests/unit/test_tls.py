@@ -20,6 +20,14 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "tls"
 
 
+def test_create_ca_keeps_one_whose_key_was_taken_to_a_safe(folder: Path) -> None:
+    before = (folder / "ca.pem").read_bytes()
+    (folder / "ca" / "key.pem").unlink()
+    assert tls.create_ca(folder).read_bytes() == before
+    with pytest.raises(ConfigError, match="key.pem"):
+        tls.issue(folder, "late")
+
+
 def test_create_ca_twice_keeps_the_first(folder: Path) -> None:
     before = (folder / "ca.pem").read_bytes()
     tls.create_ca(folder)
