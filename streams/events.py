@@ -18,12 +18,11 @@ Progress = Callable[[int], None]
 
 @dataclass(slots=True)
 class EventTotals:
-    """What a run read and wrote; bytes of media. `lost`: frames that no picture came of."""
+    """What a run read and wrote; bytes of media."""
 
     frames: int = 0
     original_bytes: int = 0
     public_bytes: int = 0
-    lost: int = 0
 
 
 def events(
@@ -46,7 +45,6 @@ def events(
                 whole.file.write((b"" if number else init_segment(chunk.format)) + media)
             before = frames[-1]
             totals.frames += len(frames)
-            totals.lost += chunk.gaps
             totals.public_bytes += len(media)
             totals.original_bytes += sum(len(unit.data) for unit in chunk.units)
             if progress:

@@ -43,7 +43,7 @@ Progress = Callable[[int], None]
 
 @dataclass(slots=True)
 class HideTotals:
-    """What was written: groups, regions of frames with and without a picture, bytes. `lost`: of the source's frames."""
+    """What was written: groups, regions of frames with and without a picture, bytes."""
 
     frames: int = 0
     groups: int = 0
@@ -52,7 +52,6 @@ class HideTotals:
     room: int = 0
     payload_bytes: int = 0
     public_bytes: int = 0
-    lost: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,7 +91,7 @@ def hide(
     """
     totals = HideTotals()
     with AtomicFile(out) as whole:
-        for group, (format, origin, end_pts, frames) in enumerate(_groups(pipeline, _counted(chunks, totals))):
+        for group, (format, origin, end_pts, frames) in enumerate(_groups(pipeline, chunks)):
             units = _coded(group, format, frames, recipient, carrier, crf, pipeline.policy.preset, totals)
             media = fragment(units, end_pts, group + 1, format, origin)
             if whole.file:
@@ -156,12 +155,6 @@ def seen_frames(pipeline: Pipeline, chunks: Iterator[FrameChunk]) -> Iterator[tu
         shown = paint(decoded.frames, layout, current.format, used, policy)
         yield current, [Seen(*one) for one in zip(decoded.frames, shown, regions.frames, strict=True)]
         current, following = following, next(chunks, None)
-
-
-def _counted(chunks: Iterator[FrameChunk], totals: HideTotals) -> Iterator[FrameChunk]:
-    for chunk in chunks:
-        totals.lost += chunk.gaps
-        yield chunk
 
 
 def _groups(

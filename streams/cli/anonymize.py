@@ -26,7 +26,7 @@ from streams.account import GROUNDS, Account
 from streams.anonymize import FileTotals, fresh_signer
 from streams.anonymize import anonymize as run
 from streams.authority.faces import Faces
-from streams.cli.left_out import left_out, say_left_out
+from streams.cli.left_out import Taken, left_out, say_left_out
 from streams.cli.output import give, progress, say
 from streams.cli.paths import check_paths, report_of
 from streams.donors import read_donors
@@ -85,9 +85,10 @@ def anonymize(
                          bare=bare_zones(bare, load().approvers) if bare else (), insist=insist)
     policy = _with_donors(policy, method, donors) if donors else policy
     signer, finds, began = fresh_signer(), finder(hide or ["face"], faces), time.monotonic()
+    taken = Taken(source)
 
     def chunks() -> Iterator[FrameChunk]:
-        return iter(open_source(source, encode=encode, chunk_ms=chunk_ms, camera_id=camera, whole=True))
+        return taken.of(open_source(source, encode=encode, chunk_ms=chunk_ms, camera_id=camera, whole=True))
 
     first = _first_pass(source, chunks, Pipeline(policy, finds, signer), spare, models) if spare else None
     policy = replace(policy, spared=tuple(one.track for one in first.spared)) if first else policy
@@ -96,7 +97,7 @@ def anonymize(
                      lambda done: bar.update(bar.task_ids[0], completed=done), first)
     if report:
         totals.account.write(report)
-    _report(source, totals, time.monotonic() - began, out, evidence, as_json)
+    _report(taken, totals, time.monotonic() - began, out, evidence, as_json)
 
 
 def _with_donors(policy: Policy, method: str, folder: Path) -> Policy:
@@ -117,7 +118,7 @@ def _first_pass(
 
 
 def _report(
-    source: str, totals: FileTotals, seconds: float, out: Path, evidence: Path | None, as_json: bool
+    taken: Taken, totals: FileTotals, seconds: float, out: Path, evidence: Path | None, as_json: bool
 ) -> None:
     if as_json:
         give({
@@ -125,14 +126,14 @@ def _report(
             "chunks": totals.chunks, "chunks_passed": totals.chunks_passed, "original_bytes": totals.original_bytes,
             "public_bytes": totals.public_bytes, "evidence_bytes": totals.evidence_bytes,
             "seconds": round(seconds, 3), "alarms": totals.alarms, "account": totals.account.as_json(),
-            **left_out(source, totals.account.lost),
+            **left_out(taken),
         })
         return
     for alarm in totals.alarms:
         say(alarm, "alarm:", "yellow")
     say(f"{out}: {totals.frames_out} frames, {totals.masked_frames} of them with masks, {totals.public_bytes:,} bytes "
         f"(original {totals.original_bytes:,}); {seconds:.1f} s")
-    say_left_out(source, totals.account.lost)
+    say_left_out(taken)
     _say_account(totals.account)
     if evidence:
         say(f"{evidence}: {totals.evidence_bytes:,} bytes, sealed; back with `sealframe restore-file`")

@@ -10,7 +10,7 @@ import typer
 
 from infra.camera import open_source
 from operators.codec import encode
-from streams.cli.left_out import left_out, say_left_out
+from streams.cli.left_out import Taken, left_out, say_left_out
 from streams.cli.output import give, progress, say
 from streams.cli.paths import check_paths
 from streams.events import events as run
@@ -35,14 +35,15 @@ def events(
     check_coding(crf, preset)
     check_paths([("IN", source)], [("OUT", out)])
     began = time.monotonic()
-    chunks = iter(open_source(source, encode=encode, chunk_ms=chunk_ms, camera_id="file", whole=True))
+    taken = Taken(source)
+    chunks = taken.of(open_source(source, encode=encode, chunk_ms=chunk_ms, camera_id="file", whole=True))
     with progress("frames", quiet=as_json) as bar:
         totals = run(chunks, out, colours, crf, preset, lambda done: bar.update(bar.task_ids[0], completed=done))
     seconds = time.monotonic() - began
     if as_json:
         give({"frames": totals.frames, "original_bytes": totals.original_bytes, "public_bytes": totals.public_bytes,
-              "seconds": round(seconds, 3), **left_out(source, totals.lost)})
+              "seconds": round(seconds, 3), **left_out(taken)})
     else:
         say(f"{out}: {totals.frames} frames, {totals.public_bytes:,} bytes (original {totals.original_bytes:,}); "
             f"{seconds:.1f} s")
-        say_left_out(source, totals.lost)
+        say_left_out(taken)

@@ -22,7 +22,7 @@ from operators.pipeline import Pipeline
 from operators.seal import Identity
 from schemas.errors import SourceError, UsageError
 from streams.anonymize import fresh_signer
-from streams.cli.left_out import left_out, say_left_out
+from streams.cli.left_out import Taken, left_out, say_left_out
 from streams.cli.output import give, progress, say
 from streams.cli.paths import check_folder, check_paths
 from streams.hide import Revealed, best_carrier
@@ -64,7 +64,8 @@ def hide(
     policy = file_policy(method=method, quality="high", stride=5, crf=23, preset=preset, keep_evidence=False,
                          insist=insist)
     pipeline = Pipeline(policy, finder(kinds or ["face"], faces), fresh_signer())
-    chunks = iter(open_source(source, encode=encode, chunk_ms=CHUNK_MS, camera_id="file", whole=True))
+    taken = Taken(source)
+    chunks = taken.of(open_source(source, encode=encode, chunk_ms=CHUNK_MS, camera_id="file", whole=True))
     with progress("frames", quiet=as_json) as bar:
         totals = run(chunks, pipeline, public, out, carried, crf,
                      lambda done: bar.update(bar.task_ids[0], completed=done))
@@ -72,11 +73,11 @@ def hide(
         give({"frames": totals.frames, "groups": totals.groups, "regions_hidden": totals.hidden,
               "regions_left_out": totals.left_out, "room": totals.room, "payload_bytes": totals.payload_bytes,
               "public_bytes": totals.public_bytes, "seconds": round(time.monotonic() - began, 3),
-              **left_out(source, totals.lost)})
+              **left_out(taken)})
         return
     say(f"{out}: {totals.frames} frames, {totals.public_bytes:,} bytes; {totals.hidden} pictures of regions hidden, "
         f"{totals.left_out} left out for lack of room ({totals.payload_bytes:,} of {totals.room:,} bytes used)")
-    say_left_out(source, totals.lost)
+    say_left_out(taken)
 
 
 def reveal(

@@ -213,6 +213,23 @@ def test_frames_that_the_source_lost_are_counted_everywhere(folder: Path) -> Non
     assert "3 frames of the source couldn't be read" in " ".join(done.stderr.split())
 
 
+@pytest.mark.parametrize("name", ["cut.mp4", "cut.mkv"])
+def test_file_that_was_cut_off_is_told(folder: Path, name: str) -> None:
+    whole = Path(name).with_stem("whole")
+    with av.open(str(whole), "w", options={"movflags": "faststart"} if whole.suffix == ".mp4" else {}) as container:
+        stream = container.add_stream("libx264", rate=10, width=64, height=48, gop_size=10)
+        for i in range(60):
+            noise = np.random.default_rng(i).integers(0, 255, (48, 64, 3), np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(noise)))
+        container.mux(stream.encode())
+    Path(name).write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    for verb, words in (("anonymize", ()), ("events", ()), ("hide", TO)):
+        assert _run(verb, str(whole), "x.mp4", *words)["seconds_cut_off"] == 0
+        assert 2.0 < float(str(_run(verb, name, "x.mp4", *words)["seconds_cut_off"])) < 4.5
+        done = CliRunner().invoke(APPS[verb], [name, "x.mp4", *words], catch_exceptions=False)
+        assert "the file promises 6.0 s of pictures" in " ".join(done.stderr.split())
+
+
 @pytest.mark.parametrize("sound", [True, False])
 def test_sound_that_is_dropped_is_said_once(folder: Path, sound: bool) -> None:
     _with_sound(Path("clip.mp4"), sound=sound)
