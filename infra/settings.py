@@ -125,6 +125,7 @@ class Settings(BaseSettings):
     routes: tuple[RouteSetting, ...] = Field((), description="narrow what authorities get, chunk by chunk")
     gradings: tuple[GradingSetting, ...] = Field((), description="sensitivity levels that routes may ask for")
     sites: tuple[SiteSetting, ...] = Field((), description="what differs at some cameras; the first that holds counts")
+    gateways: dict[str, frozenset[str]] = Field({}, description="name to the cameras that it pushes for")
     approvers: dict[str, str] = Field({}, description="name to public key: two sign for never-masked zones")
     bare_zones: tuple[Path, ...] = Field((), description="never-masked zones: files that `sealframe zones` made")
     methods: dict[str, str] = {"face": "veil"}

@@ -22,15 +22,15 @@ from operators.codec import decode as decode_pictures
 from operators.codec import encode
 from operators.fragment import fragment, init_segment
 from operators.seal import Identity, evidence_aad, unseal
-from schemas.codec import decode, unpack
+from schemas.codec import decode, unpack, unpack_as
 from schemas.errors import IntegrityError, MalformedRecord, MissingEvidence, NotForMe, PoisonError, UsageError
 from schemas.frames import CodedUnit, FrameChunk, Planes, VideoFormat
-from schemas.records import CUSTODIAN, Piece, Quarantined, RecordedRecord, SealedEvidence
+from schemas.records import CUSTODIAN, Piece, Quarantined, RecordedRecord, SealedEvidence, Signed
 from schemas.topics import QUARANTINE, RAW
 from schemas.video_id import is_of
 from streams.authority.blank import blank_frame, open_all
 from streams.authority.opening import content_of
-from streams.intake import Enrolment, Intake
+from streams.intake import RECORD, Enrolment, Intake
 from streams.recording import recorded
 from streams.stage import CAMERA, Arrival
 from streams.topology import quarantine_aad
@@ -177,26 +177,37 @@ def _open(one: Held, keys: Keys, films: _Films, identify: IdentifyAt, lossless: 
     record = one.found
     place = (record.topic, record.partition, record.offset)
     plain = unseal(record.sealed, [keys.custodian], quarantine_aad(*place))
-    chunk = _chunk(Arrival(*place, one.camera_id.encode(), plain), keys, lambda der: identify(der, one.received_ms))
+    arrival = Arrival(*place, one.camera_id.encode(), plain)
+    chunk = _chunk(arrival, keys, lambda der: identify(der, one.received_ms), record.reason.startswith("Overload"))
     if chunk is None:
         films.keep(record, plain)
     else:
         _play(chunk, films)
 
 
-def _chunk(arrival: Arrival, keys: Keys, identify: Identify) -> FrameChunk | None:
-    """The chunk in a record, whose pictures decode; None for any other. An edge's chunks lie there as they are."""
+def _chunk(arrival: Arrival, keys: Keys, identify: Identify, taken_in: bool) -> FrameChunk | None:
+    """The chunk in a record, whose pictures decode; None for any other. An edge's chunks lie there as they are.
+
+    `taken_in`: the worker knew its writer, so a gateway's right to write for this camera was looked up there.
+    """
     try:
         if arrival.topic == CAMERA:
             chunk = decode(FrameChunk, arrival.value)
         elif arrival.topic == RAW and keys.pipeline is not None:
-            chunk = Intake(keys.pipeline, identify, Enrolment()).open(arrival)
+            writers = _writers(arrival, identify) if taken_in else Enrolment()
+            chunk = Intake(keys.pipeline, identify, writers).open(arrival)
         else:
             return None
         decode_pictures(chunk)
     except UNREADABLE:
         return None
     return chunk if is_of(chunk.video_id, chunk.camera_id) else None
+
+
+def _writers(arrival: Arrival, identify: Identify) -> Enrolment:
+    """Whoever signed the record may write for its camera."""
+    signed: Signed = unpack_as(RECORD, arrival.value)
+    return Enrolment({identify(signed.signer)[0]: frozenset({arrival.key.decode()})})
 
 
 def _play(chunk: FrameChunk, films: _Films) -> None:

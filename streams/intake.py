@@ -20,6 +20,8 @@ from schemas.video_id import is_of
 from streams.stage import Arrival
 
 RECORD = "raw_chunk"
+GATEWAY = "gateway-"
+"""What principals of gateways begin with."""
 Identify = Callable[[bytes], tuple[str, bytes]]
 
 
@@ -38,9 +40,14 @@ def seal_raw(chunk: FrameChunk, pipeline: bytes, signer: SigningKey) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Enrolment:
-    """Who writes for whom: `camera-<id>` for camera `<id>` alone, a gateway for the cameras named here."""
+    """Who writes for whom: `camera-<id>` for camera `<id>`, gateways (by principal) for the cameras named here."""
 
     gateways: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, gateways: Mapping[str, frozenset[str]]) -> Enrolment:
+        """By the names of gateways, as settings have them."""
+        return cls({f"{GATEWAY}{name}": cameras for name, cameras in gateways.items()})
 
     def allows(self, principal: str, camera_id: str) -> bool:
         """The principal may write chunks of this camera."""

@@ -230,16 +230,15 @@ class Stack:
             self.specs, frame_partitions=self.settings.partitions, replicas=self.settings.replicas
         )
 
-    def enrol_camera(self, camera_id: str) -> None:
-        """Give a camera its certificates and the right to write its chunks."""
-        principal = f"camera-{camera_id}"
+    def enrol(self, principal: str) -> None:
+        """Give a camera or gateway its certificates and the right to write chunks."""
         self._issue(principal, signer=True)
         self.admin().enroll(principal, self.specs)
 
-    def rotate_camera(self, camera_id: str) -> None:
-        """New keys and certificates for a camera, under the same names; raises ConfigError for one that has none."""
-        tls.load(self.tls, f"camera-{camera_id}")
-        tls.renew(self.tls, f"camera-{camera_id}", force=True)
+    def rotate(self, principal: str) -> None:
+        """New keys and certificates for a camera or gateway; raises ConfigError for one that has none."""
+        tls.load(self.tls, principal)
+        tls.renew(self.tls, principal, force=True)
 
     def pipeline_recipient(self) -> bytes:
         """The public key that raw chunks are sealed to; all that a camera's machine needs of the pipeline."""

@@ -9,27 +9,42 @@ import typer
 
 from infra.camera import describe
 from infra.settings import load
+from schemas.errors import UsageError
 from streams.cli.output import give, say
 from streams.cli.stack import HOME, Home
+from streams.intake import GATEWAY
 from streams.stack import Stack
 
 app = typer.Typer(no_args_is_help=True, help="Cameras: add, list, rotate, remove, and look at what a source delivers.")
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 CameraId = Annotated[str, typer.Argument(metavar="CAMERA", help="the camera's id: letters, digits, '-'")]
+Gateway = Annotated[bool, typer.Option("--gateway", help="it is a gateway's name: a machine that pushes for several")]
 
 
 @app.command("add")
-def add(camera_id: CameraId, home: Home = HOME) -> None:
-    """Give a camera its certificates and the right to write its own chunks, and no others."""
-    Stack(load(home=home)).enrol_camera(camera_id)
-    say(f"camera {camera_id} may push: sealframe push SOURCE --camera {camera_id}")
+def add(camera_id: CameraId, gateway: Gateway = False, home: Home = HOME) -> None:
+    """Give a camera its certificates and the right to write its own chunks, and no others.
+
+    A gateway pushes for the cameras that the setting `gateways` names: gateways = { yard = ["gate-1", "gate-2"] }.
+    """
+    settings = load(home=home)
+    if gateway and not settings.gateways.get(camera_id):
+        raise UsageError(f"say whose cameras these are, in sealframe.toml: gateways = {{ {camera_id} = [\"gate-1\"] }}")
+    Stack(settings).enrol(_principal(camera_id, gateway))
+    if gateway:
+        cameras = sorted(settings.gateways[camera_id])
+        say(f"gateway {camera_id} may push for {', '.join(cameras)}, once the workers have been started anew: "
+            f"sealframe push SOURCE --camera {cameras[0]} --gateway {camera_id}")
+    else:
+        say(f"camera {camera_id} may push: sealframe push SOURCE --camera {camera_id}")
 
 
 @app.command("list")
 def show(home: Home = HOME, as_json: AsJson = False) -> None:
-    """Cameras with certificates."""
+    """Cameras with certificates, and gateways by their whole name (`gateway-yard`)."""
     folder = Stack(load(home=home)).tls
-    names = sorted(path.name.removeprefix("camera-") for path in folder.glob("camera-*") if path.is_dir())
+    found = (path.name for pattern in ("camera-*", f"{GATEWAY}*") for path in folder.glob(pattern) if path.is_dir())
+    names = sorted(name.removeprefix("camera-") for name in found)
     if as_json:
         give(names)
     else:
@@ -38,20 +53,24 @@ def show(home: Home = HOME, as_json: AsJson = False) -> None:
 
 
 @app.command("rotate")
-def rotate(camera_id: CameraId, home: Home = HOME) -> None:
+def rotate(camera_id: CameraId, gateway: Gateway = False, home: Home = HOME) -> None:
     """New keys and certificates for a camera; `push` takes them when it starts next.
 
     The old ones hold until they run out, 30 days after they were made. For a camera that was stolen, take `remove`.
     """
-    Stack(load(home=home)).rotate_camera(camera_id)
-    say(f"camera {camera_id} has new keys and certificates: start its push again")
+    Stack(load(home=home)).rotate(_principal(camera_id, gateway))
+    say(f"{camera_id} has new keys and certificates: start its push again")
 
 
 @app.command("remove")
-def remove(camera_id: CameraId, home: Home = HOME) -> None:
+def remove(camera_id: CameraId, gateway: Gateway = False, home: Home = HOME) -> None:
     """Take a camera's right to write; what it wrote stays."""
-    taken = Stack(load(home=home)).admin().revoke(f"camera-{camera_id}")
-    say(f"camera {camera_id}: {taken} rights taken")
+    taken = Stack(load(home=home)).admin().revoke(_principal(camera_id, gateway))
+    say(f"{camera_id}: {taken} rights taken")
+
+
+def _principal(name: str, gateway: bool) -> str:
+    return f"{GATEWAY}{name}" if gateway else f"camera-{name}"
 
 
 @app.command("test")

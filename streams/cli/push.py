@@ -17,6 +17,7 @@ from streams.backlog import Backlog
 from streams.cli.output import give, progress, say
 from streams.cli.stack import HOME, Home
 from streams.health import run_out
+from streams.intake import GATEWAY
 from streams.push import PATIENCE_MS, paced, while_valid
 from streams.push import push as run
 from streams.stack import Stack, signing_key
@@ -26,6 +27,7 @@ from streams.words import plural
 def push(
     source: Annotated[str, typer.Argument(metavar="SRC", help="file, folder of pictures, RTSP address or device")],
     camera: Annotated[str, typer.Option(help="whose video it is; see `sealframe camera add`")],
+    gateway: Annotated[str, typer.Option(help="push as this gateway, which the settings let send for the camera")] = "",
     home: Home = HOME,
     loop: Annotated[bool, typer.Option(help="begin a file again at its end, as a new video")] = False,
     realtime: Annotated[bool, typer.Option(help="as fast as it was captured")] = False,
@@ -42,7 +44,7 @@ def push(
     """
     settings = load(home=home)
     stack = Stack(settings)
-    principal = f"camera-{camera}"
+    principal = f"{GATEWAY}{gateway}" if gateway else f"camera-{camera}"
     chunks: Iterator[FrameChunk] = open_source(
         source, encode=encode, camera_id=camera, chunk_ms=500 if low_latency else settings.chunk_ms,
         start_ms=start_ms, loop=loop, realtime=realtime, audio=audio,

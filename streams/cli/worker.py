@@ -11,6 +11,7 @@ from infra.recipients import read_recipient
 from infra.settings import load
 from schemas.errors import UsageError
 from streams.cli.stack import HOME, Home
+from streams.intake import Enrolment
 from streams.setup import finder, stream_policy
 from streams.stack import Stack, signing_key
 from streams.worker import Part, WorkerSetup, run_worker
@@ -45,5 +46,6 @@ def worker(
         read_recipient(stack.custodian()), {n: frozenset(k) for n, k in settings.authorities.items()},
         stream_policy(settings), stack.home / "worker" / member, member=member, threads=threads,
         health_port=health_port, part=PARTS[part],
+        enrolment=Enrolment.of(settings.gateways),
     )
     run_worker(setup, finder(settings.detect, settings.face_detector, stack.home / "models"), loglevel=log_level)

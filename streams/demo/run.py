@@ -151,7 +151,7 @@ class Demo:
 
     def push(self, shot: Shot) -> Filmed:
         """Enrol the camera and push its video; raises SealframeError if that changes its format."""
-        self.stack.enrol_camera(shot.camera_id)
+        self.stack.enrol(f"camera-{shot.camera_id}")
         principal, kept = f"camera-{shot.camera_id}", Filmed(shot, [])
 
         def keep(chunks: Iterator[FrameChunk]) -> Iterator[FrameChunk]:

@@ -53,7 +53,7 @@ def evaluate(
     began = time.monotonic()
     cameras = [f"kill-{seed}-{number}-{os.getpid()}" for number in range(CAMERAS)]
     for camera in cameras:
-        stack.enrol_camera(camera)
+        stack.enrol(f"camera-{camera}")
     halt, watch = threading.Event(), _Watch(stack, tell)
     with ThreadPoolExecutor(CAMERAS) as pool:
         pushes = [

@@ -119,7 +119,7 @@ def film(
     """
     timed, over = Timed(), threading.Event()
     for camera in clips:
-        stack.enrol_camera(camera)
+        stack.enrol(f"camera-{camera}")
     end = time.monotonic() + seconds
     with Watch(stack, timed) as watch, ThreadPoolExecutor(len(clips) + 1) as pool:
         other = pool.submit(beside, timed, over) if beside else None

@@ -24,11 +24,11 @@ from schemas.codec import encode
 from schemas.errors import IntegrityError, UsageError
 from schemas.frames import FrameChunk
 from schemas.records import RecordedRecord
-from schemas.topics import OPERATOR_VIDEO, QUARANTINE
+from schemas.topics import OPERATOR_VIDEO, QUARANTINE, RAW
 from streams.cli.custodian import app
 from streams.clock import now_ms
 from streams.custodian import Keys, Opened, open_held
-from streams.intake import Enrolment, Intake
+from streams.intake import Enrolment, Intake, seal_raw
 from streams.setup import detector
 from streams.stage import CAMERA, Arrival, Output
 from streams.topology import Protection, WholeStage
@@ -130,6 +130,16 @@ def test_custodian_opens_an_edges_chunk(quarantine: Quarantine, tmp_path: Path) 
     arrival = Arrival(CAMERA, 0, 5, b"cam", encode(quarantine.chunks[5]))
     done = quarantine.open(tmp_path, Keys(SAFE), [quarantine.protection.quarantine(arrival, "Overload: dropped")])
     assert done.dropped == 4 and _samples(tmp_path / f"{VIDEO}.dropped.mp4") == quarantine.pictures(5)
+
+
+@pytest.mark.parametrize(("reason", "dropped"), [("Overload: dropped", 4), ("SignerNotEnrolled: not its camera", 0)])
+def test_custodian_believes_of_a_gateways_chunk_what_the_worker_knew(
+    quarantine: Quarantine, tmp_path: Path, reason: str, dropped: int
+) -> None:
+    signer = signing_key(quarantine.ca.parent, "gateway-1")
+    arrival = Arrival(RAW, 0, 5, b"cam", seal_raw(quarantine.chunks[5], PIPELINE.public, signer))
+    done = quarantine.open(tmp_path, Keys(SAFE, PIPELINE), [quarantine.protection.quarantine(arrival, reason)])
+    assert (done.dropped, done.records) == (dropped, int(not dropped))
 
 
 @pytest.mark.parametrize("keys", [Keys(NOBODY), Keys(PIPELINE, PIPELINE)])
