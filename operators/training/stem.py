@@ -15,6 +15,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 BLOCK = 2
+_PLACES = ((0, 1), (1, 0), (1, 1))
+"""Of the taps of a side: which block, and which of its two pixels."""
 
 
 def fold(path: Path) -> None:
@@ -54,11 +56,20 @@ def by_blocks(kernel: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
     Tap k of a side reads pixel 2 y - 1 + k: of the block before (k = 0) its second one, of block y the first or second.
     """
     out = np.zeros((kernel.shape[0], BLOCK * BLOCK * kernel.shape[1], 2, 2), kernel.dtype)
-    places = ((0, 1), (1, 0), (1, 1))
-    for down, (row, inner_row) in enumerate(places):
-        for right, (column, inner_column) in enumerate(places):
+    for down, (row, inner_row) in enumerate(_PLACES):
+        for right, (column, inner_column) in enumerate(_PLACES):
             start = (inner_row * BLOCK + inner_column) * kernel.shape[1]
             out[:, start : start + kernel.shape[1], row, column] = kernel[:, :, down, right]
+    return out
+
+
+def unfolded(kernel: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """The kernel that `by_blocks` was given."""
+    out = np.zeros((kernel.shape[0], kernel.shape[1] // BLOCK**2, 3, 3), kernel.dtype)
+    for down, (row, inner_row) in enumerate(_PLACES):
+        for right, (column, inner_column) in enumerate(_PLACES):
+            start = (inner_row * BLOCK + inner_column) * out.shape[1]
+            out[:, :, down, right] = kernel[:, start : start + out.shape[1], row, column]
     return out
 
 

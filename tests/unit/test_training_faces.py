@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from operators.training.faces.pictures import Photograph, crop
+from operators.training.faces.wild import wild
 
 HAS_TORCH = importlib.util.find_spec("torch") is not None
 needs_torch = pytest.mark.skipif(not HAS_TORCH, reason="torch isn't installed (extra `train`)")
@@ -147,22 +150,87 @@ def test_network_outputs_have_the_shapes_that_the_detector_reads():
 
 
 @needs_torch
-def test_teacher_in_torch_says_what_it_says_in_onnx_runtime():
-    import onnxruntime
+def test_teacher_gives_features_scores_and_the_faces_that_the_detector_finds():
     import torch
 
     from infra.models import centerface
-    from operators.detect.graph import free_shapes
-    from operators.training.faces.mimic import Teacher
+    from operators.detect import FaceDetector
+    from operators.replacing.drawn import drawn
+    from operators.training.faces.mimic import POINTED, Teacher
 
-    model = centerface()
-    picture = np.random.default_rng(1).uniform(0, 255, (1, 3, 96, 64)).astype(np.float32)
-    session = onnxruntime.InferenceSession(free_shapes(model.read_bytes()), providers=["CPUExecutionProvider"])
-    heat = session.run(None, {session.get_inputs()[0].name: picture})[0]
-    levels, score = Teacher(model)(torch.from_numpy(picture))
-    assert [tuple(level.shape[1:]) for level in levels] == [(96, 12, 8), (24, 6, 4), (24, 3, 2)]
-    coarse = heat.reshape(1, 1, 12, 2, 8, 2).max((3, 5))
-    assert np.abs(score.numpy() - coarse).max() < 0.02
+    picture = np.full((256, 256, 3), 110, np.uint8)
+    picture[40:216, 56:200] = cv2.resize((255 * drawn(1).rgb).astype(np.uint8), (144, 176))
+    levels, score, (faces,) = Teacher(centerface())(torch.from_numpy(picture).permute(2, 0, 1)[None].float())
+    side = len(picture)
+    assert [tuple(level.shape[1:]) for level in levels] == [
+        (96, side // 8, side // 8), (24, side // 16, side // 16), (24, side // 32, side // 32),
+    ]  # fmt: skip
+    found = FaceDetector(centerface(), score=0.5).detect(picture)
+    assert len(found.boxes) == 1 and float(score.max()) == pytest.approx(float(found.scores[0]), abs=1e-4)
+    assert faces.scores is not None and float(faces.scores[0]) == pytest.approx(float(found.scores[0]), abs=1e-4)
+    assert np.allclose(faces.boxes[0].numpy(), found.boxes[0].clip(0, side), atol=0.05)
+    assert np.allclose(faces.points[0].numpy(), found.landmarks[0], atol=0.05)
+    assert (faces.points.isnan().flatten(1).all(1) == (faces.scores < POINTED)).all()
+
+
+@needs_torch
+def test_loss_believes_a_teacher_as_far_as_it_is_sure():
+    import torch
+
+    from operators.training.faces.loss import BELIEF, Faces, loss
+    from operators.training.faces.network import cells
+
+    centres, strides = cells(64, 64)
+    box, points, nobody = torch.tensor([[16.0, 16, 48, 48]]), torch.full((1, 5, 2), torch.nan), torch.zeros(0, 4)
+
+    def cost(logit, sure):
+        values = torch.zeros(1, len(centres), 15)
+        values[..., 0] = -20
+        at = int(((centres - 32).abs().sum(1) + 100 * (strides != 16)).argmin())
+        values[0, at, 0] = logit
+        values[0, at, 1:3] = (32 - centres[at]) / 16
+        values[0, at, 3:5] = np.log(2)
+        scores = None if sure is None else torch.tensor([sure])
+        return float(loss(values, centres, strides, [Faces(box, points, nobody, scores)])[1]["score"])
+
+    def logit(share):
+        return float(np.log(share / (1 - share)))
+
+    assert cost(logit(0.99), None) < cost(logit(0.3), None)
+    assert cost(logit(0.3 * BELIEF), 0.3) < min(cost(logit(0.1), 0.3), cost(logit(0.8), 0.3))
+
+
+@needs_torch
+def test_thawed_file_answers_as_before_and_its_norms_know_their_statistics():
+    import torch
+
+    from infra.models import PYRAMID_FACE, resolve
+    from operators.detect.session import cpu_session
+    from operators.training.faces.thaw import thaw
+
+    model = resolve(PYRAMID_FACE, Path())
+    rng = np.random.default_rng(3)
+    batches = [torch.from_numpy(rng.uniform(0, 255, (2, 3, 64, 64)).astype(np.float32)) for _ in range(3)]
+    network = thaw(model, batches)
+    one = batches[0][:1].floor()
+    said = cpu_session(model.read_bytes(), "x").run(None, {"picture": one.numpy().astype(np.uint8)})
+    with torch.no_grad():
+        answers = [level.numpy() for level in network(one)]
+        for here, there in zip(answers, said, strict=True):
+            assert np.corrcoef(here.ravel(), there.ravel())[0, 1] > 0.99
+        first = network.stem[0][0](torch.cat(batches) / 128)
+    norm = network.stem[0][1]
+    assert torch.allclose(norm.running_mean, first.mean((0, 2, 3)), atol=1e-3)
+    assert torch.allclose(norm.running_var, first.var((0, 2, 3), correction=0), rtol=1e-3)
+
+
+def test_wild_views_are_drawn_from_their_number_and_hold_several_pictures():
+    photographs = [_photograph(), _photograph()]
+    photographs[1].picture[:] = np.random.default_rng(2).integers(0, 255, (200, 300, 3), np.uint8)
+    views = [wild(photographs, np.random.default_rng([1, n]), 96) for n in range(60)]
+    assert {view.shape for view in views} == {(96, 96, 3)} and {view.dtype for view in views} == {np.dtype(np.uint8)}
+    assert np.array_equal(views[7], wild(photographs, np.random.default_rng([1, 7]), 96))
+    assert len({view.tobytes() for view in views}) == len(views)
 
 
 @needs_torch

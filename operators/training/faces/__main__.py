@@ -1,4 +1,4 @@
-"""Train a face detector, or export one: `python -m operators.training.faces teach|train|export|curve`."""
+"""Train a face detector, or export one: `python -m operators.training.faces teach|thaw|train|export|curve`."""
 
 from __future__ import annotations
 
@@ -16,6 +16,10 @@ def main() -> None:
     teach.add_argument("--data", type=Path, required=True, help="folder with labels.tsv and pictures")
     teach.add_argument("--model", type=Path, required=True, help="CenterFace's ONNX file")
     teach.add_argument("--out", type=Path, required=True, help="file to write (npz)")
+    thaw = verbs.add_parser("thaw", help="a shipped file as a checkpoint to go on from")
+    thaw.add_argument("--model", type=Path, required=True, help="INT8 file that `export` wrote")
+    thaw.add_argument("--data", type=Path, required=True, help="folder with labels.tsv and pictures")
+    thaw.add_argument("--out", type=Path, required=True, help="checkpoint to write")
     train = verbs.add_parser("train", help="train, writing CHECKPOINT every minute")
     train.add_argument("--data", type=Path, required=True, help="folder with labels.tsv and pictures")
     train.add_argument("--out", type=Path, required=True, help="checkpoint to write; the log goes beside it")
@@ -26,6 +30,8 @@ def main() -> None:
     train.add_argument("--resume", type=Path, help="checkpoint to go on from")
     train.add_argument("--side", type=int, default=256, help="of a crop, a multiple of 32")
     train.add_argument("--batch", type=int, default=8, help="crops a step and process")
+    train.add_argument("--wild", type=int, default=0, help="views a step and process that the teacher alone labels")
+    train.add_argument("--rate", type=float, default=2e-3, help="the highest learning rate")
     train.add_argument("--processes", type=int, default=2, help="cores to train on")
     export = verbs.add_parser("export", help="checkpoint -> ONNX, fp32 and INT8")
     export.add_argument("--checkpoint", type=Path, required=True)
@@ -35,7 +41,7 @@ def main() -> None:
     curve.add_argument("--log", type=Path, required=True, help="what `train` wrote beside the checkpoint")
     curve.add_argument("--out", type=Path, required=True, help="file to write")
     chosen = parser.parse_args()
-    {"teach": _teach, "train": _train, "export": _export, "curve": _curve}[chosen.verb](chosen)
+    {"teach": _teach, "thaw": _thaw, "train": _train, "export": _export, "curve": _curve}[chosen.verb](chosen)
 
 
 def _teach(args: argparse.Namespace) -> None:
@@ -45,6 +51,19 @@ def _teach(args: argparse.Namespace) -> None:
     predict(FaceDetector(args.model, score=SCORE), args.data, args.out, tell)
 
 
+def _thaw(args: argparse.Namespace) -> None:
+    import torch
+
+    from operators.training.faces.pictures import load
+    from operators.training.faces.thaw import thaw
+    from operators.training.faces.train import Crops, tensor
+
+    crops = Crops(load(args.data, None, held_out=False), seed=5, side=384)
+    batches = [tensor([crops[number].picture for number in range(at, at + 8)]) for at in range(0, 320, 8)]
+    weights = thaw(args.model, batches).state_dict()
+    torch.save({"network": weights, "average": weights, "step": 0, "spent": 0.0}, args.out)
+
+
 def _train(args: argparse.Namespace) -> None:
     from operators.training.faces.pictures import load
     from operators.training.faces.train import Run, train
@@ -52,7 +71,7 @@ def _train(args: argparse.Namespace) -> None:
     photographs = load(args.data, args.teacher, held_out=False)
     held_out = load(args.data, None, held_out=True)
     tell(f"{len(photographs)} photographs to train on, {len(held_out)} kept back")
-    run = Run(args.seed, args.minutes, args.processes, args.mimic, args.side, args.batch)
+    run = Run(args.seed, args.minutes, args.processes, args.mimic, args.side, args.batch, args.wild, args.rate)
     train(run, photographs, held_out, args.out, tell, args.resume)
 
 

@@ -1,79 +1,72 @@
-"""The teacher's inner features as a target: what CenterFace learned from pictures that aren't here.
+"""What the teacher says of a view, as a target: its inner features, and the faces that it finds.
 
 The network learns, beside its task, to predict the last features of each of CenterFace's pyramid levels from its own
 levels by one 1x1 convolution each (Romero et al., "FitNets", 2015; on fused levels of a pyramid: Cao et al., "PKD",
 2022). Features are brought to mean 0 and deviation 1 by channel; half of the weight lies where the teacher sees faces.
-The teacher looks at the crop before it is discoloured. The convolutions are thrown away after training.
+The teacher looks at labelled crops before they are discoloured, at wild ones as they are. The convolutions are thrown
+away after training.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import onnx
 import torch
-from onnx import numpy_helper
 from torch import Tensor, nn
 from torch.nn import functional
 
+from operators.detect.centerface import CenterFace
+from operators.detect.face import suppress
+from operators.detect.graph import free_shapes
+from operators.detect.session import cpu_session
+from operators.training.faces.loss import Faces
 from operators.training.faces.network import NECK
+from schemas.regions import Array
 
 LEVELS = ("535", "518", "511")
-SCORE = "537"
 CHANNELS = 24
 TINY = 1e-5
 SHRINK = 2
+SEEN, POINTED, MOST = 0.15, 0.5, 300
+"""From which score on the teacher's boxes are faces, from which on its points are; at most so many."""
 
 
 class Teacher:
-    """CenterFace's graph in torch, bfloat16 but for depthwise convolutions; calls keep no gradient."""
+    """CenterFace, with its inner features as outputs."""
 
     def __init__(self, model: Path) -> None:
-        graph = onnx.load(model).graph
-        self._weights = {one.name: torch.tensor(numpy_helper.to_array(one)) for one in graph.initializer}
-        self._input = next(one.name for one in graph.input if one.name not in self._weights)
-        self._nodes = [
-            (node.op_type, list(node.input), node.output[0],
-             {one.name: onnx.helper.get_attribute_value(one) for one in node.attribute})
-            for node in graph.node
-        ]  # fmt: skip
+        graph = onnx.load_from_string(free_shapes(model.read_bytes()))
+        said = [one.name for one in graph.graph.output]
+        for name in LEVELS:
+            graph.graph.output.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None))
+        self._session = cpu_session(graph.SerializeToString(), model.stem)
+        self._input, self._wanted = self._session.get_inputs()[0].name, [*said, *LEVELS]
 
-    @torch.no_grad()  # type: ignore[untyped-decorator]
-    def __call__(self, pictures: Tensor) -> tuple[list[Tensor], Tensor]:
-        """RGB (b, 3, h, w) 0 to 255 -> features at strides 8, 16, 32, and the score at stride 8 (b, 1, ., .).
+    def __call__(self, pictures: Tensor) -> tuple[list[Tensor], Tensor, list[Faces]]:
+        """RGB (b, 3, h, w) 0 to 255 -> features at strides 8, 16, 32; score at stride 8 (b, 1, ., .); faces, by score.
 
         Features of the finest level have four cells of stride 4 side by side as channels.
         """
-        values = {self._input: pictures}
-        for kind, inputs, output, options in self._nodes:
-            values[output] = self._layer(kind, [values.get(name, self._weights.get(name)) for name in inputs], options)
-        levels = [values[name].float() for name in LEVELS]
+        said = [self._session.run(self._wanted, {self._input: one[None].numpy()}) for one in pictures.contiguous()]
+        heat, *levels = (torch.from_numpy(np.concatenate(parts)) for parts in zip(*(
+            (one[0], *one[-len(LEVELS) :]) for one in said
+        ), strict=True))  # fmt: skip
         levels[0] = functional.pixel_unshuffle(levels[0], SHRINK)
-        return levels, functional.max_pool2d(values[SCORE].float(), SHRINK)
+        faces = [_faces(one[: -len(LEVELS)], *pictures.shape[2:]) for one in said]
+        return levels, functional.max_pool2d(heat, SHRINK), faces
 
-    @staticmethod
-    def _layer(kind: str, inputs: Sequence[Any], options: dict[str, Any]) -> Tensor:
-        x = inputs[0]
-        match kind:
-            case "Conv":
-                groups = options.get("group", 1)
-                number = torch.bfloat16 if groups == 1 else torch.float32
-                x, kernel, bias = (part.to(number) for part in inputs)
-                return functional.conv2d(x, kernel, bias, options["strides"], options["pads"][0], 1, groups)
-            case "ConvTranspose":
-                return functional.conv_transpose2d(x.float(), inputs[1], None, options["strides"])
-            case "BatchNormalization":
-                gain, shift, mean, variance = inputs[1:]
-                return functional.batch_norm(x, mean, variance, gain, shift)
-            case "Add":
-                return x + inputs[1]
-            case "Relu":
-                return functional.relu(x)
-            case "Sigmoid":
-                return torch.sigmoid(x.float())
-        raise ValueError(f"CenterFace has no {kind}")
+
+def _faces(outputs: Sequence[Array], height: int, width: int) -> Faces:
+    found = CenterFace().decode(outputs, height, width, SEEN)
+    best = np.argsort(-found.scores)[:MOST]
+    best = best[suppress(found.boxes[best], 0.3)] if len(best) else best
+    boxes = found.boxes[best].clip(0, np.array([width, height] * 2, np.float32))
+    points = np.where(found.scores[best, None, None] >= POINTED, found.landmarks[best], np.nan).astype(np.float32)
+    nothing = torch.zeros(0, 4)
+    return Faces(torch.from_numpy(boxes), torch.from_numpy(points), nothing, torch.from_numpy(found.scores[best]))
 
 
 class Mimic(nn.Module):  # type: ignore[misc]

@@ -114,12 +114,8 @@ def crop(photograph: Photograph, rng: np.random.Generator, side: int = CROP) -> 
     scale = _pick_scale(photograph, rng)
     angle = np.deg2rad(rng.uniform(-20, 20)) if rng.random() < 0.3 else 0.0
     stretch = np.exp(rng.uniform(-0.12, 0.12)) if rng.random() < 0.3 else 1.0
-    picture, before = photograph.picture, 1.0
-    if scale < 0.9:
-        before = scale
-        size = [max(1, round(length * before)) for length in picture.shape[1::-1]]
-        picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
-    matrix = _matrix(photograph, rng, side, scale, angle, stretch)
+    picture, before = shrunk(photograph.picture, scale)
+    matrix = placed(photograph, rng, side, scale, angle, stretch)
     shown = np.ascontiguousarray(cv2.warpAffine(picture, _unscaled(matrix, before), (side, side)), np.uint8)
     boxes, points = _moved(photograph.boxes, photograph.points, matrix, angle)
     if rng.random() < 0.5:
@@ -130,12 +126,20 @@ def crop(photograph: Photograph, rng: np.random.Generator, side: int = CROP) -> 
     return _faces(shown, boxes, points, photograph.wanted, rng, side)
 
 
+def shrunk(picture: Rgb, scale: float) -> tuple[Rgb, float]:
+    """The picture at that scale, and the scale, where it is a smaller one: warping alone would leave out samples."""
+    if scale >= 0.9:
+        return picture, 1.0
+    size = [max(1, round(length * scale)) for length in picture.shape[1::-1]]
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8), scale
+
+
 def _pick_scale(photograph: Photograph, rng: np.random.Generator) -> float:
     weights = np.array(SCALE_WEIGHTS) / sum(SCALE_WEIGHTS)
     return float(rng.choice(SCALES, p=weights) * np.exp(rng.uniform(-0.12, 0.12)))
 
 
-def _matrix(
+def placed(
     photograph: Photograph, rng: np.random.Generator, side: int, scale: float, angle: float, stretch: float
 ) -> Points:
     """From the photograph to the crop, (2, 3); four times in five a face is inside."""

@@ -3,7 +3,7 @@
 AdamW with warm-up and a cosine schedule over the time given; the weights kept are a moving average. Convolutions run
 in bfloat16 where that is faster, the loss in float32. Each process works on one core with crops of its own, and
 gradients are averaged at every step: on shared cores, threads inside an operation wait for one another far longer.
-With a teacher's network to mimic, half of the crops are shown to it too.
+With a teacher's network to mimic, the crops are shown to it too, and wild views that nobody labelled besides.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ from operators.detect.measure import Matched, average_precision, gather, recall_
 from operators.training.faces.loss import Faces, loss
 from operators.training.faces.mimic import Mimic, Teacher
 from operators.training.faces.network import FaceNetwork, boxes_of, cells, flat
-from operators.training.faces.pictures import CROP, Crop, Photograph, crop
+from operators.training.faces.pictures import CROP, Crop, Photograph, Rgb, crop
+from operators.training.faces.wild import wild
 from operators.training.loop import follow, save, set_rate
 
 RATE = 2e-3
@@ -46,7 +47,8 @@ MEASURED_SIZE = 640
 class Run:
     """What a run is: its seed, how long it trains in all, on how many cores, and CenterFace's file to mimic.
 
-    `side` of a crop in pixels, and how many crops a process takes at once: larger crops show larger faces.
+    `side` of a crop in pixels, and how many crops and wild views a process takes at once: larger crops show larger
+    faces. `rate`: the highest learning rate.
     """
 
     seed: int
@@ -55,10 +57,12 @@ class Run:
     mimicked: Path | None = None
     side: int = CROP
     batch: int = 8
+    wild: int = 0
+    rate: float = RATE
 
 
 class Crops:
-    """Crop number n, drawn from the seed and n alone."""
+    """Crop and wild view number n, drawn from the seed and n alone."""
 
     def __init__(self, photographs: Sequence[Photograph], seed: int, side: int) -> None:
         self.photographs, self.seed, self.side = photographs, seed, side
@@ -68,6 +72,10 @@ class Crops:
         rng = np.random.default_rng([self.seed, number])
         return crop(self.photographs[int(rng.integers(len(self.photographs)))], rng, self.side)
 
+    def wild(self, number: int) -> Rgb:
+        """A view that nobody labelled."""
+        return wild(self.photographs, np.random.default_rng([self.seed, 7, number]), self.side)
+
 
 class Mimicry:
     """What learns from the teacher's features, with an optimiser of its own."""
@@ -76,11 +84,10 @@ class Mimicry:
         self.teacher, self.mimic = Teacher(model), Mimic()
         self.optimiser = torch.optim.AdamW(self.mimic.parameters(), lr=RATE)
 
-    def loss(self, levels: Sequence[Tensor], crops: Sequence[Crop]) -> Tensor:
-        """For the first half of the crops."""
-        half = (len(crops) + 1) // 2
-        features, score = self.teacher(tensor([one.clean for one in crops[:half]]))
-        return self.mimic([level[:half] for level in levels], features, score)
+    def look(self, shown: Sequence[Rgb]) -> tuple[Callable[[Sequence[Tensor]], Tensor], list[Faces]]:
+        """How far the network's levels are from what the teacher says of these, and the faces that it finds."""
+        features, score, faces = self.teacher(tensor(shown))
+        return lambda levels: self.mimic(levels, features, score), faces
 
 
 def tensor(pictures: Sequence[npt.NDArray[np.uint8]]) -> Tensor:
@@ -89,9 +96,9 @@ def tensor(pictures: Sequence[npt.NDArray[np.uint8]]) -> Tensor:
     return joined.float().contiguous(memory_format=torch.channels_last)
 
 
-def collate(crops: Sequence[Crop]) -> tuple[Tensor, list[Faces]]:
-    """Pictures (b, 3, side, side), and their faces."""
-    return tensor([one.picture for one in crops]), [
+def labelled(crops: Sequence[Crop]) -> list[Faces]:
+    """What people labelled."""
+    return [
         Faces(*(torch.from_numpy(np.ascontiguousarray(part)) for part in (one.boxes, one.points, one.ignored)))
         for one in crops
     ]
@@ -127,7 +134,7 @@ def _work(
     network = FaceNetwork().to(memory_format=torch.channels_last)
     average = FaceNetwork()
     average.load_state_dict(network.state_dict())
-    optimiser = torch.optim.AdamW(_groups(network), lr=RATE)
+    optimiser = torch.optim.AdamW(_groups(network), lr=run.rate)
     mimicry = Mimicry(run.mimicked) if run.mimicked else None
     optimisers = [optimiser, mimicry.optimiser] if mimicry else [optimiser]
     parameters = [p for one in optimisers for group in one.param_groups for p in group["params"]]
@@ -136,7 +143,8 @@ def _work(
         state = torch.load(resume, weights_only=True)
         network.load_state_dict(state["network"])
         average.load_state_dict(state["average"])
-        optimiser.load_state_dict(state["optimiser"])
+        if "optimiser" in state:
+            optimiser.load_state_dict(state["optimiser"])
         step, spent = int(state["step"]), float(state["spent"])
     centres, strides = cells(run.side, run.side)
     crops = Crops(photographs, run.seed, run.side)
@@ -147,19 +155,23 @@ def _work(
         share = torch.tensor([(time.monotonic() - began) / (60 * run.minutes)])
         distributed.broadcast(share, 0)
         for one in optimisers:
-            set_rate(one, step, float(share), RATE, WARM_STEPS)
+            set_rate(one, step, float(share), run.rate, WARM_STEPS)
             one.zero_grad(set_to_none=True)
         first = (step * run.processes + rank) * run.batch
         shown = [crops[number] for number in range(first, first + run.batch)]
-        pictures, faces = collate(shown)
+        views = [crops.wild((step * run.processes + rank) * run.wild + i) for i in range(run.wild if mimicry else 0)]
+        pictures, faces = tensor([*(one.picture for one in shown), *views]), labelled(shown)
+        if mimicry:
+            unlike, found = mimicry.look([*(one.clean for one in shown), *views])
+            faces += found[len(shown) :]
         network.train()
         with torch.autocast("cpu", torch.bfloat16, enabled=HALF):
             levels = network.levels(pictures)
             outputs = network.says(levels)
         total, said = loss(flat(outputs), centres, strides, faces)
         if mimicry:
-            unlike = mimicry.loss(levels, shown)
-            total, said = total + MIMIC_WEIGHT * unlike, said | {"mimic": float(unlike.detach())}
+            apart = unlike(levels)
+            total, said = total + MIMIC_WEIGHT * apart, said | {"mimic": float(apart.detach())}
         total.backward()
         _share_gradients(parameters, run.processes)
         nn.utils.clip_grad_norm_(parameters, 10.0)
