@@ -224,13 +224,34 @@ def test_thawed_file_answers_as_before_and_its_norms_know_their_statistics():
     assert torch.allclose(norm.running_var, first.var((0, 2, 3), correction=0), rtol=1e-3)
 
 
-def test_wild_views_are_drawn_from_their_number_and_hold_several_pictures():
-    photographs = [_photograph(), _photograph()]
-    photographs[1].picture[:] = np.random.default_rng(2).integers(0, 255, (200, 300, 3), np.uint8)
-    views = [wild(photographs, np.random.default_rng([1, n]), 96) for n in range(60)]
-    assert {view.shape for view in views} == {(96, 96, 3)} and {view.dtype for view in views} == {np.dtype(np.uint8)}
-    assert np.array_equal(views[7], wild(photographs, np.random.default_rng([1, 7]), 96))
-    assert len({view.tobytes() for view in views}) == len(views)
+def test_wild_views_are_drawn_from_their_number_and_know_the_labelled_faces():
+    photographs = [_photograph()]
+    views = [wild(photographs, np.random.default_rng([1, n]), 96) for n in range(80)]
+    assert {one.picture.shape for one in views} == {(96, 96, 3)}
+    again = wild(photographs, np.random.default_rng([1, 7]), 96)
+    assert np.array_equal(views[7].picture, again.picture) and np.array_equal(views[7].labelled, again.labelled)
+    assert all((one.labelled >= 0).all() and (one.labelled <= 96).all() for one in views)
+    assert any(len(one.labelled) > 2 for one in views), "two photographs in one"
+    whole = [(one.picture, box) for one in views for box in one.labelled.astype(int)
+             if len(one.labelled) == 1 and (box[2:] - box[:2] >= 12).all() and box.min() > 0 and box.max() < 96]
+    hits = [picture[y1 : y2 + 1, x1 : x2 + 1].mean() > picture.mean() for picture, (x1, y1, x2, y2) in whole]
+    assert len(hits) >= 8 and np.mean(hits) > 0.9
+
+
+@needs_torch
+def test_labelled_face_that_the_teacher_missed_counts_neither_way():
+    import torch
+
+    from operators.training.faces.loss import Faces
+    from operators.training.faces.train import unfound
+    from operators.training.faces.wild import View
+
+    labelled = np.array([[10, 10, 30, 30], [50, 50, 80, 80]], np.float32)
+    view = View(np.zeros((96, 96, 3), np.uint8), labelled)
+    nobody = torch.zeros(0, 4)
+    found = Faces(torch.tensor([[12.0, 9, 31, 30]]), torch.zeros(1, 5, 2), nobody, torch.tensor([0.7]))
+    assert unfound(found, view).ignored.tolist() == [[50, 50, 80, 80]]
+    assert len(unfound(Faces(nobody, torch.zeros(0, 5, 2), nobody, torch.zeros(0)), view).ignored) == 2
 
 
 @needs_torch

@@ -116,8 +116,8 @@ def crop(photograph: Photograph, rng: np.random.Generator, side: int = CROP) -> 
     stretch = np.exp(rng.uniform(-0.12, 0.12)) if rng.random() < 0.3 else 1.0
     picture, before = shrunk(photograph.picture, scale)
     matrix = placed(photograph, rng, side, scale, angle, stretch)
-    shown = np.ascontiguousarray(cv2.warpAffine(picture, _unscaled(matrix, before), (side, side)), np.uint8)
-    boxes, points = _moved(photograph.boxes, photograph.points, matrix, angle)
+    shown = np.ascontiguousarray(cv2.warpAffine(picture, unscaled(matrix, before), (side, side)), np.uint8)
+    boxes, points = moved(photograph.boxes, photograph.points, matrix, angle)
     if rng.random() < 0.5:
         shown = np.ascontiguousarray(shown[:, ::-1])
         boxes[:, [0, 2]] = side - boxes[:, [2, 0]]
@@ -164,11 +164,12 @@ def _kept_inside(target: Points, origin: Points, scale: Points, size: Points, si
     return np.asarray(np.clip(left, low, high) + scale * origin)
 
 
-def _unscaled(matrix: Points, before: float) -> Points:
+def unscaled(matrix: Points, before: float) -> Points:
+    """The matrix for a picture that has been shrunk so far before."""
     return np.concatenate([matrix[:, :2] / before, matrix[:, 2:]], 1)
 
 
-def _moved(boxes: Floats, points: Floats, matrix: Points, angle: float) -> tuple[Floats, Floats]:
+def moved(boxes: Floats, points: Floats, matrix: Points, angle: float) -> tuple[Floats, Floats]:
     """Boxes as the extent of the turned ellipse inside each, and points."""
     linear = matrix[:, :2]
     middle = (boxes[:, :2] + boxes[:, 2:]) / 2 @ linear.T + matrix[:, 2]

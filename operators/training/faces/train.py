@@ -13,7 +13,7 @@ import multiprocessing
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +25,11 @@ from torch import Tensor, distributed, nn
 
 from operators.detect.face import suppress
 from operators.detect.measure import Matched, average_precision, gather, recall_at, score_at
-from operators.training.faces.loss import Faces, loss
+from operators.training.faces.loss import Faces, iou, loss
 from operators.training.faces.mimic import Mimic, Teacher
 from operators.training.faces.network import FaceNetwork, boxes_of, cells, flat
 from operators.training.faces.pictures import CROP, Crop, Photograph, Rgb, crop
-from operators.training.faces.wild import wild
+from operators.training.faces.wild import View, wild
 from operators.training.loop import follow, save, set_rate
 
 RATE = 2e-3
@@ -38,6 +38,8 @@ DECAY = 0.02
 AVERAGE = 0.999
 MIMIC_WEIGHT = 2.0
 HALF = True
+FOUND = 0.3
+"""IoU from which on a teacher's box is that of a labelled face."""
 SAVE_EVERY_S = 60.0
 MEASURE_EVERY_S = 400.0
 MEASURED_SIZE = 640
@@ -72,8 +74,8 @@ class Crops:
         rng = np.random.default_rng([self.seed, number])
         return crop(self.photographs[int(rng.integers(len(self.photographs)))], rng, self.side)
 
-    def wild(self, number: int) -> Rgb:
-        """A view that nobody labelled."""
+    def wild(self, number: int) -> View:
+        """A view for the teacher."""
         return wild(self.photographs, np.random.default_rng([self.seed, 7, number]), self.side)
 
 
@@ -102,6 +104,13 @@ def labelled(crops: Sequence[Crop]) -> list[Faces]:
         Faces(*(torch.from_numpy(np.ascontiguousarray(part)) for part in (one.boxes, one.points, one.ignored)))
         for one in crops
     ]
+
+
+def unfound(faces: Faces, view: View) -> Faces:
+    """The faces that a teacher found in a view; the labelled ones that it didn't count neither way."""
+    boxes = torch.from_numpy(view.labelled)
+    missed = iou(boxes[:, None], faces.boxes[None]).amax(1) < FOUND if len(faces.boxes) else boxes[:, 0] > -1
+    return replace(faces, ignored=boxes[missed])
 
 
 def train(
@@ -160,10 +169,11 @@ def _work(
         first = (step * run.processes + rank) * run.batch
         shown = [crops[number] for number in range(first, first + run.batch)]
         views = [crops.wild((step * run.processes + rank) * run.wild + i) for i in range(run.wild if mimicry else 0)]
-        pictures, faces = tensor([*(one.picture for one in shown), *views]), labelled(shown)
+        seen = [one.picture for one in views]
+        pictures, faces = tensor([*(one.picture for one in shown), *seen]), labelled(shown)
         if mimicry:
-            unlike, found = mimicry.look([*(one.clean for one in shown), *views])
-            faces += found[len(shown) :]
+            unlike, found = mimicry.look([*(one.clean for one in shown), *seen])
+            faces += [unfound(*one) for one in zip(found[len(shown) :], views, strict=True)]
         network.train()
         with torch.autocast("cpu", torch.bfloat16, enabled=HALF):
             levels = network.levels(pictures)

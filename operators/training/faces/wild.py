@@ -9,11 +9,12 @@ al., 2019).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from operators.training.faces.pictures import Photograph, Rgb, discoloured, placed, shrunk
+from operators.training.faces.pictures import Floats, Photograph, Rgb, discoloured, moved, placed, shrunk, unscaled
 
 SCALES = 0.3, 3.2
 TURN = 30.0
@@ -22,30 +23,48 @@ OVER, BESIDE = 0.35, 0.25
 DISCOLOURED, SWAPPED = 0.5, 0.1
 
 
-def wild(photographs: Sequence[Photograph], rng: np.random.Generator, side: int) -> Rgb:
-    """A view (side, side, 3)."""
+@dataclass(frozen=True, slots=True)
+class View:
+    """A picture (side, side, 3), and the faces that people labelled in it, xyxy: none of them is background, whoever
+    finds it.
+    """
+
+    picture: Rgb
+    labelled: Floats
+
+
+def wild(photographs: Sequence[Photograph], rng: np.random.Generator, side: int) -> View:
+    """A view of one photograph, or of two."""
     view, how = _part(photographs, rng, side), rng.random()
-    if how < OVER:
-        share = rng.uniform(0.25, 0.5)
-        view = np.asarray(view * (1 - share) + _part(photographs, rng, side) * share, np.uint8)
-    elif how < OVER + BESIDE:
-        other, border = _part(photographs, rng, side), int(rng.uniform(0.25, 0.75) * side)
-        part = np.s_[:border] if rng.random() < 0.5 else np.s_[:, :border]
-        view[part] = other[part]
+    picture, boxes = view.picture, view.labelled
+    if how < OVER + BESIDE:
+        other = _part(photographs, rng, side)
+        boxes = np.concatenate([boxes, other.labelled])
+        if how < OVER:
+            share = rng.uniform(0.25, 0.5)
+            picture = np.asarray(picture * (1 - share) + other.picture * share, np.uint8)
+        else:
+            border = int(rng.uniform(0.25, 0.75) * side)
+            part = np.s_[:border] if rng.random() < 0.5 else np.s_[:, :border]
+            picture[part] = other.picture[part]
     if rng.random() < DISCOLOURED:
-        view = discoloured(np.ascontiguousarray(view), rng)
+        picture = discoloured(picture, rng)
     if rng.random() < SWAPPED:
-        view = view[..., rng.permutation(3)]
-    return np.ascontiguousarray(view)
+        picture = picture[..., rng.permutation(3)]
+    return View(np.ascontiguousarray(picture), boxes)
 
 
-def _part(photographs: Sequence[Photograph], rng: np.random.Generator, side: int) -> Rgb:
+def _part(photographs: Sequence[Photograph], rng: np.random.Generator, side: int) -> View:
     photograph = photographs[int(rng.integers(len(photographs)))]
     scale = float(np.exp(rng.uniform(*np.log(SCALES))))
     angle = np.deg2rad(rng.uniform(-TURN, TURN)) if rng.random() < 0.4 else 0.0
     picture, before = shrunk(photograph.picture, scale)
     matrix = placed(photograph, rng, side, scale, angle, float(np.exp(rng.uniform(-0.2, 0.2))))
-    matrix = np.concatenate([matrix[:, :2] / before, matrix[:, 2:]], 1)
+    boxes, _ = moved(photograph.boxes, photograph.points, matrix, angle)
     beyond = cv2.BORDER_REFLECT_101 if rng.random() < 0.7 else cv2.BORDER_CONSTANT
-    view = cv2.warpAffine(picture, matrix, (side, side), borderMode=beyond)
-    return np.ascontiguousarray(view[:, ::-1] if rng.random() < 0.5 else view, np.uint8)
+    shown = cv2.warpAffine(picture, unscaled(matrix, before), (side, side), borderMode=beyond)
+    if rng.random() < 0.5:
+        shown = shown[:, ::-1]
+        boxes[:, [0, 2]] = side - boxes[:, [2, 0]]
+    inside = (np.minimum(boxes[:, 2:], side) > np.maximum(boxes[:, :2], 0)).all(1)
+    return View(np.ascontiguousarray(shown, np.uint8), boxes[inside].clip(0, side))
