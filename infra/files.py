@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -16,6 +16,24 @@ from typing import Self
 from schemas.errors import ConfigError, DigestMismatch, ServiceUnavailable
 
 READ_BYTES = 256 * 1024
+NEWEST, FEWEST = 100, 3
+"""So many files are looked for at a start; of fewer than that, all may have been lost one by one."""
+LOST = ".lost"
+
+
+def check_mounted(folder: Path, known: Sequence[Path]) -> None:
+    """Refuse a folder that holds none of the files which the index knows: what is written now would be hidden later.
+
+    Raises:
+        ConfigError: so it is; says how to go on without them.
+
+    """
+    if len(known) < FEWEST or any(path.exists() for path in known) or (folder / LOST).exists():
+        return
+    raise ConfigError(
+        f"{folder} holds none of the {len(known)} newest files that the database knows: is its disk mounted? "
+        f"If they are lost for good, make a file {LOST} there to go on without them"
+    )
 
 
 class AppendFile:

@@ -33,6 +33,7 @@ from schemas.topics import ALARMS, DAY_MS, KEYS, evidence_topic
 from streams.authority.epochs import Epochs
 from streams.authority.retention import Retention
 from streams.authority.sink import EvidenceSink, Taken
+from streams.authority.store import check_folder
 from streams.authority.unread import Indexing, waiting
 from streams.forensic.log import AccessLog
 from streams.health import run_out
@@ -89,6 +90,8 @@ class AuthorityService:
         self._principal = f"authority-{setup.name}"
         self._keys = KeyStore(setup.keys, setup.secret, create=True)
         self._database = Database(setup.database, vectors=True)
+        with self._database.connection() as db:
+            check_folder(db, setup.folder)
         ca = setup.kafka.identity.ca
         self._sink = EvidenceSink(
             setup.name, self._database, self._keys, setup.folder, lambda der: signer_identity(der, ca), indexing

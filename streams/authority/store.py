@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from infra.files import NEWEST, check_mounted
 from schemas.records import SealedEvidence, TrackMapping, Wrap
 from schemas.topics import MINUTE_MS
 from schemas.video_id import start_ms
@@ -62,6 +63,12 @@ def evidence_path(folder: Path, video_id: str) -> Path:
     """The evidence file of a video."""
     start_ms(video_id)
     return folder / f"{video_id}.evidence"
+
+
+def check_folder(db: Any, folder: Path) -> None:
+    """As `check_mounted`, for evidence."""
+    newest = db.execute("SELECT video_id FROM videos WHERE bytes > 0 ORDER BY start_ms DESC LIMIT %s", (NEWEST,))
+    check_mounted(folder, [evidence_path(folder, video_id) for (video_id,) in newest.fetchall()])
 
 
 def known_version(db: Any, video_id: str, chunk_seq: int) -> tuple[bytes, int] | None:

@@ -126,7 +126,7 @@ class ForensicClient:
         hidden = out.with_name(f".{out.name}.unchecked")
         beside = hidden.with_name(hidden.name + SUFFIX)
         try:
-            write_whole(beside, json.dumps(manifest, sort_keys=True).encode())
+            write_whole(beside, json.dumps(manifest, sort_keys=True).encode(), secret=True)
             with AtomicFile(hidden, secret=True) as file:
                 if file.file is not None:
                     self._checked(self._client.download(f"/restorations/{restoration_id}/file", file.file.write))

@@ -22,6 +22,7 @@ from schemas.topics import MINUTE_MS
 from streams.authority.faces import Faces
 from streams.authority.portrait import portrait
 from streams.authority.reading import EvidenceReader
+from streams.authority.store import check_folder
 from streams.authority.templates import Templates
 from streams.clock import now_ms
 from streams.desk.app import DeskSetup, PagesOrApi, create_desk
@@ -97,6 +98,8 @@ class ForensicServer:
         self._database = Database(setup.database, vectors=True, size=CONNECTIONS)
         self._operator = OperatorClient(setup.operator_url, setup.identity)
         ca = setup.identity.ca
+        with self._database.connection() as db:
+            check_folder(db, setup.folder)
         reader = EvidenceReader(setup.name, self._keys, setup.folder)
         restorer = Restorer(
             setup.name, self._database, reader, self._operator, signer_at(ca), now_ms

@@ -68,6 +68,7 @@ class OperatorService:
         ProcessCollector(namespace="sealframe", registry=registry)
         self._storing, self._serving = Database(setup.database, size=2), Database(setup.database, size=8)
         self._store = Store(self._storing, setup.folder)
+        self._store.check_folder()
         self._retention = Retention(self._storing, self._store, setup.rules)
         self._consumer = setup.kafka.consumer(setup.group, [OPERATOR_VIDEO], member=setup.member)
         self._producer = setup.kafka.producer()

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from infra.files import AppendFile, FolderLock
+from infra.files import NEWEST, AppendFile, FolderLock, check_mounted
 from operators.sign import digest
 from schemas.codec import decode, pack, unpack_as
 from schemas.errors import ChainBroken, DigestMismatch, IntegrityError, MalformedRecord, MissingChunk
@@ -101,6 +101,14 @@ class Store:
         self.folder = folder
         self._database = database
         self._videos: OrderedDict[str, _Video] = OrderedDict()
+
+    def check_folder(self) -> None:
+        """As `check_mounted`."""
+        with self._database.connection() as connection:
+            rows = connection.execute(
+                "SELECT video_id FROM videos ORDER BY capture_ms DESC LIMIT %s", (NEWEST,)
+            ).fetchall()
+        check_mounted(self.folder, [media_path(self.folder, video_id) for (video_id,) in rows])
 
     def recover(self) -> list[Finding]:
         """Cut files of unfinished videos back to the index; name the files that are shorter than it."""

@@ -347,3 +347,12 @@ def test_log_refuses_change_and_deletion(desk: Desk) -> None:
     for statement in ("UPDATE access_log SET time_ms = 0", "DELETE FROM access_log"):
         with pytest.raises(AccessDenied), desk.database.connection() as db:
             db.execute(statement)
+
+
+def test_folder_whose_disk_isnt_mounted_is_refused(desk: Desk, database: Database, tmp_path: Path) -> None:
+    for number in range(3):
+        assert [one.outcome for one in desk.take(recorded(desk.epoch, 1, video=f"{VIDEO[:-1]}{number}"))] == ["stored"]
+    with database.connection() as db:
+        store.check_folder(db, desk.home / "evidence")
+        with pytest.raises(ConfigError, match="is its disk mounted"):
+            store.check_folder(db, tmp_path / "empty")

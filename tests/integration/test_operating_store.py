@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from infra.files import AppendFile
+from infra.files import LOST, AppendFile
 from operators.codec import decode_units
 from operators.fragment import parse_fragment
 from operators.sign import digest
@@ -255,6 +255,21 @@ def test_torn_tail_is_cut_at_the_start(operator_database, tmp_path):
     assert second.recover() == []
     assert path.read_bytes() == _media(made.records)
     second.close()
+
+
+def test_folder_whose_disk_isnt_mounted_is_refused_until_its_files_are_called_lost(operator_database, tmp_path):
+    first = Store(operator_database, tmp_path / "video")
+    for number in range(3):
+        first.check_folder()
+        store_all(first, video(2, camera=f"cam-{number}"))
+    first.close()
+    (tmp_path / "video").rename(tmp_path / "elsewhere")
+    unmounted = Store(operator_database, tmp_path / "video")
+    with pytest.raises(ConfigError, match="none of the 3 newest files .* is its disk mounted"):
+        unmounted.check_folder()
+    (tmp_path / "video" / LOST).touch()
+    unmounted.check_folder()
+    unmounted.close()
 
 
 def test_lost_bytes_are_reported_and_their_video_grows_no_further(operator_database, tmp_path):
