@@ -1,13 +1,17 @@
-"""The sound of a chunk: the source's own packets in a Matroska file, without tags."""
+"""The sound of a chunk: the source's own packets in a Matroska file, without tags; and of chunks together again."""
 
 from __future__ import annotations
 
 import io
 from fractions import Fraction
+from types import TracebackType
+from typing import BinaryIO, Self
 
 import av
 from av.audio.stream import AudioStream
 from av.packet import Packet
+
+from schemas.errors import UndecodableChunk
 
 MAX_AUDIO_BYTES = 2**20
 
@@ -42,3 +46,32 @@ class AudioTrack:
                 packet.stream = stream
                 container.mux(packet)
         return out.getvalue()
+
+
+class SoundFile:
+    """The sound of chunks, in their order, as one Matroska file again."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._container = av.open(file, "w", format="matroska", options={"fflags": "+bitexact"})
+        self._stream: AudioStream | None = None
+
+    def add(self, sound: bytes) -> None:
+        """The next chunk's; raises UndecodableChunk for what isn't sound."""
+        try:
+            with av.open(io.BytesIO(sound), "r", format="matroska") as chunk:
+                if self._stream is None:
+                    self._stream = self._container.add_stream_from_template(chunk.streams.audio[0])
+                for packet in chunk.demux(audio=0):
+                    if packet.size:
+                        packet.stream = self._stream
+                        self._container.mux(packet)
+        except (av.FFmpegError, IndexError, ValueError) as error:
+            raise UndecodableChunk(f"a chunk's sound can't be read ({type(error).__name__})") from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._container.close()

@@ -1,7 +1,8 @@
 """Split a chunk's evidence: who gets which parts.
 
 A piece goes to every authority that is entitled to the kinds of all tracks that claim it; one that nobody is entitled
-to goes to the custodian, and so do frames masked whole. A track's first mapping goes to the authorities of its kind.
+to goes to the custodian, and so do frames masked whole and sound. A track's first mapping goes to the authorities of
+its kind.
 Which kinds an authority is entitled to may differ from chunk to chunk (`routes.py`).
 """
 
@@ -44,7 +45,8 @@ def route(
         parts[name] = tuple(mine)
     if policy.custodian:
         orphans = [p for p in pieces if not any(k.issuperset(p.kinds) for k in granted.values())]
-        parts[CUSTODIAN] = tuple(_part("piece", p.kinds, p) for p in orphans)
+        sound = [OpenPart("sound", (), chunk.audio)] if chunk.audio else []
+        parts[CUSTODIAN] = (*(_part("piece", p.kinds, p) for p in orphans), *sound)
     return parts
 
 

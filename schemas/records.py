@@ -14,7 +14,7 @@ from schemas.regions import RegionSet
 
 CUSTODIAN = "custodian"
 Quality = Literal["high", "lossless"]
-PartType = Literal["mapping", "piece"]
+PartType = Literal["mapping", "piece", "sound"]
 
 
 @dataclass(frozen=True, slots=True)

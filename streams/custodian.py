@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from infra.atomic import AtomicFile, write_whole
+from infra.camera_audio import SoundFile
 from operators.codec import decode as decode_pictures
 from operators.codec import encode
 from operators.fragment import fragment, init_segment
@@ -63,11 +64,14 @@ class Keys:
 
 @dataclass
 class Opened:
-    """Totals: files written, pictures of evidence and of put-aside chunks, other records, and why some didn't open."""
+    """Totals: files written, pictures of evidence and of put-aside chunks, chunks with sound, other records, and why
+    some didn't open.
+    """
 
     files: list[str] = field(default_factory=list)
     pictures: int = 0
     dropped: int = 0
+    sound: int = 0
     records: int = 0
     refused: Counter[str] = field(default_factory=Counter)
 
@@ -96,8 +100,8 @@ def open_held(
 ) -> Opened:
     """Write what a recording holds into the folder `out`; `camera`: of one alone.
 
-    `<video>.mp4` shows evidence, `<video>.dropped.mp4` the pictures of chunks that were put aside, `records` holds the
-    others as they came. Raises as `held`.
+    `<video>.mp4` shows evidence, `<video>.mka` is its sound, `<video>.dropped.mp4` shows chunks that were put aside,
+    `records` holds the others as they came. Raises as `held`.
     """
     totals = Opened()
     with ExitStack() as stack:
@@ -114,8 +118,9 @@ def open_held(
 
 def _held(one: RecordedRecord, identify: IdentifyAt) -> Held:
     camera_id = one.key.decode(errors="replace")
-    if unpack(one.value).kind == "quarantined":
-        return Held(camera_id, one.timestamp_ms, unpack(one.value).value)
+    found = unpack(one.value)
+    if found.kind == "quarantined":
+        return Held(camera_id, one.timestamp_ms, found.value)
     evidence, _ = read_evidence(one.value, lambda der: identify(der, one.timestamp_ms))
     if evidence.authority != CUSTODIAN or not is_of(evidence.video_id, evidence.camera_id):
         raise MalformedRecord(f"evidence for {evidence.authority!r}")
@@ -138,22 +143,44 @@ class _Film:
         self.end, self.seq = end, seq
 
 
+@dataclass
+class _Sound:
+    file: SoundFile
+    seq: int = -1
+
+
 class _Films:
     """The films of a folder, and its other files."""
 
     def __init__(self, out: Path, stack: ExitStack, totals: Opened) -> None:
         self._out, self._stack, self.totals = out, stack, totals
         self._films: dict[str, _Film] = {}
+        self._sounds: dict[str, _Sound] = {}
+
+    def hear(self, video_id: str, seq: int, sound: bytes) -> None:
+        """The sound of a chunk, once and in order."""
+        name = f"{video_id}.mka"
+        if name not in self._sounds:
+            self._sounds[name] = _Sound(self._stack.enter_context(SoundFile(self._begin(name))))
+        one = self._sounds[name]
+        if seq > one.seq:
+            one.file.add(sound)
+            one.seq = seq
+            self.totals.sound += 1
+
+    def _begin(self, name: str) -> BinaryIO:
+        file = self._stack.enter_context(AtomicFile(self._out / name, secret=True)).file
+        if file is None:
+            raise UsageError(f"{name} can't be begun")
+        self.totals.files.append(name)
+        return file
 
     def film(self, name: str, format: VideoFormat, origin: int) -> _Film:
         """The film of this name, begun at `origin` where there is none; raises MalformedRecord for another format."""
         if name not in self._films:
-            file = self._stack.enter_context(AtomicFile(self._out / name, secret=True)).file
-            if file is None:
-                raise UsageError(f"{name} can't be begun")
+            file = self._begin(name)
             file.write(init_segment(format))
             self._films[name] = _Film(file, format, origin, origin)
-            self.totals.files.append(name)
         film = self._films[name]
         if film.format != format:
             raise MalformedRecord(f"{name}: pictures of another format")
@@ -222,13 +249,22 @@ def _play(chunk: FrameChunk, films: _Films) -> None:
         raise MalformedRecord(f"{chunk.video_id} chunk {chunk.chunk_seq}: begins before the one ahead of it has ended")
     film.add(units, chunk.end_pts, chunk.chunk_seq)
     films.totals.dropped += len(units)
+    if chunk.audio:
+        films.hear(chunk.video_id, chunk.chunk_seq, chunk.audio)
 
 
 def _show(evidence: SealedEvidence, custodian: Identity, films: _Films, lossless: bool) -> None:
-    """The frames of a chunk in which something is the custodian's."""
+    """The frames of a chunk in which something is the custodian's, and its sound."""
     if evidence.format is None:
         raise MissingEvidence(f"{evidence.video_id}: its evidence doesn't say how large the pictures are")
-    pictures = _pictures(evidence, custodian)
+    pieces: list[Piece] = []
+    for part in evidence.parts:
+        plain = unseal(part.sealed, [custodian], evidence_aad(evidence, part, QUARANTINE))
+        if part.type == "sound":
+            films.hear(evidence.video_id, evidence.chunk_seq, plain)
+        elif isinstance(content := content_of(part, plain), Piece):
+            pieces.append(content)
+    pictures = _pictures(evidence, pieces)
     if not pictures:
         return
     film = films.film(f"{evidence.video_id}.mp4", replace(evidence.format, time_base=TICKS), evidence.capture_ms)
@@ -241,12 +277,8 @@ def _show(evidence: SealedEvidence, custodian: Identity, films: _Films, lossless
     films.totals.pictures += count
 
 
-def _pictures(evidence: SealedEvidence, custodian: Identity) -> list[Planes]:
-    contents = [
-        content_of(part, unseal(part.sealed, [custodian], evidence_aad(evidence, part, QUARANTINE)))
-        for part in evidence.parts
-    ]
-    pieces = open_all(one for one in contents if isinstance(one, Piece))
-    numbers = sorted({place.frame_no for piece, _ in pieces for place in piece.frames})
-    shown = (blank_frame(pieces, number, evidence.format) for number in numbers)
+def _pictures(evidence: SealedEvidence, pieces: Sequence[Piece]) -> list[Planes]:
+    opened = open_all(pieces)
+    numbers = sorted({place.frame_no for piece in pieces for place in piece.frames})
+    shown = (blank_frame(opened, number, evidence.format) for number in numbers)
     return [one[0] for one in shown if one is not None]

@@ -22,8 +22,8 @@ from streams.words import plural
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="What the custodian alone may open: frames masked whole, zones, pieces that nobody else gets, records that "
-         "couldn't be processed or were dropped.\n\n"
+    help="What the custodian alone may open: frames masked whole, zones, pieces that nobody else gets, sound, records "
+         "that couldn't be processed or were dropped.\n\n"
          "They are kept for 30 days in frames.quarantine.v1. An administrator writes them to a file (sealframe record "
          "frames.quarantine.v1 quarantine.rec); who has the key opens it elsewhere: no server ever sees that key.",
 )
@@ -69,7 +69,7 @@ def open_recording(
     playable: Annotated[bool, typer.Option(help="crf 12 instead of lossless, so that browsers play it")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Open it: VIDEO.mp4 with what was sealed to the custodian, grey elsewhere; VIDEO.dropped.mp4; other records.
+    """Open it: VIDEO.mp4 with what was sealed to the custodian, black elsewhere, its sound, dropped chunks, records.
 
     Exit code 1 when something doesn't open; what does is written all the same. Nothing else notes who opened what: keep
     the key in a safe that does.
@@ -83,11 +83,12 @@ def open_recording(
             progress=lambda count: bar.update(bar.task_ids[0], completed=count),
         )
     if as_json:
-        give({"files": sorted(done.files), "pictures": done.pictures, "dropped": done.dropped,
+        give({"files": sorted(done.files), "pictures": done.pictures, "dropped": done.dropped, "sound": done.sound,
               "records": done.records, "refused": done.refused})
     else:
         say(f"{out}: {plural(done.pictures, 'picture')} of sealed regions, {plural(done.dropped, 'picture')} of chunks "
-            f"that were put aside, {plural(done.records, 'other record')}")
+            f"that were put aside, {plural(done.records, 'other record')}"
+            + (f", the sound of {plural(done.sound, 'chunk')}" if done.sound else ""))
     if done.refused:
         raise IntegrityError(_words(done.refused, "not opened"))
 

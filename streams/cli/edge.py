@@ -37,6 +37,7 @@ def edge(
     loop: Annotated[bool, typer.Option(help="begin a file again at its end, as a new video")] = False,
     realtime: Annotated[bool, typer.Option(help="as fast as it was captured")] = False,
     low_latency: Annotated[bool, typer.Option(help="chunks of 0.5 s instead of 1 s; costs bits")] = False,
+    audio: Annotated[bool, typer.Option(help="seal sound to the custodian alone; without it, it is dropped")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print totals as JSON")] = False,
 ) -> None:
     """Read a camera, desensitise and seal beside it, and send only the results: there is no raw topic.
@@ -54,7 +55,7 @@ def edge(
     )
     chunks: Iterator[FrameChunk] = open_source(
         source, encode=encode, camera_id=camera, chunk_ms=500 if low_latency else settings.chunk_ms, loop=loop,
-        realtime=realtime,
+        realtime=realtime, audio=audio,
     )
     chunks = iter(Backlog(chunks)) if is_live(source) else chunks
     chunks = while_valid(chunks, run_out(access.identity))

@@ -34,7 +34,7 @@ def push(
     rate: Annotated[float, typer.Option(help="that many times real time; 0: as fast as it goes")] = 0.0,
     low_latency: Annotated[bool, typer.Option(help="chunks of 0.5 s instead of 1 s; costs bits")] = False,
     start_ms: Annotated[int | None, typer.Option(help="capture time of the first frame; default: now")] = None,
-    audio: Annotated[bool, typer.Option(help="keep the sound beside the pictures, sealed to the pipeline")] = False,
+    audio: Annotated[bool, typer.Option(help="seal sound to the custodian alone; without it, it is dropped")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print totals as JSON")] = False,
 ) -> None:
     """Cut a source into chunks, seal them to the pipeline, sign them as the camera, send them in order.

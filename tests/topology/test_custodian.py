@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -16,15 +17,16 @@ import pytest
 from typer.testing import CliRunner
 
 from infra import tls
+from infra.camera_audio import AudioTrack
 from infra.framing import RECORDED, framed
 from infra.recipients import write_identity
 from operators.codec import decode as decode_pictures
 from operators.seal import Identity
-from schemas.codec import encode
+from schemas.codec import decode, encode, unpack_as
 from schemas.errors import IntegrityError, UsageError
 from schemas.frames import FrameChunk
-from schemas.records import RecordedRecord
-from schemas.topics import OPERATOR_VIDEO, QUARANTINE, RAW
+from schemas.records import RecordedRecord, SealedEvidence
+from schemas.topics import OPERATOR_VIDEO, QUARANTINE, RAW, evidence_topic
 from streams.cli.custodian import app
 from streams.clock import now_ms
 from streams.custodian import Keys, Opened, open_held
@@ -105,6 +107,44 @@ def test_custodian_opens_what_was_masked_whole_what_was_dropped_and_what_was_no_
 def test_custodian_shows_evidence_when_it_was_captured(quarantine: Quarantine, tmp_path: Path) -> None:
     quarantine.open(tmp_path, Keys(SAFE))
     assert np.allclose(np.diff(_times_s(tmp_path / f"{VIDEO}.mp4")), [0.04, 0.04, 0.04, 0.52, 0.04, 0.04, 0.04])
+
+
+def test_custodian_hears_what_was_sealed_and_what_was_dropped_in_one_piece(
+    quarantine: Quarantine, tmp_path: Path
+) -> None:
+    sounds = _sounds(tmp_path / "source.mp4", len(quarantine.chunks))
+    heard = [replace(chunk, audio=sound) for chunk, sound in zip(quarantine.chunks, sounds, strict=True)]
+    intake = Intake(PIPELINE, lambda der: tls.signer_identity(der, quarantine.ca), Enrolment())
+    parts = Parts(quarantine.ca.parent, intake, quarantine.protection)
+    arrivals = [replace(one, sent_ms=heard[-1].capture_ms) for one in parts.raw(heard)]
+    port = asyncio.run(_run(WholeStage(intake, quarantine.protection), arrivals, heard[-1].capture_ms + 640_000))
+    done = quarantine.open(tmp_path, Keys(SAFE, PIPELINE), port.of(QUARANTINE))
+    assert (done.sound, done.pictures, done.dropped, done.refused.total()) == (len(heard), 8, 12, 0)
+    with av.open(str(tmp_path / f"{VIDEO}.mka")) as whole, av.open(str(tmp_path / "source.mp4")) as source:
+        packets, true = ([bytes(one) for one in found.demux(audio=0) if one.size] for found in (whole, source))
+        assert packets == true
+    for authority in POLICY.authorities:
+        for output in port.of(evidence_topic(authority)):
+            evidence = decode(SealedEvidence, unpack_as("evidence", output.value).body)
+            assert {part.type for part in evidence.parts} <= {"mapping", "piece"}
+
+
+def _sounds(path: Path, count: int) -> list[bytes]:
+    """The sound of a file, cut as chunks carry it."""
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("aac", rate=16000, layout="mono")
+        for index in range(8 * count):
+            tone = np.sin(np.arange(1024, dtype=np.float32) * (0.05 + 0.01 * index))[None]
+            frame = av.AudioFrame.from_ndarray(tone, format="fltp", layout="mono")
+            frame.sample_rate, frame.pts, frame.time_base = 16000, 1024 * index, Fraction(1, 16000)
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    with av.open(str(path)) as source:
+        track, packets = AudioTrack(source.streams.audio[0]), [one for one in source.demux(audio=0) if one.size]
+        for packet in packets:
+            track.add(packet)
+        length = max((one.pts or 0) * one.time_base for one in packets)
+        return [track.take(length * (n + 1) / count if n + 1 < count else Fraction(10**9)) for n in range(count)]
 
 
 def test_custodian_without_the_pipelines_key_gets_dropped_chunks_as_they_came(
