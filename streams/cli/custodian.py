@@ -53,7 +53,7 @@ def show(recording: Recording, ca: Ca, as_json: AsJson = False) -> None:
     table = Table("camera", "what", "records", "from", "to")
     for (camera, what), times in sorted(counted.items()):
         table.add_row(camera, what, str(len(times)), _when(min(times)), _when(max(times)))
-    console.print(table)
+    console.print(table) if rows else say("nothing lies there")
     _say_refused(refused, "not what the pipeline put there")
 
 

@@ -12,10 +12,11 @@ from rich.table import Table
 from infra.settings import load
 from streams.cli.output import console, give, say
 from streams.cli.stack import HOME, Home
-from streams.replay import Range
+from streams.replay import Range, Replayed
 from streams.replay import record as run_record
 from streams.replay import replay as run_replay
 from streams.stack import Stack
+from streams.words import plural
 
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 As = Annotated[str, typer.Option("--as", help="principal that may read or write the topic")]
@@ -33,7 +34,7 @@ def record(
     stack = Stack(load(home=home))
     with stack.access(principal).consumer(f"{principal}.record") as consumer:
         done = run_record(consumer, topic, out, Range(first, last))
-    give(asdict(done)) if as_json else say(f"{out}: {done}")
+    give(asdict(done)) if as_json else say(f"{out}: {_words(done)}")
 
 
 def replay(
@@ -45,7 +46,11 @@ def replay(
     stack = Stack(load(home=home))
     with stack.access(principal).producer() as producer:
         done = run_replay(producer, source, topic=topic)
-    give(asdict(done)) if as_json else say(f"{source}: {done}")
+    give(asdict(done)) if as_json else say(f"{source}: {_words(done)}")
+
+
+def _words(done: Replayed) -> str:
+    return f"{plural(done.records, 'record')}, {done.bytes:,} bytes"
 
 
 @topics_app.command("plan")
