@@ -30,11 +30,10 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # re-exported
 
 from infra.kafka import SECONDS, ErrorWatch, KafkaAccess
 from schemas.errors import ConfigError, ServiceUnavailable, UsageError
-from schemas.topics import MINUTE_MS, WORKER_GROUP, TopicSpec
+from schemas.topics import EDGE, MINUTE_MS, WORKER_GROUP, TopicSpec
 
 FRAME_PARTITIONS = 2
 REPLICAS = 1
-EDGE = ("camera-", "gateway-")
 Action = Literal["create", "configure", "keep", "conflict"]
 
 

@@ -37,6 +37,8 @@ class TopicSpec:
     max_bytes: int = MAX_RECORD_BYTES
 
 
+CAMERAS, GATEWAYS = EDGE = ("camera-", "gateway-")
+"""What principals that write raw chunks begin with."""
 RAW = "frames.raw.v1"
 REGIONS = "frames.regions.v1"
 OPERATOR_VIDEO = "operator.video.v1"

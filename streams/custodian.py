@@ -33,7 +33,7 @@ from streams.authority.blank import blank_frame, open_all
 from streams.authority.opening import content_of
 from streams.intake import RECORD, Enrolment, Intake
 from streams.recording import recorded
-from streams.stage import CAMERA, Arrival
+from streams.stage import CAMERA, OVERLOAD, Arrival
 from streams.topology import quarantine_aad
 from streams.verify import Identify, read_evidence
 
@@ -205,7 +205,7 @@ def _open(one: Held, keys: Keys, films: _Films, identify: IdentifyAt, lossless: 
     place = (record.topic, record.partition, record.offset)
     plain = unseal(record.sealed, [keys.custodian], quarantine_aad(*place))
     arrival = Arrival(*place, one.camera_id.encode(), plain)
-    chunk = _chunk(arrival, keys, lambda der: identify(der, one.received_ms), record.reason.startswith("Overload"))
+    chunk = _chunk(arrival, keys, lambda der: identify(der, one.received_ms), record.reason.startswith(OVERLOAD))
     if chunk is None:
         films.keep(record, plain)
     else:

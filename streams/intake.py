@@ -15,13 +15,11 @@ from schemas.codec import decode, encode, pack, unpack_as
 from schemas.errors import IntegrityError, MalformedRecord, NotForMe, SignerNotEnrolled
 from schemas.frames import FrameChunk
 from schemas.records import AssociatedData, RawChunk, Signed
-from schemas.topics import RAW
+from schemas.topics import CAMERAS, GATEWAYS, RAW
 from schemas.video_id import is_of
 from streams.stage import Arrival
 
 RECORD = "raw_chunk"
-GATEWAY = "gateway-"
-"""What principals of gateways begin with."""
 Identify = Callable[[bytes], tuple[str, bytes]]
 
 
@@ -38,6 +36,11 @@ def seal_raw(chunk: FrameChunk, pipeline: bytes, signer: SigningKey) -> bytes:
     return pack(RECORD, sign(encode(raw), RECORD, signer))
 
 
+def writer(name: str, *, gateway: bool = False) -> str:
+    """The principal of a camera, or of a gateway."""
+    return f"{GATEWAYS if gateway else CAMERAS}{name}"
+
+
 @dataclass(frozen=True, slots=True)
 class Enrolment:
     """Who writes for whom: `camera-<id>` for camera `<id>`, gateways (by principal) for the cameras named here."""
@@ -47,11 +50,11 @@ class Enrolment:
     @classmethod
     def of(cls, gateways: Mapping[str, frozenset[str]]) -> Enrolment:
         """By the names of gateways, as settings have them."""
-        return cls({f"{GATEWAY}{name}": cameras for name, cameras in gateways.items()})
+        return cls({writer(name, gateway=True): cameras for name, cameras in gateways.items()})
 
     def allows(self, principal: str, camera_id: str) -> bool:
         """The principal may write chunks of this camera."""
-        return principal == f"camera-{camera_id}" or camera_id in self.gateways.get(principal, frozenset())
+        return principal == writer(camera_id) or camera_id in self.gateways.get(principal, frozenset())
 
 
 @dataclass(frozen=True, slots=True)

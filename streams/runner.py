@@ -40,7 +40,7 @@ from schemas.errors import (
 from schemas.state import MAX_STATE_BYTES, CameraState, LoadState
 from streams.clock import now_ms as wall_ms
 from streams.lanes import Lane, Limits, Partition, Slot
-from streams.stage import Arrival, Body, Due, Item, Output, Port, Stage
+from streams.stage import OVERLOAD, Arrival, Body, Due, Item, Output, Port, Stage
 
 Result = TypeVar("Result")
 
@@ -273,7 +273,7 @@ class Runner(Generic[Body]):
 
     async def _dropped(self, arrival: Arrival, item: Item[Body]) -> Sequence[Output]:
         self.counters.dropped += 1
-        sealed = await self._work(self._stage.quarantine, arrival, "Overload: dropped from a late camera's video")
+        sealed = await self._work(self._stage.quarantine, arrival, f"{OVERLOAD}: dropped from a late camera's video")
         return sealed, await self._work(self._stage.overload, item)
 
     def _decided(

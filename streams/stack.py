@@ -36,7 +36,7 @@ from infra.settings import Settings, SignInSetting
 from operators.seal import Identity
 from operators.sign import SigningKey
 from schemas.errors import ConfigError, SealframeError, ServiceUnavailable
-from schemas.topics import TopicSpec, topics
+from schemas.topics import EDGE, TopicSpec, topics
 from streams.clock import now_ms
 from streams.forensic.people import oidc_principal, set_up
 from streams.forensic.sessions import CALLBACK
@@ -44,7 +44,6 @@ from streams.issuer.accounts import Accounts
 
 READY_SECONDS = 60.0
 KEEPER_SECONDS = 10
-SENDERS = ("camera-", "gateway-")
 PEOPLE = {f"{role}-demo": role for role in ("admin", "investigator", "approver", "auditor")} | {"operator": "keeper"}
 """Certificates that `up` makes, each a person of this role at every forensic service. The operating platform keeps the
 logs' checkpoints, and sees nothing else."""
@@ -260,7 +259,7 @@ class Stack:
         """Whatever is missing, and anew what has less than ten days to live: cameras' too."""
         tls.create_ca(self.tls)
         for path in sorted(self.tls.glob("*-*/signer.pem") if self._renews else ()):
-            if path.parent.name.startswith(SENDERS) and tls.renew(self.tls, path.parent.name):
+            if path.parent.name.startswith(EDGE) and tls.renew(self.tls, path.parent.name):
                 tell(f"{path.parent.name} has new certificates: start its `push` again")
         for principal in ("admin", "pipeline", "issuer", VIEWER, *PEOPLE):
             self._issue(principal, signer=principal in ("pipeline", "operator"))

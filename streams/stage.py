@@ -12,6 +12,8 @@ from schemas.state import CameraState
 Body = TypeVar("Body")
 CAMERA = "camera"
 """Source of chunks that never were on a topic: an edge's."""
+OVERLOAD = "Overload"
+"""What the reason of a chunk begins with that was dropped from a late camera's video."""
 FRESH_MS = 600_000
 """A chunk that came so much later than it was captured is replayed, and nobody waits for it."""
 

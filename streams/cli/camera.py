@@ -10,9 +10,10 @@ import typer
 from infra.camera import describe
 from infra.settings import load
 from schemas.errors import UsageError
+from schemas.topics import CAMERAS, EDGE
 from streams.cli.output import give, say
 from streams.cli.stack import HOME, Home
-from streams.intake import GATEWAY
+from streams.intake import writer
 from streams.stack import Stack
 
 app = typer.Typer(no_args_is_help=True, help="Cameras: add, list, rotate, remove, and look at what a source delivers.")
@@ -30,7 +31,7 @@ def add(camera_id: CameraId, gateway: Gateway = False, home: Home = HOME) -> Non
     settings = load(home=home)
     if gateway and not settings.gateways.get(camera_id):
         raise UsageError(f"say whose cameras these are, in sealframe.toml: gateways = {{ {camera_id} = [\"gate-1\"] }}")
-    Stack(settings).enrol(_principal(camera_id, gateway))
+    Stack(settings).enrol(writer(camera_id, gateway=gateway))
     if gateway:
         cameras = sorted(settings.gateways[camera_id])
         say(f"gateway {camera_id} may push for {', '.join(cameras)}, once the workers have been started anew: "
@@ -43,8 +44,8 @@ def add(camera_id: CameraId, gateway: Gateway = False, home: Home = HOME) -> Non
 def show(home: Home = HOME, as_json: AsJson = False) -> None:
     """Cameras with certificates, and gateways by their whole name (`gateway-yard`)."""
     folder = Stack(load(home=home)).tls
-    found = (path.name for pattern in ("camera-*", f"{GATEWAY}*") for path in folder.glob(pattern) if path.is_dir())
-    names = sorted(name.removeprefix("camera-") for name in found)
+    found = (path.name for prefix in EDGE for path in folder.glob(f"{prefix}*") if path.is_dir())
+    names = sorted(name.removeprefix(CAMERAS) for name in found)
     if as_json:
         give(names)
     else:
@@ -58,19 +59,15 @@ def rotate(camera_id: CameraId, gateway: Gateway = False, home: Home = HOME) -> 
 
     The old ones hold until they run out, 30 days after they were made. For a camera that was stolen, take `remove`.
     """
-    Stack(load(home=home)).rotate(_principal(camera_id, gateway))
+    Stack(load(home=home)).rotate(writer(camera_id, gateway=gateway))
     say(f"{camera_id} has new keys and certificates: start its push again")
 
 
 @app.command("remove")
 def remove(camera_id: CameraId, gateway: Gateway = False, home: Home = HOME) -> None:
     """Take a camera's right to write; what it wrote stays."""
-    taken = Stack(load(home=home)).admin().revoke(_principal(camera_id, gateway))
+    taken = Stack(load(home=home)).admin().revoke(writer(camera_id, gateway=gateway))
     say(f"{camera_id}: {taken} rights taken")
-
-
-def _principal(name: str, gateway: bool) -> str:
-    return f"{GATEWAY}{name}" if gateway else f"camera-{name}"
 
 
 @app.command("test")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -18,7 +17,7 @@ from schemas.records import SealedEvidence
 from streams.cli.output import console, give, progress, say
 from streams.cli.paths import check_folder
 from streams.custodian import Keys, held, open_held
-from streams.words import plural
+from streams.words import moment, plural
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -52,9 +51,10 @@ def show(recording: Recording, ca: Ca, as_json: AsJson = False) -> None:
         return
     table = Table("camera", "what", "records", "from", "to")
     for (camera, what), times in sorted(counted.items()):
-        table.add_row(camera, what, str(len(times)), _when(min(times)), _when(max(times)))
+        table.add_row(camera, what, str(len(times)), f"{moment(min(times))}Z", f"{moment(max(times))}Z")
     console.print(table) if rows else say("nothing lies there")
-    _say_refused(refused, "not what the pipeline put there")
+    if refused:
+        say(_words(refused, "not what the pipeline put there"), "refused:", "red")
 
 
 @app.command("open")
@@ -93,15 +93,7 @@ def open_recording(
         raise IntegrityError(_words(done.refused, "not opened"))
 
 
-def _when(time_ms: int) -> str:
-    return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
-
-
 def _words(refused: Counter[str], why: str) -> str:
     named = ", ".join(f"{count} {name}" for name, count in sorted(refused.items()))
     return f"{plural(refused.total(), 'record')} {why}: {named}"
 
-
-def _say_refused(refused: Counter[str], why: str) -> None:
-    if refused:
-        say(_words(refused, why), "refused:", "red")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +14,7 @@ from infra.recipients import approver_text, recipient_text, write_approver, writ
 from operators.seal import Identity
 from operators.sign import SigningKey
 from streams.cli.output import console, give, say
+from streams.words import moment
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -72,7 +72,7 @@ def show(store: Store, secret: Secret, as_json: AsJson = False) -> None:
         return
     table = Table("identity", "made", "state")
     for one in identities:
-        when = datetime.fromtimestamp(one.created_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+        when = moment(one.created_ms)
         table.add_row(one.name, when, "alive" if one.destroyed_ms is None else "destroyed")
     console.print(table)
     say(f"{tracks} track keys, {erased} erased")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 
-from infra.file_head import file_head
+from infra.file_head import FileHead, file_head
 from schemas.frames import FrameChunk
 from streams.cli.output import say
 
@@ -16,7 +17,7 @@ class Taken:
     """What a verb takes in of a source: its frames, those that it lost, and how long it lasts."""
 
     def __init__(self, source: str) -> None:
-        self.source = source
+        self._source = source
         self.frames, self.lost, self.length_s = 0, 0, 0.0
 
     def of(self, chunks: Iterable[FrameChunk]) -> Iterator[FrameChunk]:
@@ -28,17 +29,21 @@ class Taken:
             self.length_s = float((chunk.end_pts - begin) * chunk.format.time_base)
             yield chunk
 
+    @cached_property
+    def head(self) -> FileHead:
+        """What the source's head promises."""
+        return file_head(self._source)
+
     def missing_s(self) -> float:
-        """How much of what the source's head promises isn't there; 0 where it doesn't say."""
-        promised = file_head(self.source).length_s
-        missing = (promised or 0.0) - self.length_s
+        """How much of what the head promises isn't there; 0 where it doesn't say."""
+        missing = (self.head.length_s or 0.0) - self.length_s
         return missing if missing > max(LEAST_S, 2 * self.length_s / max(1, self.frames)) else 0.0
 
 
 def left_out(taken: Taken) -> dict[str, object]:
     """For machines: frames that no picture came of, how much of the file is cut off, and whether there is sound."""
     return {"frames_lost": taken.lost, "seconds_cut_off": round(taken.missing_s(), 3),
-            "sound_dropped": file_head(taken.source).sound}
+            "sound_dropped": taken.head.sound}
 
 
 def say_left_out(taken: Taken) -> None:
@@ -48,7 +53,7 @@ def say_left_out(taken: Taken) -> None:
         whole, read = taken.length_s + missing, taken.length_s
         say(f"the file promises {whole:.1f} s of pictures, {read:.1f} s could be read: it is cut off, as by a copy "
             "that broke off, or damaged", "cut off:", "yellow")
-    if file_head(taken.source).sound:
+    if taken.head.sound:
         say("the source has sound, and the video has none: voices show who speaks, and aren't desensitised")
 
 

@@ -6,7 +6,6 @@ import json
 import signal
 import threading
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,7 +30,7 @@ from streams.forensic.proofs import (
     said_of,
     when,
 )
-from streams.words import plural
+from streams.words import moment, plural
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -55,7 +54,7 @@ def show(
         return
     table = Table("no", "time", "who", "what", "case", "purpose")
     for entry in entries:
-        when = datetime.fromtimestamp(entry["time_ms"] / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+        when = moment(entry["time_ms"])
         table.add_row(str(entry["seq"]), when, entry["actor"], entry["action"], entry["case"], entry["purpose"])
     console.print(table)
 

@@ -17,7 +17,7 @@ from streams.backlog import Backlog
 from streams.cli.output import give, progress, say
 from streams.cli.stack import HOME, Home
 from streams.health import run_out
-from streams.intake import GATEWAY
+from streams.intake import writer
 from streams.push import PATIENCE_MS, paced, while_valid
 from streams.push import push as run
 from streams.stack import Stack, signing_key
@@ -44,7 +44,7 @@ def push(
     """
     settings = load(home=home)
     stack = Stack(settings)
-    principal = f"{GATEWAY}{gateway}" if gateway else f"camera-{camera}"
+    principal = writer(gateway or camera, gateway=bool(gateway))
     chunks: Iterator[FrameChunk] = open_source(
         source, encode=encode, camera_id=camera, chunk_ms=500 if low_latency else settings.chunk_ms,
         start_ms=start_ms, loop=loop, realtime=realtime, audio=audio,

@@ -23,8 +23,7 @@ from schemas.errors import MalformedRecord
 from schemas.frames import MAX_TIME_MS
 from schemas.records import OperatorBody, OperatorChunk
 from streams.forensic.manifest import SUFFIX, from_base64
-from streams.pages.render import moment
-from streams.words import plural
+from streams.words import moment, plural
 
 PAGE = "index.html"
 

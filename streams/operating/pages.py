@@ -15,8 +15,8 @@ from fastapi import FastAPI, Request, Response
 from infra.https import caller
 from streams.operating.index import Video
 from streams.operating.overview import Day, Overview
-from streams.pages.render import Pages, install, moment
-from streams.words import plural
+from streams.pages.render import Pages, install
+from streams.words import moment, plural
 
 NAV = (("/", "Wall"), ("/recordings", "Recordings"), ("/state", "Health"))
 WIDTH, NARROWEST, TICKS = 1000, 4, 4

@@ -18,7 +18,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.exceptions import HTTPException
 
 from schemas.frames import MAX_TIME_MS
-from streams.words import plural
+from streams.words import FIRST_MS, moment, plural
 
 KINDS = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 POLICY = (
@@ -34,8 +34,6 @@ HEADERS = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
     "Cache-Control": "no-store",
 }
-FIRST_MS = -62_135_596_800_000
-"""The first moment that a date can say, of the year 1; the last is `MAX_TIME_MS`."""
 _WORDS = {
     403: "This isn't allowed.",
     404: "There is no such page.",
@@ -48,13 +46,6 @@ _NEXT = {
     409: "Nothing is shown that can't be proved. Tell your administrator the text above.",
     503: "Wait a little and load the page again. If it stays so, see the service's log.",
 }
-
-
-def moment(ms: int | None) -> str:
-    """Milliseconds since 1970 as date and time, UTC; in words where a broken clock gave what no calendar has."""
-    if ms is None or FIRST_MS <= ms <= MAX_TIME_MS:
-        return "" if ms is None else f"{datetime.fromtimestamp(ms // 1000, UTC):%Y-%m-%d %H:%M:%S}"
-    return "after the year 9999" if ms > MAX_TIME_MS else "before the year 1"
 
 
 def clock(ms: int) -> str:

@@ -27,6 +27,7 @@ from streams.health import run_out
 from streams.push import while_valid
 from streams.stack import Stack
 from tests.support.city import faces
+from tests.support.scenes import chunk, crossing
 from tests.support.worker import wait_for
 
 SHORT = timedelta(days=9)
@@ -124,4 +125,4 @@ def test_who_reads_a_certificate_says_when_it_runs_out(tmp_path: Path) -> None:
     over = run_out(tls.load(tmp_path, "camera-1"))
     assert "camera-1 ran out at" in over()
     with pytest.raises(ConfigError, match="renew them, start it again"):
-        next(while_valid(iter([object()]), over))  # type: ignore[list-item]
+        next(while_valid([chunk(crossing())], over))

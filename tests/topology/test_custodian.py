@@ -57,9 +57,9 @@ class Quarantine:
         path.write_bytes(RECORDED + b"".join(framed(encode(one)) for one in records))
         return path
 
-    def open(self, folder: Path, keys: Keys, outputs: Sequence[Output] = (), **how: object) -> Opened:
+    def open(self, folder: Path, keys: Keys, outputs: Sequence[Output] = (), camera: str = "") -> Opened:
         """What comes out, in `folder`."""
-        return open_held(self.recorded(folder, outputs), keys, tls.signer_at(self.ca), folder, **how)  # type: ignore[arg-type]
+        return open_held(self.recorded(folder, outputs), keys, tls.signer_at(self.ca), folder, camera=camera)
 
     def pictures(self, *seqs: int) -> list[bytes]:
         """The samples of these chunks."""

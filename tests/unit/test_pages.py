@@ -13,8 +13,8 @@ from streams.desk.search_pages import joined
 from streams.desk.words import input_time, period_words, read_time, share
 from streams.forensic.terms import MAX_MS, Scope
 from streams.operating.overview import HOUR_MS, MINUTE_MS, _drawn
-from streams.pages.render import FIRST_MS, clock, moment, size, span, stamp
-from streams.words import plural
+from streams.pages.render import clock, size, span, stamp
+from streams.words import FIRST_MS, moment, plural
 
 MORNING = 1_700_000_000_000  # 2023-11-14 22:13:20
 
