@@ -8,8 +8,9 @@ the broker or TLS refuses, `ServiceUnavailable` for the rest. Nothing is created
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -117,12 +118,16 @@ class ErrorWatch:
 
 
 class Producer:
-    """Sends records and reports failures at `flush`, or by the future that `send` returns."""
+    """Sends records and reports failures at `flush`, or by the future that `send` returns.
+
+    After an error that librdkafka calls fatal (the broker refuses or has forgotten an idempotent producer) what waits
+    fails, and the next record goes out as a new producer's.
+    """
 
     def __init__(self, access: KafkaAccess, linger_ms: int, timeout_ms: int) -> None:
         self._watch = ErrorWatch()
         self._failed: list[SealframeError] = []
-        self._producer = _Producer({
+        self._config = {
             **access.config(),
             "enable.idempotence": True,
             "acks": "all",
@@ -133,7 +138,8 @@ class Producer:
             "message.max.bytes": MAX_RECORD_BYTES,
             "queue.buffering.max.kbytes": 64 * 1024,
             "error_cb": self._watch,
-        })
+        }
+        self._producer = _Producer(self._config)
 
     def send(self, topic: str, key: bytes, value: bytes, *, partition: int | None = None) -> Future[Message]:
         """Queue a record; the future holds where it lies, once acknowledged. Waits while the queue is full.
@@ -162,27 +168,29 @@ class Producer:
                 self._producer.produce(topic, value, key, target, on_delivery=delivered)
                 break
             except BufferError:
-                self._producer.poll(0.5)
+                self.poll(0.5)
             except KafkaException as error:
-                raise self._watch.translate(error, f"writing to {topic}") from error
-        self._producer.poll(0)
+                if error.args[0].code() != KafkaError._FATAL:
+                    raise self._watch.translate(error, f"writing to {topic}") from error
+                self._begin_anew()
+        self.poll()
         return sent
 
     def poll(self, seconds: float = 0.0) -> None:
         """Complete the futures of what was acknowledged meanwhile."""
-        self._producer.poll(seconds)
+        self._serve(self._producer.poll, seconds)
 
     def flush(self, seconds: float = 60.0) -> None:
         """Wait until every record is acknowledged.
 
         Raises:
-            AccessDenied, ServiceUnavailable, ChunkTooLarge: the first failure since the last flush.
+            AccessDenied, ServiceUnavailable, ChunkTooLarge: the first failure since the last flush, a refusal first.
 
         """
-        left = self._producer.flush(seconds)
+        left = self._serve(self._producer.flush, seconds)
         failed, self._failed = self._failed, []
         if failed:
-            raise failed[0]
+            raise next((failure for failure in failed if isinstance(failure, AccessDenied)), failed[0])
         if left:
             raise ServiceUnavailable(f"{left} records aren't acknowledged after {seconds:.0f} s")
 
@@ -196,7 +204,29 @@ class Producer:
             self.flush()
         else:
             self._producer.purge()
-            self._producer.flush(1.0)
+            self._serve(self._producer.flush, 1.0)
+
+    def _serve(self, wait: Callable[[float], int], seconds: float) -> int:
+        """Run callbacks by `wait`; gives how many records aren't acknowledged.
+
+        The binding raises a fatal error there instead of reporting it, and loses it (SystemError) if a callback that
+        reports a delivery follows.
+        """
+        try:
+            return wait(seconds)
+        except KafkaException as error:
+            self._failed.append(self._watch.translate(error, "writing"))
+        except SystemError:
+            self._failed.append(ServiceUnavailable("writing: the broker ended this producer"))
+        self._begin_anew()
+        return 0
+
+    def _begin_anew(self) -> None:
+        """Fail what waits and go on as a new producer."""
+        ended, self._producer = self._producer, _Producer(self._config)
+        ended.purge()
+        with suppress(KafkaException, SystemError):
+            ended.flush(1.0)
 
 
 class Consumer:

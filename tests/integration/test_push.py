@@ -71,6 +71,22 @@ def test_push_of_a_camera_that_is_not_enrolled_is_refused(deployment: Deployment
         push(_video(camera, 1), camera, producer, PIPELINE.public, deployment.signer(f"camera-{camera}"))
 
 
+def test_a_producer_that_the_broker_ended_says_why_and_writes_again_once_it_may(deployment: Deployment) -> None:
+    camera = unique("cam")
+    key = camera.encode()
+    with deployment.broker.access(f"camera-{camera}").producer(timeout_ms=5_000) as producer:
+        refused = [producer.send(RAW, key, b"early") for _ in range(3)]
+        time.sleep(1.0)
+        with pytest.raises(AccessDenied):
+            producer.flush()
+        assert all(isinstance(one.exception(), AccessDenied) for one in refused)
+        deployment.broker.camera(camera)
+        written = producer.send(RAW, key, b"in time")
+        producer.flush()
+    assert written.result().key == key
+    assert [m.value for m in deployment.read(RAW, "pipeline") if m.key == key] == [b"in time"]
+
+
 def test_push_of_another_cameras_chunk_is_wrong_use(deployment: Deployment) -> None:
     camera = unique("cam")
     with pytest.raises(UsageError), deployment.broker.camera(camera).producer() as producer:
