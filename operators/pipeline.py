@@ -6,7 +6,6 @@ them. Sealing needs fresh keys and the authorities' keys of the epoch, so it sta
 
 from __future__ import annotations
 
-import json
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,6 +26,7 @@ from operators.examine import Examined, Examiner
 from operators.fragment import fragment
 from operators.grey import all_grey, all_whole
 from operators.masks import pack_masks
+from operators.movement import movement
 from operators.piece_video import beside
 from operators.pieces import code, gather, shares
 from operators.seal import OpenPart, new_evidence, seal_evidence
@@ -37,6 +37,7 @@ from operators.view import guard, zones_of
 from schemas.codec import encode as encode_record
 from schemas.errors import ClockJump, MalformedRecord
 from schemas.frames import CodedUnit, DecodedChunk, DesensitisedFrame, FrameChunk, Planes, RawFrame
+from schemas.movement import to_json
 from schemas.records import (
     Alarm,
     EvidenceCount,
@@ -220,7 +221,7 @@ class Pipeline:
         drafts = tuple(_draft(chunk, digest(body), body_counts, parts) for body_counts in _sent(record[1].evidence))
         state, closing = self._close(state, chunk)
         return state, Outgoing(
-            (*opening, record[0], *closing), drafts, alarms, (_events(chunk, regions),), coding.bare.places,
+            (*opening, record[0], *closing), drafts, alarms, (to_json(movement(chunk, regions)),), coding.bare.places,
         )
 
     def _code(
@@ -376,13 +377,6 @@ def _unseen(chunk: FrameChunk, level: int) -> RegionSet:
         chunk.camera_id, chunk.video_id, chunk.chunk_seq, ((),) * count, frozenset(range(count)),
         effort=level,
     )  # fmt: skip
-
-
-def _events(chunk: FrameChunk, regions: RegionSet) -> bytes:
-    counts = [len(frame) for frame in regions.frames]
-    event = {"camera_id": chunk.camera_id, "capture_ms": chunk.capture_ms, "chunk_seq": chunk.chunk_seq,
-             "counts": counts, "video_id": chunk.video_id}
-    return json.dumps(event, sort_keys=True, separators=(",", ":")).encode()
 
 
 def _size(format: object) -> tuple[int, int]:

@@ -1,23 +1,20 @@
-"""Keeps the alarms of `alarms.v1` in the operating platform's database, each once, as long as the topic keeps them.
-
-The place of the last alarm kept is the place to go on from: no offsets are committed. A broker that was set up anew
-counts from the beginning again, and is read from there.
-"""
+"""Keeps the alarms of `alarms.v1` in the operating platform's database, each once, as long as the topic keeps them."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from infra.kafka import Consumer, KafkaAccess, Message
-from infra.postgres import Database
+from infra.kafka import Message
 from schemas.codec import unpack_as
 from schemas.errors import PoisonError
 from schemas.records import Alarm
 from schemas.topics import ALARMS, DAY_MS
+from streams.operating.follow import Follower
 from streams.operating.store import Connections
-from streams.readiness import Background, wall_ms
+from streams.readiness import wall_ms
 
 KEEP_MS = 30 * DAY_MS
 MAX_SHOWN, MAX_TEXT = 200, 2000
@@ -32,45 +29,24 @@ class Kept:
     times: int
 
 
-class AlarmKeeper(Background):
-    """One thread, one consumer."""
+class AlarmKeeper(Follower):
+    """Keeps each alarm once."""
 
-    def __init__(self, access: KafkaAccess, database: Database, group: str) -> None:
-        super().__init__("alarms")
-        self._access, self._database, self._group = access, database, group
+    topic, table = ALARMS, "alarms"
 
-    def session(self) -> None:
-        """Take alarms until halted; raises as `Consumer.poll` and `Database.connection`."""
-        with self._access.consumer(f"{self._group}.alarms") as consumer:
-            consumer.assign(self._places(consumer))
-            while not self.halted:
-                message = consumer.poll(0.5)
-                if message is not None:
-                    self._keep(message)
-
-    def _places(self, consumer: Consumer) -> list[tuple[str, int, int]]:
-        with self._database.connection() as db:
-            known = dict(db.execute("SELECT partition, max(place) + 1 FROM alarms GROUP BY partition").fetchall())
-        places = []
-        for number in consumer.partitions(ALARMS):
-            low, high = consumer.bounds(ALARMS, number)
-            after = int(known.get(number, low))
-            places.append((ALARMS, number, after if low <= after <= high else low))
-        return places
-
-    def _keep(self, message: Message) -> None:
+    def keep(self, db: Any, message: Message) -> None:
+        """Keep an alarm; drop those whose time is over."""
         try:
             alarm: Alarm = unpack_as("alarm", message.value)
         except PoisonError as error:
             log.warning("not an alarm at %s/%s: %s", message.partition, message.offset, error)
             return
-        with self._database.connection() as db:
-            db.execute(
-                "INSERT INTO alarms VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
-                (message.partition, message.offset, alarm.time_ms, _plain(alarm.kind), _plain(alarm.source),
-                 _plain(alarm.camera_id), _plain(alarm.text)),
-            )
-            db.execute("DELETE FROM alarms WHERE time_ms < %s", (wall_ms() - KEEP_MS,))
+        db.execute(
+            "INSERT INTO alarms VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
+            (message.partition, message.offset, alarm.time_ms, _plain(alarm.kind), _plain(alarm.source),
+             _plain(alarm.camera_id), _plain(alarm.text)),
+        )
+        db.execute("DELETE FROM alarms WHERE time_ms < %s", (wall_ms() - KEEP_MS,))
 
 
 def newest(database: Connections, count: int = 50) -> Sequence[Kept]:

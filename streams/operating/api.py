@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 import cv2
@@ -19,7 +20,7 @@ from infra.framing import RECORDED, framed
 from operators.detect.picture import rgb_of
 from schemas.codec import encode, pack
 from schemas.errors import AccessDenied, IntegrityError, MissingChunk, SealframeError, TransientError
-from schemas.frames import Planes
+from schemas.frames import MAX_NAME, MAX_TIME_MS, Planes
 from schemas.records import RecordedRecord
 from schemas.topics import OPERATOR_VIDEO
 from streams.operating.index import Index, Video
@@ -55,6 +56,7 @@ def create_app(
     add_pages(app, shown, overview, failing, clock)
     _add_media(app, index)
     _add_records(app, index)
+    _add_counts(app, overview)
     return app
 
 
@@ -136,6 +138,19 @@ def _add_records(app: FastAPI, index: Index) -> None:
             size = {"X-Sealframe-Size": f"{found.format.width}x{found.format.height}"}
             return Response(_raw(planes), media_type="application/octet-stream", headers=size)
         return Response(_coded(planes, found, form), media_type=f"image/{form}")
+
+
+def _add_counts(app: FastAPI, overview: Overview) -> None:
+    @app.get("/counts")
+    def counts(
+        camera: Annotated[str, Query(max_length=MAX_NAME)],
+        from_ms: Annotated[int, Query(ge=0, le=MAX_TIME_MS)],
+        to_ms: Annotated[int, Query(ge=0, le=MAX_TIME_MS)],
+        steps: Annotated[int, Query(ge=1, le=1000)] = 100,
+    ) -> list[dict[str, Any]]:
+        """How many people and plates were hidden at once, on average and at most, in so many steps at most."""
+        found = overview.in_view(camera.replace("\0", ""), from_ms, max(from_ms, to_ms), steps)
+        return [asdict(step) for step in found]
 
 
 def _add_media(app: FastAPI, index: Index) -> None:

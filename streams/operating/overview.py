@@ -12,6 +12,7 @@ from schemas.frames import MAX_TIME_MS
 from schemas.topics import DAY_MS, MINUTE_MS
 from streams.operating.alarms import Kept, newest
 from streams.operating.index import Index, Video
+from streams.operating.movement import STEP_MS, InView, in_view
 from streams.operating.store import Connections
 
 LIVE_MS = 30_000
@@ -19,6 +20,7 @@ LONGEST_MS = 60 * MINUTE_MS
 """Videos are cut after half an hour; twice that is looked back for one that reaches into a day."""
 MAX_VIDEOS = 1000
 HOUR_MS = 60 * MINUTE_MS
+COLUMNS = 240
 UNITS_MS = (4 * MINUTE_MS, 20 * MINUTE_MS, HOUR_MS)
 
 
@@ -108,6 +110,11 @@ class Overview:
         drawn = _drawn(begin, [(max(begin, video.capture_ms), min(end, _end_ms(video))) for video in found])
         earlier, later = (None if ms is None else _date(ms) for ms in (before, after))
         return Day(camera_id, day, tuple(reversed(found)), *drawn, earlier, later)
+
+    def in_view(self, camera_id: str, from_ms: int, to_ms: int, steps: int = COLUMNS) -> Sequence[InView]:
+        """How many were in view of a camera from a time to another, in so many steps at most."""
+        step = -(-(to_ms - from_ms) // (steps * STEP_MS)) * STEP_MS
+        return in_view(self._database, camera_id, from_ms, to_ms, step)
 
     def alarms(self) -> Sequence[Kept]:
         """The newest alarms."""

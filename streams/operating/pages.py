@@ -5,7 +5,7 @@ Who may see them is who may call the API: holders of a client certificate. No pa
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -14,12 +14,13 @@ from fastapi import FastAPI, Request, Response
 
 from infra.https import caller
 from streams.operating.index import Video
+from streams.operating.movement import InView
 from streams.operating.overview import Day, Overview
 from streams.pages.render import Pages, install
 from streams.words import moment, plural
 
 NAV = (("/", "Wall"), ("/recordings", "Recordings"), ("/state", "Health"))
-WIDTH, NARROWEST, TICKS = 1000, 4, 4
+WIDTH, HEIGHT, NARROWEST, TICKS = 1000, 40, 4, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,25 @@ class Run:
     def to_ms(self) -> int:
         """End of what is stored."""
         return self.video.capture_ms + round(self.video.seconds * 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A step of a chart: `x` and `width` of `WIDTH`; `mean` and `most` reach up from the bottom, of `HEIGHT`."""
+
+    x: float
+    width: float
+    mean: float
+    most: float
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """How many of a kind were hidden at once, and the same in a sentence."""
+
+    kind: str
+    bars: tuple[Bar, ...]
+    said: str
 
 
 def pages() -> Pages:
@@ -71,8 +91,11 @@ def add_pages(
         found = overview.day(chosen, wanted) if chosen else None
         runs = _runs(found) if found else []
         playing = next((run for run in runs if run.video.video_id == video), runs[-1] if runs else None)
-        values: dict[str, Any] = {"names": names, "chosen": chosen, "found": found, "runs": runs, "said": said,
-                                  "playing": playing, "at": _seconds(at), "ticks": _ticks(found) if found else ()}
+        values: dict[str, Any] = {
+            "names": names, "chosen": chosen, "found": found, "runs": runs, "said": said, "playing": playing,
+            "charts": _charts(found, overview) if found else (), "at": _seconds(at),
+            "ticks": _ticks(found) if found else (),
+        }
         return shown.show(request, "recordings.html", title="Recordings", **values)
 
     @app.get("/state", include_in_schema=False)
@@ -105,6 +128,29 @@ def _runs(day: Day) -> list[Run]:
         state, bad = state_of(video)
         runs.append(Run(video, round(min(x, WIDTH - NARROWEST), 2), round(min(width, WIDTH - x), 2), state, bad))
     return runs
+
+
+def _charts(day: Day, overview: Overview) -> list[Chart]:
+    """People and plates over the drawn hours, where any were seen."""
+    steps = overview.in_view(day.camera_id, day.from_ms, day.to_ms)
+    people = [(step, step.people, step.most_people) for step in steps]
+    plates = [(step, step.plates, step.most_plates) for step in steps]
+    kinds = ("People", people), ("Plates", plates)
+    return [_chart(day, name, counted) for name, counted in kinds if any(most for *_, most in counted)]
+
+
+def _chart(day: Day, name: str, counted: Sequence[tuple[InView, float, int]]) -> Chart:
+    scale, top = WIDTH / max(1, day.to_ms - day.from_ms), max(most for *_, most in counted)
+    bars = tuple(
+        Bar(round((step.from_ms - day.from_ms) * scale, 2), round(step.step_ms * scale, 2),
+            round(mean / top * HEIGHT, 2), round(most / top * HEIGHT, 2))
+        for step, mean, most in counted
+    )
+    frames = max(1, sum(step.frames for step, *_ in counted))
+    average = sum(mean * step.frames for step, mean, _ in counted) / frames
+    when = next(step for step, _, most in counted if most == top)
+    said = f"{name} hidden at once: {average:.1f} on average, {top:,} at most, about {moment(when.from_ms)[11:]}."
+    return Chart(name.lower(), bars, said)
 
 
 def _ticks(day: Day) -> list[str]:

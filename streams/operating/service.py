@@ -23,6 +23,7 @@ from streams.health import run_out
 from streams.operating.alarms import AlarmKeeper
 from streams.operating.api import VIEWERS, create_app
 from streams.operating.index import Index
+from streams.operating.movement import MovementKeeper
 from streams.operating.overview import Overview
 from streams.operating.retention import Retention
 from streams.operating.sink import BATCH_RECORDS, SOURCE, Sink
@@ -85,7 +86,9 @@ class OperatorService:
             key = SigningKey(load_signing_seed(setup.signer.key).seed, setup.signer.certificate_der())
             self._responder = Responder(setup.kafka, key, identify, lambda: not self._sink.failing)
         self._over = run_out(setup.kafka.identity, registry)
-        self._alarms = AlarmKeeper(setup.kafka, self._serving, setup.group)
+        self._followers = [
+            keeper(setup.kafka, self._serving, setup.group) for keeper in (AlarmKeeper, MovementKeeper)
+        ]
         index = Index(self._serving, setup.folder)
         app = create_app(index, registry, Overview(index, self._serving, setup.folder), self.failing)
         self.server = HttpsServer(app, setup.kafka.identity, setup.viewers, host=setup.host, port=setup.port)
@@ -106,7 +109,8 @@ class OperatorService:
 
     def _check(self) -> None:
         self.server.check()
-        self._alarms.check()
+        for follower in self._followers:
+            follower.check()
         if self._responder:
             self._responder.check()
 
@@ -114,7 +118,8 @@ class OperatorService:
         """Stop serving, leave the group, close files and connections."""
         if self._responder:
             self._responder.stop()
-        self._alarms.stop()
+        for follower in self._followers:
+            follower.stop()
         self.server.stop()
         self._consumer.close()
         self._store.close()
@@ -123,7 +128,8 @@ class OperatorService:
 
     def __enter__(self) -> Self:
         self.server.start()
-        self._alarms.start()
+        for follower in self._followers:
+            follower.start()
         if self._responder:
             self._responder.start()
         return self

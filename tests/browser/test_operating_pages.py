@@ -203,6 +203,26 @@ def test_time_line_of_a_day_is_walked_by_keyboard(platform: Platform) -> None:
     expect(page.locator("#videos tbody tr")).to_have_count(2)
 
 
+def test_recordings_show_how_many_were_hidden_at_once(platform: Platform) -> None:
+    def count(at: int, people: int, plates: int, most_people: int, most_plates: int) -> None:
+        with platform.database.connection() as db:
+            db.execute("INSERT INTO movement VALUES ('entrance', %s, 250, 50, %s, %s, %s, %s, 0)",
+                       (CAPTURE_MS // 10_000 * 10_000 + at, people, plates, most_people, most_plates))
+
+    with platform.database.connection() as db:
+        db.execute("DELETE FROM movement")
+    page = platform.open("/recordings?camera=entrance")
+    expect(page.locator("#in-view")).to_be_empty()
+    count(0, 400, 0, 3, 0)
+    count(10_000, 1000, 0, 7, 0)
+    expect(page.get_by_text("People hidden at once: 3.5 on average, 7 at most, about 22:13:30.")).to_be_visible()
+    expect(page.locator("#in-view svg")).to_have_count(1)  # no plate was seen
+    expect(page.locator("#in-view .people rect")).to_have_count(4)
+    check_looks(page)
+    count(20_000, 0, 100, 0, 1)
+    expect(page.get_by_text("Plates hidden at once: 0.2 on average, 1 at most")).to_be_visible()
+
+
 def test_health_shows_alarms_and_lag(platform: Platform) -> None:
     platform.put(video(5, camera="gate", format=FORMAT).without(2))
     with platform.database.connection() as db:
