@@ -25,7 +25,7 @@ import httpx
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from infra.places import HEAD_SECONDS, PLACES, Listener, Place
+from infra.places import HEAD_SECONDS, PLACES, Listener, Place, network
 from infra.tls import Identity, expires
 from schemas.errors import AccessDenied, ConfigError, ServiceUnavailable, UsageError
 
@@ -46,6 +46,12 @@ log = logging.getLogger(__name__)
 def caller(scope: Mapping[str, Any]) -> str:
     """Principal of the client certificate of a request; empty when it has none that counts."""
     return str(scope.get("state", {}).get(PRINCIPAL, ""))
+
+
+def address_of(scope: Mapping[str, Any]) -> str:
+    """Under what the address of a request is counted, see `infra.places.network`; empty when it has none."""
+    client = scope.get("client")
+    return network(client[0]) if client else ""
 
 
 def matches(principal: str, patterns: Sequence[str]) -> bool:

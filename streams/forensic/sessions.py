@@ -53,18 +53,24 @@ class Sessions:
     def __init__(self, database: Database, clock: Callable[[], int], idle_ms: int, longest_ms: int) -> None:
         self._database, self._clock, self._idle_ms, self._longest_ms = database, clock, idle_ms, longest_ms
 
-    def begin(self, target: str) -> tuple[str, SignIn]:
-        """Begin a sign-in: the browser's cookie for it, and what goes to the issuer."""
+    def begin(self, target: str, address: str) -> tuple[str, SignIn]:
+        """Begin a sign-in: the browser's cookie for it, and what goes to the issuer.
+
+        `MAX_SIGN_INS` are under way at most; beyond it the oldest of those `address`es go that began most.
+        """
         browser, made = _token(), SignIn(_token(), _token(), _token(), target)
         with self._database.connection() as db:
             db.execute(
-                "DELETE FROM sign_ins WHERE ends_ms <= %s"
-                " OR browser IN (SELECT browser FROM sign_ins ORDER BY ends_ms DESC OFFSET %s)",
-                (self._clock(), MAX_SIGN_INS),
+                "INSERT INTO sign_ins (browser, state, nonce, verifier, target, ends_ms, address)"
+                " VALUES (%s, %s, %s, %s, %s, %s, %s)",
+                (_hash(browser), _hash(made.state), made.nonce, made.verifier, target, self._clock() + SIGN_IN_MS,
+                 address),
             )
-            db.execute("INSERT INTO sign_ins VALUES (%s, %s, %s, %s, %s, %s)", (
-                _hash(browser), _hash(made.state), made.nonce, made.verifier, target, self._clock() + SIGN_IN_MS,
-            ))
+            db.execute(
+                "DELETE FROM sign_ins WHERE ends_ms <= %s OR browser IN (SELECT browser FROM (SELECT browser, ends_ms,"
+                " row_number() OVER (PARTITION BY address ORDER BY ends_ms DESC) AS place FROM sign_ins) AS of_address"
+                " ORDER BY place, ends_ms DESC OFFSET %s)", (self._clock(), MAX_SIGN_INS),
+            )
         return browser, made
 
     def take(self, browser: str, state: str) -> SignIn | None:

@@ -17,7 +17,7 @@ from fastapi import FastAPI, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 
-from infra.https import PRINCIPAL, App, Receive, Scope, Send
+from infra.https import PRINCIPAL, App, Receive, Scope, Send, address_of
 from schemas.errors import AccessDenied, RateLimited
 from streams.forensic.door import HEADERS, Door, principal
 from streams.forensic.gate import noted
@@ -57,7 +57,7 @@ def add_sign_in(app: FastAPI, door: Door, desk: SignInDesk) -> None:
     def begin(request: Request, to: Annotated[str, Query(max_length=MAX_TARGET)] = "/") -> Response:
         """Send the browser to the issuer."""
         door.wait(request)
-        browser, made = desk.sessions.begin(_own_path(to))
+        browser, made = desk.sessions.begin(_own_path(to), address_of(request.scope))
         answer = RedirectResponse(desk.client.address(made), 303, HEADERS)
         _set(answer, desk.browser, browser, SIGN_IN_MS // 1000, "lax")
         return answer

@@ -16,7 +16,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, RedirectResponse
 
-from infra.places import network
+from infra.https import address_of
 from schemas.errors import AccessDenied, RateLimited, SealframeError, UsageError
 from streams.issuer.accounts import Accounts
 from streams.issuer.provider import REQUEST_SECONDS, Provider
@@ -83,7 +83,7 @@ def _add_page(app: FastAPI, provider: Provider, accounts: Accounts, pages: Pages
     def ask(request: Request) -> Response:
         """Ask for name and password."""
         browser = secrets.token_urlsafe(32)
-        pending, redirect = provider.ask(dict(request.query_params), browser, _address(request))
+        pending, redirect = provider.ask(dict(request.query_params), browser, address_of(request.scope))
         page = show(request, pending, redirect)
         page.headers.append("set-cookie", f"{COOKIE}={browser}; Path=/; Secure; HttpOnly; SameSite=Strict; "
                                           f"Max-Age={REQUEST_SECONDS:.0f}")
@@ -99,7 +99,7 @@ def _add_page(app: FastAPI, provider: Provider, accounts: Accounts, pages: Pages
             raise AccessDenied("the form doesn't come from here: load the page again")
         try:
             subject = await run_in_threadpool(
-                accounts.subject, fields.get("name", ""), fields.get("password", ""), _address(request)
+                accounts.subject, fields.get("name", ""), fields.get("password", ""), address_of(request.scope)
             )
         except RateLimited as error:
             return show(request, pending, redirect, str(error), 429)
@@ -115,11 +115,6 @@ async def _form(request: Request) -> Mapping[str, str]:
     if not request.headers.get("content-length", "").isdecimal() or int(request.headers["content-length"]) > MAX_BODY:
         raise UsageError("the form is too large")
     return {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
-
-
-def _address(request: Request) -> str:
-    """Under what a caller's address is counted."""
-    return network(request.client.host) if request.client else ""
 
 
 def _basic(header: str) -> tuple[str, str]:

@@ -17,11 +17,13 @@ from joserfc.jwk import OctKey, RSAKey
 from infra.https import HttpsServer
 from infra.postgres import Database
 from schemas.errors import AccessDenied, RateLimited, UsageError
+from streams.forensic import sessions
 from streams.forensic.oidc import ClientSetup, OpenIdClient
 from streams.issuer.accounts import Accounts
 from streams.issuer.app import create_app
 from streams.issuer.provider import Client, Provider
 from tests.support.desk_service import PASSWORD, SECRET, Browser, DeskService, identity
+from tests.support.services import Postgres
 
 COOKIE = "__Host-sealframe-city-faces"
 
@@ -70,6 +72,25 @@ def test_forged_and_planted_sessions_are_refused_and_logged(desk: DeskService, b
     back = browser.sign_in("investigator-anna")
     assert back.status_code == 200 and planted not in back.headers["set-cookie"]
     assert browser.http.get(f"{desk.url}/cases", headers={"cookie": f"{COOKIE}={planted}"}).status_code == 401
+
+
+def test_sign_ins_begun_at_one_address_push_out_their_own(
+    postgres_authority: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "MAX_SIGN_INS", 10)
+    now, flood = [1_000_000], []
+    with postgres_authority.database() as database:
+        under_way = sessions.Sessions(database, lambda: now[0], 1, 1)
+        others = [under_way.begin("/", f"192.0.2.{at}") for at in range(1, 5)]
+        for _ in range(30):
+            now[0] += 1
+            flood.append(under_way.begin("/", "2001:db8::/64"))
+        for browser, made in (*others, *flood[-6:]):
+            assert under_way.take(browser, made.state) == made
+        assert all(under_way.take(browser, made.state) is None for browser, made in flood[:-6])
+        browser, made = under_way.begin("/", "192.0.2.1")
+        now[0] += sessions.SIGN_IN_MS
+        assert under_way.take(browser, made.state) is None
 
 
 def test_session_ends_with_disabling_age_and_idleness(desk: DeskService, browser: Browser) -> None:
