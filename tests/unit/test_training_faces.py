@@ -281,3 +281,44 @@ def test_curve_draws_every_measurement_over_the_minutes(tmp_path):
     draw(tmp_path / "log", tmp_path / "curve.svg")
     drawn = (tmp_path / "curve.svg").read_text()
     assert drawn.count("<circle") == 2 and "minutes of training" in drawn and ">5<" in drawn
+
+
+@needs_torch
+def test_shifted_network_says_of_each_score_what_the_line_says_and_all_else_as_before():
+    import onnx
+
+    from infra.models import PYRAMID_FACE, resolve
+    from operators.detect.session import cpu_session
+    from operators.training.faces.level import line, shifted
+
+    model = resolve(PYRAMID_FACE, Path())
+    picture = np.random.default_rng(3).integers(0, 256, (1, 3, 64, 64)).astype(np.uint8)
+    other = shifted(onnx.load(str(model)), 0.9, 0.2)
+    files = model.read_bytes(), other.SerializeToString()
+    before, after = (cpu_session(data, "x").run(None, {"picture": picture}) for data in files)
+    for old, new in zip(before, after, strict=True):
+        assert np.allclose(new[:, 0], old[:, 0] * 0.9 + 0.2, atol=1e-4) and np.array_equal(new[:, 1:], old[:, 1:])
+    scores = np.linspace(1, -3, 6)
+    assert line(scores, scores * 0.9 + 0.2) == pytest.approx((0.9, 0.2))
+    for one in other.graph.initializer:
+        one.name = f"other.{one.name}"
+    with pytest.raises(ValueError, match="no last convolution"):
+        shifted(other, 1, 0)
+
+
+@needs_torch
+def test_a_box_on_a_labelled_face_is_not_false():
+    from infra.models import PYRAMID_FACE, resolve
+    from operators.detect import FaceDetector
+    from operators.detect.pyramid import PyramidFace
+    from operators.training.faces.level import LEAST_SCORE, _false
+
+    model, picture = resolve(PYRAMID_FACE, Path()), np.random.default_rng(3).integers(0, 256, (480, 640, 3), np.uint8)
+    found = FaceDetector(model, PyramidFace(), LEAST_SCORE).detect(picture)
+    count = len(found.boxes)
+    nobody, all_labelled = (
+        Photograph("noise", picture, found.boxes[:n], np.full((n, 5, 2), np.nan, np.float32), np.ones(n, bool))
+        for n in (0, count)
+    )
+    assert count and np.allclose(_false(model, [nobody]), np.sort(found.scores)[::-1])
+    assert not len(_false(model, [all_labelled]))

@@ -1,4 +1,4 @@
-"""Train a face detector, or export one: `python -m operators.training.faces teach|thaw|train|export|curve`."""
+"""Train a face detector, or export one: `python -m operators.training.faces teach|thaw|train|export|level|curve`."""
 
 from __future__ import annotations
 
@@ -37,11 +37,18 @@ def main() -> None:
     export.add_argument("--checkpoint", type=Path, required=True)
     export.add_argument("--data", type=Path, required=True, help="pictures to calibrate with")
     export.add_argument("--out", type=Path, required=True, help="INT8 file to write; fp32 goes beside it")
+    level = verbs.add_parser("level", help="a file whose scores mean what those of another do")
+    level.add_argument("--model", type=Path, required=True, help="INT8 file that `export` wrote")
+    level.add_argument("--like", type=Path, required=True, help="the file whose thresholds stay")
+    level.add_argument("--data", type=Path, required=True, help="folder with labels.tsv and pictures")
+    level.add_argument("--teacher", type=Path, required=True, help="file that `teach` wrote")
+    level.add_argument("--out", type=Path, required=True, help="file to write")
     curve = verbs.add_parser("curve", help="a training's log as a picture (SVG)")
     curve.add_argument("--log", type=Path, required=True, help="what `train` wrote beside the checkpoint")
     curve.add_argument("--out", type=Path, required=True, help="file to write")
     chosen = parser.parse_args()
-    {"teach": _teach, "thaw": _thaw, "train": _train, "export": _export, "curve": _curve}[chosen.verb](chosen)
+    does = {"teach": _teach, "thaw": _thaw, "train": _train, "export": _export, "level": _level, "curve": _curve}
+    does[chosen.verb](chosen)
 
 
 def _teach(args: argparse.Namespace) -> None:
@@ -79,6 +86,13 @@ def _export(args: argparse.Namespace) -> None:
     from operators.training.faces.export import export
 
     export(args.checkpoint, args.data, args.out, tell)
+
+
+def _level(args: argparse.Namespace) -> None:
+    from operators.training.faces.level import level
+    from operators.training.faces.pictures import load
+
+    level(args.model, args.like, load(args.data, args.teacher, held_out=True), args.out, tell)
 
 
 def _curve(args: argparse.Namespace) -> None:
