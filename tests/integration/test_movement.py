@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -17,6 +16,7 @@ from schemas.topics import DAY_MS, OPERATOR_EVENTS
 from streams.operating.movement import STEP_MS, MovementKeeper, in_view
 from streams.operating.service import OperatorService, OperatorSetup
 from streams.readiness import wall_ms
+from tests.support.operating import taking
 from tests.support.services import Broker, Postgres, unique
 from tests.support.worker import wait_for
 
@@ -91,13 +91,8 @@ def test_what_is_old_is_dropped(database, keep) -> None:
 @pytest.fixture
 def running(broker, operator_postgres, tmp_path) -> Iterator[OperatorService]:
     setup = OperatorSetup(broker.access("operator"), operator_postgres.app(), tmp_path, group=unique("operator.test"))
-    stop = threading.Event()
-    with OperatorService(setup) as service:
-        thread = threading.Thread(target=service.run, args=(stop,))
-        thread.start()
+    with taking(setup) as service:
         yield service
-        stop.set()
-        thread.join()
 
 
 def test_counts_reach_the_api_of_the_operating_platform(broker, running) -> None:

@@ -30,7 +30,7 @@ from streams.operating.client import OperatorClient
 from streams.operating.service import OperatorService, OperatorSetup
 from streams.readiness import Doorkeeper, wall_ms
 from streams.verify import verify_video
-from tests.support.operating import by_ca, certified_key
+from tests.support.operating import by_ca, certified_key, taking
 from tests.support.operator_video import rewritten, signed, video
 from tests.support.services import unique
 
@@ -62,13 +62,8 @@ def setup(broker, operator_postgres, operator_database, group, tmp_path) -> Oper
 @pytest.fixture
 def running(setup) -> Iterator[OperatorService]:
     """The platform in this process, its sink in a thread."""
-    stop = threading.Event()
-    with OperatorService(setup) as service:
-        thread = threading.Thread(target=service.run, args=(stop,))
-        thread.start()
+    with taking(setup) as service:
         yield service
-        stop.set()
-        thread.join()
 
 
 def _send(access: KafkaAccess, camera: str, *values: bytes | OperatorRecord) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from operators.sign import SigningKey
 from schemas.codec import pack
 from schemas.records import OperatorRecord
 from schemas.topics import OPERATOR_VIDEO
+from streams.operating.service import OperatorService, OperatorSetup
 from streams.operating.store import Finding, Store
 from streams.verify import check_record
 from tests.support.operator_video import Video, identify
@@ -51,3 +54,15 @@ def messages(records: Iterable[OperatorRecord], camera: str = "cam-1", first: in
         Message(OPERATOR_VIDEO, 0, first + index, camera.encode(), pack("operator", record), RECEIVED_MS)
         for index, record in enumerate(records)
     ]
+
+
+@contextmanager
+def taking(setup: OperatorSetup) -> Iterator[OperatorService]:
+    """The platform in this process, its sink in a thread."""
+    stop = threading.Event()
+    with OperatorService(setup) as service:
+        thread = threading.Thread(target=service.run, args=(stop,))
+        thread.start()
+        yield service
+        stop.set()
+        thread.join()
