@@ -1,11 +1,15 @@
-"""`sealframe eval`: every figure that the documents claim, measured again. A suite is a line of `SUITES`."""
+"""`sealframe eval`: every figure that the documents claim, measured again. A suite is an entry of `SUITES`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import signature
+from pathlib import Path
+from typing import Annotated, Literal
 
 import typer
 
+from schemas.errors import SealframeError, UsageError
 from streams.cli.eval_attack import eval_attack, eval_attack_networks, eval_attack_plates, eval_attack_structure
 from streams.cli.eval_bits import eval_bits
 from streams.cli.eval_events import eval_events
@@ -38,6 +42,8 @@ from streams.cli.eval_whole import (
     eval_restore,
     eval_stack,
 )
+from streams.cli.suite import Out, clips_in, finish, tell
+from streams.evaluate.together import RUNS, Run, evaluate
 
 SUITES: dict[str, dict[str, Callable[..., None]]] = {
     "The whole way": {
@@ -70,3 +76,36 @@ app = typer.Typer(
 for _panel, _suites in SUITES.items():
     for _name, _suite in _suites.items():
         app.command(_name, rich_help_panel=_panel)(_suite)
+
+
+@app.command("all")
+def eval_all(
+    data: Annotated[Path, typer.Option(
+        help="folder that holds clips, and folders identities, faceboxes and plates", exists=True, file_okay=False)],
+    out: Out = None,
+    folder: Annotated[Path, typer.Option(
+        help="reports and logs of the suites; what has a report here isn't measured again")] = Path("out/eval"),
+    only: Annotated[list[str] | None, typer.Option(
+        help="this suite alone, by its report's name; may be repeated")] = None,
+    clip: Annotated[Path | None, typer.Option(
+        help="for `methods`: video with faces; else the first of the folder", exists=True, dir_okay=False)] = None,
+    profile: Annotated[Literal["default"], typer.Option(help="the settings that are shipped")] = "default",
+) -> None:
+    """All suites in turn, with the options of FIGURES.md, in one table. Hours; it goes on where it stopped."""
+    names = [run.name for run in RUNS]
+    unknown = sorted(set(only or ()) - set(names))
+    if unknown:
+        raise UsageError(f"no suite {unknown[0]!r}: choose from {', '.join(names)}")
+    suites = {name: suite for panel in SUITES.values() for name, suite in panel.items()}
+
+    def arguments(run: Run) -> list[str]:
+        if "clip" in signature(suites[run.suite]).parameters:
+            return [str(clip or clips_in(data)[0])]
+        return ["--data", str(data)] if "data" in signature(suites[run.suite]).parameters else []
+
+    folder.mkdir(parents=True, exist_ok=True)
+    chosen = [run for run in RUNS if not only or run.name in only]
+    figures, failed = evaluate(chosen, arguments, folder, tell)
+    finish("all", figures, out, beside={"not_measured": failed}, ends=not failed)
+    if failed:
+        raise SealframeError("\n".join(["not measured:", *failed]))

@@ -16,6 +16,8 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Column, Table
 from rich.text import Text
 
+from schemas.errors import ConfigError
+
 Better = Literal[">=", "<=", "=="]
 
 
@@ -59,6 +61,21 @@ def write(path: Path, content: dict[str, object]) -> None:
     """Write a report as JSON."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content, indent=1, sort_keys=False) + "\n")
+
+
+def read(path: Path) -> list[Figure]:
+    """The figures of a report; raises `ConfigError` where there is none."""
+    try:
+        rows = json.loads(path.read_text())["figures"]
+        return [
+            Figure(
+                row["id"], float(row["value"]), row["unit"], row["better"],
+                None if row["target"] is None else float(row["target"].split()[-1]), row["n"], row["note"],
+            )
+            for row in rows
+        ]
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise ConfigError(f"{path.name} isn't a report of a suite") from error
 
 
 def table(title: str, figures: Sequence[Figure]) -> Table:

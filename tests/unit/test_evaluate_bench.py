@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,23 +16,12 @@ from schemas.frames import Planes, VideoFormat
 from schemas.regions import Detections, boxes
 from streams.evaluate import bench, bench_operators
 from streams.setup import file_policy
-from tests.support.scenes import crossing, picture
+from tests.support.scenes import crossing, written
 
 
 @pytest.fixture
 def clip(tmp_path: Path) -> Path:
     return written(tmp_path / "clip.mp4", crossing(10))
-
-
-def written(path: Path, places: Sequence[Sequence[tuple[int, int]]]) -> Path:
-    """A clip of 160x112 with squares at these places, frame by frame."""
-    with av.open(str(path), "w") as out:
-        stream = out.add_stream("libx264", rate=25)
-        stream.width, stream.height, stream.pix_fmt = 160, 112, "yuv420p"
-        for place in places:
-            out.mux(stream.encode(av.VideoFrame.from_ndarray(picture(place).y, "gray").reformat(format="yuv420p")))
-        out.mux(stream.encode(None))
-    return path
 
 
 def test_scaled_goes_there_and_back_until_there_are_enough(clip: Path, tmp_path: Path) -> None:
