@@ -1,7 +1,8 @@
 """Epoch keys and the upload address: one X25519 key a day (UTC), published signed; destroyed once its evidence is in.
 
 A day's address holds until one hour into the next, and the next day's is published one hour ahead, so that a pipeline
-always has one. Times are milliseconds since 1970.
+always has one. One whose key may be in others' hands is revoked: the day gets another one at the next upkeep. Times are
+milliseconds since 1970.
 """
 
 from __future__ import annotations
@@ -13,13 +14,18 @@ from itertools import count
 from typing import Any
 
 from infra.keys import KeyStore
+from infra.postgres import Database
 from operators.sign import SigningKey, sign
 from schemas.codec import encode
 from schemas.errors import UsageError
 from schemas.records import Signed, UploadAddress
 from schemas.topics import DAY_MS, MINUTE_MS, evidence_topic
 from streams.authority import store
+from streams.forensic.log import AccessLog
+from streams.forensic.terms import words
 
+CASE = "keys"
+"""What stands in the entries of the log where others name a case."""
 OVERLAP_MS = 60 * MINUTE_MS
 RECORD_TYPE = "upload_address"
 
@@ -101,20 +107,24 @@ class Epochs:
     def _open(self, db: Any) -> list[EpochState]:
         return [epoch for epoch in self.states(db) if epoch.open]
 
-    def _name(self, day: int) -> str:
-        """A day's epoch; where its key was destroyed already, as by a clock that ran ahead for a while, its next."""
-        destroyed = {identity.name for identity in self._keys.identities() if identity.destroyed_ms is not None}
-        return next(name for number in count(1) if (name := epoch_name(day, number)) not in destroyed)
+    def _name(self, db: Any, day: int) -> str:
+        """A day's epoch; its next where that is revoked, or destroyed as by a clock that ran ahead for a while."""
+        used = {identity.name for identity in self._keys.identities() if identity.destroyed_ms is not None}
+        used |= {name for name, in db.execute("SELECT epoch FROM upload_addresses WHERE revoked_ms IS NOT NULL")}
+        return next(name for number in count(1) if (name := epoch_name(day, number)) not in used)
 
     def _address(self, db: Any, day: int) -> Signed | None:
         """A day's address, unless it has been made already and its key exists."""
-        name = self._name(day)
+        name = self._name(db, day)
         if db.execute("SELECT 1 FROM upload_addresses WHERE epoch = %s", (name,)).fetchone():
             return None
         identity = self._keys.create_identity(name)
         not_before, expires = day * DAY_MS, (day + 1) * DAY_MS + OVERLAP_MS
         (version,) = db.execute("SELECT coalesce(max(version), 0) + 1 FROM upload_addresses").fetchone()
-        db.execute("INSERT INTO upload_addresses VALUES (%s, %s, %s, %s)", (version, name, not_before, expires))
+        db.execute(
+            "INSERT INTO upload_addresses (version, epoch, not_before_ms, expires_ms) VALUES (%s, %s, %s, %s)",
+            (version, name, not_before, expires),
+        )
         return self._signed(version, name, not_before, expires, identity.public)
 
     def _signed(self, version: int, epoch: str, not_before: int, expires: int, public: bytes) -> Signed:
@@ -122,6 +132,29 @@ class Epochs:
             self._authority, version, evidence_topic(self._authority), self._kinds, epoch, public, not_before, expires
         )
         return sign(encode(address), RECORD_TYPE, self._signer)
+
+
+def revoke(database: Database, log: AccessLog, epoch: str, actor: str, reason: str, now_ms: int) -> None:
+    """Take an address back, as its key may be in others' hands; with its entry in the log.
+
+    Nothing of it is destroyed: what pipelines sealed under it until they have the day's next one still opens, and its
+    key goes as any other, once all of that is in.
+
+    Raises:
+        UsageError: no such address holds, or nobody and no reason is named.
+
+    """
+    for name, text in (("actor", actor), ("reason", reason)):
+        words(name, text)
+    with database.connection() as db:
+        found = db.execute(
+            "UPDATE upload_addresses SET expires_ms = %s, revoked_ms = %s"
+            " WHERE epoch = %s AND expires_ms > %s AND revoked_ms IS NULL RETURNING version",
+            (now_ms, now_ms, epoch, now_ms),
+        ).fetchone()
+        if found is None:
+            raise UsageError(f"no address of epoch {epoch!r} holds; `sealframe keys list` names those there are")
+        log.add(db, "revoke", actor, CASE, reason, {"epoch": epoch, "version": found[0]})
 
 
 def living(keys: KeyStore) -> dict[str, bytes]:

@@ -18,8 +18,8 @@ from streams.words import moment
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Keys: make them, list, back up, restore, rotate.\n\nA custodian's key is made with `keys create` on a "
-         "machine apart and kept in a safe, never on a server.",
+    help="Keys: make them, list, back up, restore, rotate, revoke.\n\nA custodian's key is made with `keys create` on "
+         "a machine apart and kept in a safe, never on a server.",
 )
 
 Store = Annotated[Path, typer.Option("--store", help="folder of the key store", exists=True)]
@@ -111,3 +111,26 @@ def rotate(store: Store, secret: Secret, to: Annotated[Path, typer.Argument(help
     with stores.KeyStore(store, secret) as opened:
         opened.rotate(stores.create_secret(to))
     say(f"{store} opens with {to} now; destroy {secret}")
+
+
+@app.command("revoke")
+def revoke(
+    epoch: Annotated[str, typer.Argument(help="whose key may be in others' hands, as `keys list` names it")],
+    reason: Annotated[str, typer.Option(help="why; it stands in the access log")],
+    actor: Annotated[str, typer.Option(help="who does this")],
+    database: Annotated[str, typer.Option(help="the authority's database as a libpq string, without password")],
+    password_file: Annotated[Path | None, typer.Option(help="file with the database password")] = None,
+) -> None:
+    """Take an epoch's key out of use: within a minute or so pipelines seal under another one.
+
+    The running authority publishes it. What was sealed under the old one can't be taken back from who has that: find
+    out how it got out, and rotate the store's secret, too.
+    """
+    from infra.postgres import Database, DatabaseAccess
+    from streams.authority.epochs import revoke as take_back
+    from streams.clock import now_ms
+    from streams.forensic.log import AccessLog
+
+    with Database(DatabaseAccess(database, password_file)) as opened:
+        take_back(opened, AccessLog(opened, now_ms), epoch, actor, reason, now_ms())
+    say(f"{epoch}: revoked; the authority publishes another key")
