@@ -16,6 +16,7 @@ from schemas.errors import IntegrityError, PoisonError, SealframeError, Transien
 from schemas.records import Alarm
 from schemas.topics import ALARMS, KEYS, READY
 from streams.addresses import PIPELINE, AddressBook, answer
+from streams.clock import now_ms
 from streams.intake import Identify
 
 ASK_EVERY_S = 1.0
@@ -23,11 +24,6 @@ PATIENCE_MS = 5_000
 ALARM_AGAIN_MS = 10 * 60_000
 RETRY_S = 1.0
 log = logging.getLogger(__name__)
-
-
-def wall_ms() -> int:
-    """Milliseconds since 1970."""
-    return time.time_ns() // 1_000_000
 
 
 class Background:
@@ -126,15 +122,15 @@ class Doorkeeper(Background):
             log.warning("refused %s/%s at %s: %s", message.topic, message.partition, message.offset, error)
 
     def _watch(self, producer: Producer) -> None:
-        now_ms, missing = wall_ms(), self.book.missing()
+        now, missing = now_ms(), self.book.missing()
         if not missing:
             self._waiting_since, self._alarmed = None, 0
             return
-        self._waiting_since = self._waiting_since or now_ms
-        if now_ms - self._waiting_since >= PATIENCE_MS and now_ms - self._alarmed >= ALARM_AGAIN_MS:
-            self._alarmed = now_ms
+        self._waiting_since = self._waiting_since or now
+        if now - self._waiting_since >= PATIENCE_MS and now - self._alarmed >= ALARM_AGAIN_MS:
+            self._alarmed = now
             text = f"nothing is processed until {', '.join(missing)} answer: chunks wait sealed; start or check them"
-            producer.send(ALARMS, b"", pack("alarm", Alarm("platform-unready", PIPELINE, "", now_ms, text)))
+            producer.send(ALARMS, b"", pack("alarm", Alarm("platform-unready", PIPELINE, "", now, text)))
 
 
 class Responder(Background):
@@ -157,7 +153,7 @@ class Responder(Background):
                 if message is None or not self._ready():
                     continue
                 try:
-                    reply = answer(message.value, principal, self._identify, wall_ms(), self._signer)
+                    reply = answer(message.value, principal, self._identify, now_ms(), self._signer)
                 except (PoisonError, IntegrityError) as error:
                     log.warning("refused %s at %s: %s", message.topic, message.offset, error)
                     continue

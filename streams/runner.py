@@ -38,7 +38,7 @@ from schemas.errors import (
     UnknownRecord,
 )
 from schemas.state import MAX_STATE_BYTES, CameraState, LoadState
-from streams.clock import now_ms as wall_ms
+from streams.clock import now_ms
 from streams.lanes import Lane, Limits, Partition, Slot
 from streams.stage import OVERLOAD, Arrival, Body, Due, Item, Output, Port, Stage
 
@@ -73,7 +73,7 @@ class Runner(Generic[Body]):
         *,
         gate: Callable[[], Awaitable[None]] | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        clock: Callable[[], int] = wall_ms,
+        clock: Callable[[], int] = now_ms,
     ) -> None:
         self._stage, self._port, self._pool = stage, port, pool
         self._limits, self._gate, self._sleep, self._clock = limits or Limits(), gate, sleep, clock

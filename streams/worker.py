@@ -26,10 +26,11 @@ from schemas.records import RawPlace
 from schemas.topics import LOCATE_GROUP, PROTECT_GROUP, RAW, WORKER_GROUP
 from streams.addresses import AddressBook
 from streams.app import AppSetup, WorkerApp, partition_of, run
+from streams.clock import now_ms
 from streams.health import HealthServer, run_out
 from streams.intake import Enrolment, Intake
 from streams.lanes import Limits
-from streams.readiness import Doorkeeper, wall_ms
+from streams.readiness import Doorkeeper
 from streams.stage import Arrival, Stage
 from streams.topology import LocateStage, Protection, ProtectStage, WholeStage
 
@@ -78,7 +79,7 @@ def run_worker(setup: WorkerSetup, detector: Finder, *, loglevel: str = "WARNING
     def identify(der: bytes) -> tuple[str, bytes]:
         return signer_identity(der, ca, at=datetime.now(UTC))
 
-    book = AddressBook(setup.authorities, identify, wall_ms)
+    book = AddressBook(setup.authorities, identify, now_ms)
     keeper = Doorkeeper(setup.kafka, setup.signer, book)
     intake = Intake(setup.opener, identify, setup.enrolment, lambda key: partition_of(key, partitions))
     # until the gate opens there are no routes, so the first chunk sets them

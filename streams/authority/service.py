@@ -35,6 +35,7 @@ from streams.authority.retention import Retention
 from streams.authority.sink import EvidenceSink, Taken
 from streams.authority.store import check_folder
 from streams.authority.unread import Indexing, waiting
+from streams.clock import now_ms
 from streams.forensic.log import AccessLog
 from streams.health import run_out
 from streams.readiness import Responder
@@ -98,7 +99,7 @@ class AuthorityService:
         )
         key = SigningKey(load_signing_seed(setup.signer.key).seed, setup.signer.certificate_der())
         self._retention = Retention(
-            self._database, self._keys, AccessLog(self._database, _now_ms), setup.folder, setup.rules, self._principal
+            self._database, self._keys, AccessLog(self._database, now_ms), setup.folder, setup.rules, self._principal
         )
         self._epochs = Epochs(setup.name, setup.kinds, self._keys, key, setup.retention_ms)
         self._consumer = setup.kafka.consumer(self._principal, [self._topic], member=setup.member)
@@ -158,7 +159,7 @@ class AuthorityService:
         """
         if self._published and time.monotonic() < self._upkeep_at:
             return
-        now = _now_ms()
+        now = now_ms()
         self._publish(now)
         with self._database.connection() as db:
             over = self._epochs.over(db, now)
@@ -215,7 +216,7 @@ class AuthorityService:
         place = f"{message.topic}/{message.partition}/{message.offset}"
         camera = message.key.decode("utf-8", "replace")
         try:
-            late = _now_ms() - message.timestamp_ms >= LATE_MS
+            late = now_ms() - message.timestamp_ms >= LATE_MS
             taken = self._sink.take(message.value, message.timestamp_ms, late=late)
         except (PoisonError, IntegrityError) as error:
             self._sink.refuse(message.partition, message.offset, message.timestamp_ms, error)
@@ -294,7 +295,7 @@ class AuthorityService:
 
     def _alarm(self, kind: str, camera_id: str, text: str) -> None:
         log.warning("%s: %s", kind, text)
-        send_alarm(self._producer, Alarm(kind, self._principal, camera_id, _now_ms(), text))
+        send_alarm(self._producer, Alarm(kind, self._principal, camera_id, now_ms(), text))
 
     def __enter__(self) -> Self:
         self.server.start()
@@ -337,7 +338,3 @@ def _findings(taken: Taken) -> list[tuple[str, str]]:
     if any(gap.before_seq == taken.evidence.chunk_seq for gap in taken.missing):
         found.append(("evidence-missing", f"{where}: the evidence before it hasn't come"))
     return found
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

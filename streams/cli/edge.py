@@ -21,10 +21,11 @@ from streams.addresses import AddressBook
 from streams.backlog import Backlog
 from streams.cli.output import give, progress, say
 from streams.cli.stack import HOME, Home
+from streams.clock import now_ms
 from streams.edge import run_edge
 from streams.health import run_out
 from streams.push import while_valid
-from streams.readiness import Doorkeeper, wall_ms
+from streams.readiness import Doorkeeper
 from streams.setup import finder, stream_policy
 from streams.stack import Stack, signing_key
 from streams.topology import Protection
@@ -48,7 +49,7 @@ def edge(
     stack = Stack(settings)
     access, signer = stack.access("pipeline"), signing_key(stack.tls, "pipeline")
     entitled = {name: frozenset(kinds) for name, kinds in settings.authorities.items()}
-    book = AddressBook(entitled, lambda der: signer_identity(der, access.identity.ca), wall_ms)
+    book = AddressBook(entitled, lambda der: signer_identity(der, access.identity.ca), now_ms)
     protection = Protection(
         stream_policy(settings), finder(settings.detect, settings.face_detector, stack.home / "models"), signer, book,
         read_recipient(stack.custodian()),

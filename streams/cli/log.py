@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import threading
-import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +16,7 @@ from infra.tls import signer_at
 from schemas.errors import AccessDenied, ServiceUnavailable, UsageError
 from streams.cli.output import console, give, say
 from streams.cli.search import DEFAULT_TLS, As, AsJson, Authority, Tls, Url, client_of
+from streams.clock import now_ms
 from streams.forensic.keeper import Keeper
 from streams.forensic.proofs import (
     Consistency,
@@ -144,7 +144,7 @@ def watch(
         with client_of(url, tls_folder, principal, authority) as client:
             return client.get(path)
 
-    keeper, silent = Keeper(keep, ask, identify(tls_folder), lambda: time.time_ns() // 1_000_000), ""
+    keeper, silent = Keeper(keep, ask, identify(tls_folder), now_ms), ""
     while not stop.is_set():
         try:
             looked, silent = keeper.look(), ""

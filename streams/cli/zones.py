@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -19,6 +18,7 @@ from schemas.records import ApprovedZones, Rectangle, ZoneStatement
 from streams.account_page import BareTotal, picture
 from streams.cli.output import give, say
 from streams.cli.paths import check_paths
+from streams.clock import now_ms
 from streams.zones import approver_keys, read_zones, write_zones, zone_of
 
 SIZE = (16, 9)
@@ -47,7 +47,7 @@ def propose_zones(
     """Write down zones for others to sign; by itself it changes nothing."""
     if file.exists():
         raise UsageError(f"{file} exists already; a statement is never changed, make a new one")
-    from_ms = _time_of(begin, end=False) if begin else _now_ms()
+    from_ms = _time_of(begin, end=False) if begin else now_ms()
     zones = tuple(Rectangle(*zone_of(one)) for one in zone)
     write_zones(file, propose(ZoneStatement(tuple(camera), zones, reason, from_ms, _time_of(until, end=True))))
     say(f"{file}: now two approvers run `sealframe zones sign {file} --key ...`")
@@ -80,7 +80,7 @@ def show_zones(
     zones = read_zones(file)
     statement, keys = stated(zones), approver_keys(load().approvers)
     try:
-        accepted(zones, keys, _now_ms())
+        accepted(zones, keys, now_ms())
         refused = ""
     except ConfigError as error:
         refused = str(error)
@@ -131,7 +131,3 @@ def _time_of(text: str, *, end: bool) -> int:
 
 def _text_of(ms: int) -> str:
     return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="seconds")
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -17,6 +16,7 @@ from infra.postgres import Connection, Database, connect
 from operators.merkle import Place, completed, covering, leaf_hash, root
 from operators.sign import SigningKey
 from schemas.errors import UsageError
+from streams.clock import now_ms
 from streams.evaluate.report import Figure
 from streams.evaluate.stage import fresh_database, timed_ms
 from streams.forensic.log import AccessLog, LogSigner
@@ -41,7 +41,7 @@ def evaluate(count: int, tell: Tell) -> list[Figure]:
     key = SigningKey(hashlib.sha256(b"bench log").digest())
     signer = LogSigner(origin_of(NAME), lambda: SigningKey(key.seed, key.public))
     with _database() as (database, owner):
-        log = AccessLog(database, _now_ms, signer)
+        log = AccessLog(database, now_ms, signer)
         tell(f"filling {SHORT} entries")
         state = _fill(owner, 0, SHORT, FIRST, {})
         short = _appends(log)
@@ -138,7 +138,3 @@ def _identify(signer: bytes, time_ms: int) -> tuple[str, bytes]:
 
 def _median(values: list[float]) -> float:
     return sorted(values)[len(values) // 2]
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

@@ -12,9 +12,9 @@ from schemas.codec import unpack_as
 from schemas.errors import PoisonError
 from schemas.records import Alarm
 from schemas.topics import ALARMS, DAY_MS
+from streams.clock import now_ms
 from streams.operating.follow import Follower
 from streams.operating.store import Connections
-from streams.readiness import wall_ms
 
 KEEP_MS = 30 * DAY_MS
 MAX_SHOWN, MAX_TEXT = 200, 2000
@@ -46,7 +46,7 @@ class AlarmKeeper(Follower):
             (message.partition, message.offset, alarm.time_ms, _plain(alarm.kind), _plain(alarm.source),
              _plain(alarm.camera_id), _plain(alarm.text)),
         )
-        db.execute("DELETE FROM alarms WHERE time_ms < %s", (wall_ms() - KEEP_MS,))
+        db.execute("DELETE FROM alarms WHERE time_ms < %s", (now_ms() - KEEP_MS,))
 
 
 def newest(database: Connections, count: int = 50) -> Sequence[Kept]:

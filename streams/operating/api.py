@@ -23,12 +23,12 @@ from schemas.errors import AccessDenied, IntegrityError, MissingChunk, Sealframe
 from schemas.frames import MAX_NAME, MAX_TIME_MS, Planes
 from schemas.records import RecordedRecord
 from schemas.topics import OPERATOR_VIDEO
+from streams.clock import now_ms
 from streams.operating.index import Index, Video
 from streams.operating.overview import Overview
 from streams.operating.pages import add_pages, pages
 from streams.operating.store import MAX_NUMBER, VIDEO_ID
 from streams.pages.render import wants_page
-from streams.readiness import wall_ms
 
 VIEWERS = ("operator", "viewer-*", "authority-*", "forensic")
 VideoId = Annotated[str, Path(pattern=f"^{VIDEO_ID}$")]
@@ -40,7 +40,7 @@ PICTURE_WIDTH, PICTURE_QUALITY = 640, 80
 
 def create_app(
     index: Index, registry: CollectorRegistry, overview: Overview, failing: Callable[[], str] = lambda: "",
-    clock: Callable[[], int] = wall_ms,
+    clock: Callable[[], int] = now_ms,
 ) -> FastAPI:
     """The app; `failing` says what the sink waits for, empty when nothing; `clock` gives milliseconds since 1970."""
     app, shown = FastAPI(title="Sealframe operating platform", docs_url=None, redoc_url=None), pages()

@@ -11,9 +11,9 @@ from infra.kafka import Message
 from schemas.errors import PoisonError
 from schemas.movement import Movement, from_json
 from schemas.topics import DAY_MS, OPERATOR_EVENTS
+from streams.clock import now_ms
 from streams.operating.follow import Follower
 from streams.operating.store import Connections
-from streams.readiness import wall_ms
 
 STEP_MS = 10_000
 KEEP_MS = 30 * DAY_MS
@@ -47,7 +47,7 @@ class MovementKeeper(Follower):
         except PoisonError as error:
             log.warning("no movement at %s/%s: %s", message.partition, message.offset, error)
             return
-        now = wall_ms()
+        now = now_ms()
         new = db.execute(
             "INSERT INTO counted VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
             (movement.video_id, movement.chunk_seq, message.partition, message.offset, now),

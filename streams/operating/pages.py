@@ -16,8 +16,8 @@ from infra.https import caller
 from streams.operating.index import Video
 from streams.operating.movement import InView
 from streams.operating.overview import Day, Overview
-from streams.pages.render import Pages, install
-from streams.words import moment, plural
+from streams.pages.render import Pages, clock, install
+from streams.words import plural
 
 NAV = (("/", "Wall"), ("/recordings", "Recordings"), ("/state", "Health"))
 WIDTH, HEIGHT, NARROWEST, TICKS = 1000, 40, 4, 4
@@ -149,14 +149,14 @@ def _chart(day: Day, name: str, counted: Sequence[tuple[InView, float, int]]) ->
     frames = max(1, sum(step.frames for step, *_ in counted))
     average = sum(mean * step.frames for step, mean, _ in counted) / frames
     when = next(step for step, _, most in counted if most == top)
-    said = f"{name} hidden at once: {average:.1f} on average, {top:,} at most, about {moment(when.from_ms)[11:]}."
+    said = f"{name} hidden at once: {average:.1f} on average, {top:,} at most, about {clock(when.from_ms)}."
     return Chart(name.lower(), bars, said)
 
 
 def _ticks(day: Day) -> list[str]:
     """Times of day under the time line, evenly spaced."""
     step = (day.to_ms - day.from_ms) / TICKS
-    return [moment(round(day.from_ms + step * index))[11:16] for index in range(TICKS + 1)]
+    return [clock(round(day.from_ms + step * index))[:5] for index in range(TICKS + 1)]
 
 
 def _read_day(text: str) -> tuple[date | None, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from infra.postgres import Database, DatabaseAccess
 from infra.tls import Signer, signer_identity
 from operators.sign import SigningKey
 from schemas.topics import OPERATOR_VIDEO
+from streams.clock import now_ms
 from streams.health import run_out
 from streams.operating.alarms import AlarmKeeper
 from streams.operating.api import VIEWERS, create_app
@@ -105,7 +105,7 @@ class OperatorService:
             SealframeError: what ended the server's or the readiness exchange's thread.
 
         """
-        self._sink.run(stop, self._check, lambda: self._retention.run(time.time_ns() // 1_000_000))
+        self._sink.run(stop, self._check, lambda: self._retention.run(now_ms()))
 
     def _check(self) -> None:
         self.server.check()

@@ -19,6 +19,7 @@ from schemas.codec import pack, unpack_as
 from schemas.errors import IntegrityError, PoisonError, TransientError
 from schemas.records import Alarm
 from schemas.topics import ALARMS
+from streams.clock import now_ms
 from streams.operating.store import Finding, Store
 from streams.verify import Identify, check_record
 
@@ -179,7 +180,7 @@ class Sink:
 
     def _send(self, finding: Finding) -> None:
         """Send an alarm; the same one again after ten minutes at the earliest."""
-        now = time.time_ns() // 1_000_000
+        now = now_ms()
         key = (finding.kind, finding.text)
         if now - self._alarmed.get(key, -ALARM_AGAIN_MS) < ALARM_AGAIN_MS:
             return

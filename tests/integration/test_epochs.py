@@ -101,7 +101,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr("streams.authority.service._now_ms", clock)
+    monkeypatch.setattr("streams.authority.service.now_ms", clock)
     monkeypatch.setattr("streams.authority.service.UPKEEP_SECONDS", 0.0)
     return clock
 

@@ -13,9 +13,9 @@ from infra.kafka import Message
 from infra.postgres import Database
 from schemas.movement import Movement, to_json
 from schemas.topics import DAY_MS, OPERATOR_EVENTS
+from streams.clock import now_ms
 from streams.operating.movement import STEP_MS, MovementKeeper, in_view
 from streams.operating.service import OperatorService, OperatorSetup
-from streams.readiness import wall_ms
 from tests.support.operating import taking
 from tests.support.services import Broker, Postgres, unique
 from tests.support.worker import wait_for
@@ -39,7 +39,7 @@ def keep(broker: Broker, database: Database) -> Iterator[Any]:
         with database.connection() as db:
             for place, value in enumerate(values, offset):
                 data = value if isinstance(value, bytes) else to_json(value)
-                keeper.keep(db, Message(OPERATOR_EVENTS, 0, place, b"gate", data, wall_ms()))
+                keeper.keep(db, Message(OPERATOR_EVENTS, 0, place, b"gate", data, now_ms()))
 
     with database.connection() as db:
         db.execute("DELETE FROM movement")
@@ -75,22 +75,23 @@ def test_where_all_was_masked_whole_nobody_is_said_to_be_there(database, keep) -
 def test_what_is_old_is_dropped(database, keep) -> None:
     keep(*(replace(FEW, chunk_seq=day, capture_ms=BEGIN + day * DAY_MS) for day in (0, 1)))
     with database.connection() as db:
-        db.execute("UPDATE movement SET received_ms = %s WHERE from_ms = %s", (wall_ms() - 31 * DAY_MS, BEGIN))
+        db.execute("UPDATE movement SET received_ms = %s WHERE from_ms = %s", (now_ms() - 31 * DAY_MS, BEGIN))
     keep(replace(FEW, chunk_seq=2), offset=1000)
     keep(replace(FEW, chunk_seq=3, capture_ms=BEGIN + 2 * DAY_MS), offset=2000)
     kept = in_view(database, "gate", BEGIN, BEGIN + 40 * DAY_MS, DAY_MS)
     assert [step.from_ms for step in kept] == [BEGIN, BEGIN + DAY_MS, BEGIN + 2 * DAY_MS]
     with database.connection() as db:
-        db.execute("UPDATE movement SET received_ms = %s WHERE from_ms = %s", (wall_ms() - 31 * DAY_MS, BEGIN))
-        db.execute("UPDATE movement SET received_ms = %s WHERE from_ms > %s", (wall_ms() - 29 * DAY_MS, BEGIN))
+        db.execute("UPDATE movement SET received_ms = %s WHERE from_ms = %s", (now_ms() - 31 * DAY_MS, BEGIN))
+        db.execute("UPDATE movement SET received_ms = %s WHERE from_ms > %s", (now_ms() - 29 * DAY_MS, BEGIN))
     keep(b"anything", replace(FEW, chunk_seq=4, capture_ms=BEGIN + 2 * DAY_MS), offset=2999)
     kept = in_view(database, "gate", BEGIN, BEGIN + 40 * DAY_MS, DAY_MS)
     assert [step.from_ms for step in kept] == [BEGIN + DAY_MS, BEGIN + 2 * DAY_MS]
 
 
 @pytest.fixture
-def running(broker, operator_postgres, tmp_path) -> Iterator[OperatorService]:
-    setup = OperatorSetup(broker.access("operator"), operator_postgres.app(), tmp_path, group=unique("operator.test"))
+def running(broker, postgres_operator: Postgres, tmp_path) -> Iterator[OperatorService]:
+    access, _ = postgres_operator.fresh()
+    setup = OperatorSetup(broker.access("operator"), access, tmp_path, group=unique("operator.test"))
     with taking(setup) as service:
         yield service
 

@@ -25,10 +25,11 @@ from schemas.errors import ServiceUnavailable
 from schemas.records import OperatorBody, OperatorRecord, VideoHead
 from schemas.topics import ALARMS, OPERATOR_VIDEO
 from streams.addresses import AddressBook
+from streams.clock import now_ms
 from streams.operating.alarms import newest
 from streams.operating.client import OperatorClient
 from streams.operating.service import OperatorService, OperatorSetup
-from streams.readiness import Doorkeeper, wall_ms
+from streams.readiness import Doorkeeper
 from streams.verify import verify_video
 from tests.support.operating import by_ca, certified_key, taking
 from tests.support.operator_video import rewritten, signed, video
@@ -157,7 +158,7 @@ def _answers(client: OperatorClient, video_id: str) -> bool:
 
 
 def test_pipelines_question_is_answered_while_records_can_be_stored(broker, ca, key, setup):
-    book = AddressBook({}, by_ca(ca), wall_ms)
+    book = AddressBook({}, by_ca(ca), now_ms)
     signer = issue_signer(ca, "operator")
     stop = threading.Event()
     with OperatorService(replace(setup, signer=signer)) as service:

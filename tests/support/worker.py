@@ -33,9 +33,10 @@ from schemas.codec import decode, encode, pack, unpack_as
 from schemas.frames import FrameChunk
 from schemas.records import OperatorBody, OperatorRecord, UploadAddress
 from schemas.topics import DAY_MS, KEYS, OPERATOR_VIDEO, RAW, evidence_topic
+from streams.clock import now_ms
 from streams.lanes import Limits
 from streams.push import Pushed, push
-from streams.readiness import Responder, wall_ms
+from streams.readiness import Responder
 from streams.setup import detector
 from streams.worker import Part, WorkerSetup, run_worker
 from tests.support.services import AUTHORITIES, Broker
@@ -97,7 +98,7 @@ class Deployment:
 
     def publish(self, authority: str, *, version: int = 1) -> None:
         """Publish an upload address for today."""
-        day = wall_ms() // DAY_MS
+        day = now_ms() // DAY_MS
         address = UploadAddress(
             authority, version, evidence_topic(authority), tuple(sorted(KINDS[authority])), f"day-{day}",
             EPOCHS[authority].public, day * DAY_MS, (day + 2) * DAY_MS,
