@@ -1,4 +1,4 @@
-"""Views that nobody labelled, for the teacher to say what is in them: far, near, turned, two in one, behind glass.
+"""Views that nobody labelled, for the teacher to say what is in them: far, near, turned, two pictures in one.
 
 A student that is shown the teacher's answers learns its function, and needs no labels for it; the further the views lie
 apart, the more of the function they show (Beyer et al., "Knowledge distillation: A good teacher is patient and
@@ -21,10 +21,6 @@ TURN = 30.0
 OVER, BESIDE = 0.35, 0.25
 """Shares of the views with a second picture over the first, and beside it."""
 DISCOLOURED, SWAPPED = 0.5, 0.1
-GLASS = 0.25
-"""Share of the views behind a pane that reflects and is dirty, as a windscreen is."""
-VEIL, LEAST_PLACES, MOST_PLACES = 0.75, 2, 7
-"""How much of the light comes from the pane at most, and over how many places across that varies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,25 +47,11 @@ def wild(photographs: Sequence[Photograph], rng: np.random.Generator, side: int)
             border = int(rng.uniform(0.25, 0.75) * side)
             part = np.s_[:border] if rng.random() < 0.5 else np.s_[:, :border]
             picture[part] = other.picture[part]
-    if rng.random() < GLASS:
-        picture = behind_glass(picture, rng)
     if rng.random() < DISCOLOURED:
         picture = discoloured(picture, rng)
     if rng.random() < SWAPPED:
         picture = picture[..., rng.permutation(3)]
     return View(np.ascontiguousarray(picture), boxes)
-
-
-def behind_glass(picture: Rgb, rng: np.random.Generator) -> Rgb:
-    """A veil of one colour, here thicker than there, and specks of dirt (h, w, 3)."""
-    height, width = picture.shape[:2]
-    places = rng.integers(LEAST_PLACES, MOST_PLACES, 2)
-    thick = cv2.resize(rng.random(places, np.float32), (width, height), interpolation=cv2.INTER_CUBIC)
-    specks = cv2.GaussianBlur((rng.random((height, width)) < 0.004).astype(np.float32), (0, 0), rng.uniform(0.8, 2))
-    dirt = specks * rng.uniform(0, 4)
-    share = np.clip(thick * rng.uniform(0.1, VEIL) + dirt, 0, VEIL)[..., None].astype(np.float32)
-    colour = (rng.uniform(20, 230) + rng.uniform(-25, 25, 3)).clip(0, 255).astype(np.float32)
-    return np.asarray(picture * (1 - share) + colour * share, np.uint8)
 
 
 def _part(photographs: Sequence[Photograph], rng: np.random.Generator, side: int) -> View:
