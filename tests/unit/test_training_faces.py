@@ -322,3 +322,40 @@ def test_a_box_on_a_labelled_face_is_not_false():
     )
     assert count and np.allclose(_false(model, [nobody]), np.sort(found.scores)[::-1])
     assert not len(_false(model, [all_labelled]))
+
+
+@needs_torch
+def test_weakened_pictures_hide_faces_within_their_limits_and_leave_the_network_as_it_was():
+    import torch
+
+    from infra.models import PYRAMID_FACE, resolve
+    from operators.training.faces.attack import LIMIT, _visible, weakened
+    from operators.training.unrolled import Unrolled
+    from tests.support.pictures import astronaut
+
+    network = Unrolled(resolve(PYRAMID_FACE, Path()), rounded=True)
+    face = torch.from_numpy(astronaut()[:256, 96:352].transpose(2, 0, 1).astype(np.float32))
+    pictures = face.repeat(4, 1, 1, 1)
+    made = weakened(network, pictures, seed=3)
+    furthest = (made - pictures).abs().amax((1, 2, 3))
+    assert not made.requires_grad and (furthest <= LIMIT).all() and furthest.min() >= 2
+    assert len({round(float(one), 3) for one in furthest}) == 4, "each has a limit of its own"
+    random = pictures + LIMIT * (2 * torch.rand(pictures.shape, generator=torch.Generator().manual_seed(1)) - 1)
+    with torch.no_grad():
+        seen, hidden = (float(_visible(network(shown))) for shown in (random, made))
+    assert hidden < 0.9 * seen
+    assert torch.equal(made, weakened(network, pictures, seed=3))
+
+
+@needs_torch
+def test_attacked_views_leave_statistics_and_gradients_of_the_network_alone():
+    import torch
+
+    from operators.training.faces.network import FaceNetwork
+    from operators.training.faces.train import _against
+
+    network = FaceNetwork()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    _against(network, torch.full((1, 3, 64, 64), 90.0), seed=1)
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+    assert all(one.requires_grad and one.grad is None for one in network.parameters())

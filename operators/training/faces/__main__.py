@@ -31,6 +31,7 @@ def main() -> None:
     train.add_argument("--side", type=int, default=256, help="of a crop, a multiple of 32")
     train.add_argument("--batch", type=int, default=8, help="crops a step and process")
     train.add_argument("--wild", type=int, default=0, help="views a step and process that the teacher alone labels")
+    train.add_argument("--attacked", type=int, default=0, help="of both, how many with noise made for the network")
     train.add_argument("--rate", type=float, default=2e-3, help="the highest learning rate")
     train.add_argument("--processes", type=int, default=2, help="cores to train on")
     export = verbs.add_parser("export", help="checkpoint -> ONNX, fp32 and INT8")
@@ -78,7 +79,9 @@ def _train(args: argparse.Namespace) -> None:
     photographs = load(args.data, args.teacher, held_out=False)
     held_out = load(args.data, None, held_out=True)
     tell(f"{len(photographs)} photographs to train on, {len(held_out)} kept back")
-    run = Run(args.seed, args.minutes, args.processes, args.mimic, args.side, args.batch, args.wild, args.rate)
+    run = Run(
+        args.seed, args.minutes, args.processes, args.mimic, args.side, args.batch, args.wild, args.rate, args.attacked
+    )
     train(run, photographs, held_out, args.out, tell, args.resume)
 
 

@@ -3,12 +3,13 @@
 `perturbed` is PGD (Madry et al., arXiv:1706.06083): twenty steps down the gradient of all cells' scores, each sample
 never further from its own than a limit. `patch` is one texture for all faces, optimised over pictures in which it is
 pasted at each face's size, as adversarial patches are (Brown et al., arXiv:1712.09665); then it is ink: no gradient
-sees the picture that it is used in.
+sees the picture that it is used in. `weakened` is PGD in few steps from noise, for a network that trains against it
+(Wong et al., "Fast is better than free", arXiv:2001.03994).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -26,20 +27,39 @@ SEEN = -2.5
 SIDE, PATCH_STEPS, PATCH_STEP = 32, 120, 6.0
 AREA = 0.1
 """Of a face's box, at most so much is patch."""
+TRAINED_STEPS = 2
+LOWEST = 2.0
 
 
 def perturbed(network: Unrolled, picture: Rgb, seed: int, steps: int = STEPS) -> Rgb:
     """The picture (h, w, 3) with every sample moved by at most `LIMIT`, so that its faces aren't found."""
-    start = _tensor(picture)
-    noise = torch.from_numpy(np.random.default_rng(seed).uniform(-LIMIT, LIMIT, start.shape).astype(np.float32))
-    now = (start + noise).clamp(0, 255)
+    limit = torch.full((1, 1, 1, 1), LIMIT)
+    return _picture(_noisy(lambda now: network(_padded(now)), _tensor(picture), limit, STEP, steps, seed))
+
+
+def weakened(says: Callable[[Tensor], Sequence[Tensor]], pictures: Tensor, seed: int) -> Tensor:
+    """Pictures (b, 3, h, w) with noise after which faces are found worse: each with a limit of its own, 2 to `LIMIT`.
+
+    `says` gives the outputs of a network that is being trained, of which nothing is changed here.
+    """
+    limits = np.random.default_rng([seed, 1]).uniform(LOWEST, LIMIT, (len(pictures), 1, 1, 1)).astype(np.float32)
+    return _noisy(says, pictures, (limit := torch.from_numpy(limits)), 1.5 * limit / TRAINED_STEPS, TRAINED_STEPS, seed)
+
+
+def _noisy(
+    says: Callable[[Tensor], Sequence[Tensor]], start: Tensor, limit: Tensor, step: Tensor | float, steps: int,
+    seed: int,
+) -> Tensor:
+    """So many steps down the slope of what is visible, from random noise, never further from `start` than the limit."""
+    noise = torch.from_numpy(np.random.default_rng(seed).uniform(-1, 1, start.shape).astype(np.float32))
+    now = (start + limit * noise).clamp(0, 255)
     for _ in range(steps):
         now.requires_grad_(True)
-        (slope,) = torch.autograd.grad(_visible(network(_padded(now))), now)
+        (slope,) = torch.autograd.grad(_visible(says(now)), now)
         with torch.no_grad():
-            moved = now - STEP * slope.sign()
-            now = torch.minimum(torch.maximum(moved, start - LIMIT), start + LIMIT).clamp(0, 255)
-    return _picture(now)
+            moved = now - step * slope.sign()
+            now = torch.minimum(torch.maximum(moved, start - limit), start + limit).clamp(0, 255)
+    return now.detach()
 
 
 def patch(network: Unrolled, pictures: Sequence[Rgb], faces: Sequence[Sequence[Box]], seed: int) -> Rgb:
@@ -76,7 +96,7 @@ def _pasted(picture: Tensor, ink: Tensor, box: Box) -> Tensor:
 
 def _visible(outputs: Sequence[Tensor]) -> Tensor:
     """How much of a face any cell still sees."""
-    return sum((functional.relu(out[:, 0] - SEEN).sum() for out in outputs), torch.zeros(()))
+    return sum((functional.relu(out[:, 0].float() - SEEN).sum() for out in outputs), torch.zeros(()))
 
 
 def _padded(picture: Tensor) -> Tensor:

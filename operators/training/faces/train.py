@@ -3,7 +3,8 @@
 AdamW with warm-up and a cosine schedule over the time given; the weights kept are a moving average. Convolutions run
 in bfloat16 where that is faster, the loss in float32. Each process works on one core with crops of its own, and
 gradients are averaged at every step: on shared cores, threads inside an operation wait for one another far longer.
-With a teacher's network to mimic, the crops are shown to it too, and wild views that nobody labelled besides.
+With a teacher's network to mimic, the crops are shown to it too, and wild views that nobody labelled besides. Some of
+either may be shown with noise that hides faces from the network as it is then; what is to be said of them stays.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from torch import Tensor, distributed, nn
 
 from operators.detect.face import suppress
 from operators.detect.measure import Matched, average_precision, gather, recall_at, score_at
+from operators.training.faces.attack import weakened
 from operators.training.faces.loss import Faces, iou, loss
 from operators.training.faces.mimic import Mimic, Teacher
 from operators.training.faces.network import FaceNetwork, boxes_of, cells, flat
@@ -50,7 +52,7 @@ class Run:
     """What a run is: its seed, how long it trains in all, on how many cores, and CenterFace's file to mimic.
 
     `side` of a crop in pixels, and how many crops and wild views a process takes at once: larger crops show larger
-    faces. `rate`: the highest learning rate.
+    faces. `rate`: the highest learning rate. `attacked`: how many of these are shown with noise made for the network.
     """
 
     seed: int
@@ -61,6 +63,7 @@ class Run:
     batch: int = 8
     wild: int = 0
     rate: float = RATE
+    attacked: int = 0
 
 
 class Crops:
@@ -174,6 +177,9 @@ def _work(
         if mimicry:
             unlike, found = mimicry.look([*(one.clean for one in shown), *seen])
             faces += [unfound(*one) for one in zip(found[len(shown) :], views, strict=True)]
+        if run.attacked:
+            attacked = [i * len(pictures) // run.attacked for i in range(run.attacked)]
+            pictures[attacked] = _against(network, pictures[attacked], seed=first)
         network.train()
         with torch.autocast("cpu", torch.bfloat16, enabled=HALF):
             levels = network.levels(pictures)
@@ -206,6 +212,15 @@ def _work(
         if over:
             break
     distributed.destroy_process_group()
+
+
+def _against(network: FaceNetwork, pictures: Tensor, seed: int) -> Tensor:
+    """The pictures with noise made for the network as it answers in use."""
+    network.eval().requires_grad_(False)
+    with torch.autocast("cpu", torch.bfloat16, enabled=HALF):
+        noisy = weakened(network, pictures, seed)
+    network.requires_grad_(True)
+    return noisy
 
 
 def _share_gradients(parameters: Sequence[Tensor], processes: int) -> None:
