@@ -11,27 +11,23 @@ the old one to make them worthless.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import secrets
 import sqlite3
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self, cast
 
-from Crypto.Cipher import AES
 from Crypto.Protocol.DH import import_x25519_private_key
 from Crypto.PublicKey import ECC
 
 from infra.vault import change, connect, locked, replace_file
+from infra.wrapping import KEY_BYTES, SALT_BYTES, derive, read_secret, unwrap, wrap
 from schemas.errors import ConfigError, NotForMe, UsageError
 
-KEY_BYTES = 32
-NONCE_BYTES = 12
-MIN_SECRET_BYTES = 16
 STORE = "keys.sqlite"
 _SCHEMA = """
 CREATE TABLE store (salt BLOB NOT NULL, proof BLOB NOT NULL);
@@ -109,13 +105,13 @@ class KeyStore:
             raise ConfigError(f"key store {folder.name}: no folder, or one that is open to others (0700 is needed)")
         if not create and not self._path.exists():
             raise ConfigError(f"key store {folder.name} has not been created")
-        password = _read_secret(secret)
+        password = read_secret(secret)
         fresh = not self._path.exists()
         if fresh:
             os.close(os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         self._db = connect(self._path)
         try:
-            self._kek = _prepare(self._db, password) if fresh else _unlock(self._db, password)
+            self._kek, self._salt = _prepare(self._db, password) if fresh else _unlock(self._db, password)
             with change(self._db):
                 self._db.execute(_SECRETS)
         except (sqlite3.DatabaseError, ConfigError):
@@ -133,16 +129,24 @@ class KeyStore:
         self._db.close()
         self._kek = b""
 
+    @contextmanager
+    def _wrapping(self) -> Iterator[None]:
+        """A change that wraps keys: under the store's secret, not under one that it had before."""
+        with change(self._db):
+            if self._db.execute("SELECT salt FROM store").fetchone()[0] != self._salt:
+                raise ConfigError("the key store was rotated meanwhile: start again with its new secret")
+            yield
+
     def create_identity(self, name: str) -> StoredIdentity:
         """A fresh X25519 identity; one of this name that exists is returned as it is."""
         found = self._db.execute("SELECT 1 FROM identities WHERE name = ?", (name,)).fetchone()
         if not found:
             private = secrets.token_bytes(KEY_BYTES)
             public = bytes(import_x25519_private_key(private).public_key().export_key(format="raw"))
-            with change(self._db):
+            with self._wrapping():
                 self._db.execute(
                     "INSERT INTO identities VALUES (?, ?, ?, ?, NULL)",
-                    (name, public, _wrap(self._kek, private, f"identity/{name}"), _now_ms()),
+                    (name, public, wrap(self._kek, private, f"identity/{name}"), _now_ms()),
                 )
         return next(identity for identity in self.identities() if identity.name == name)
 
@@ -162,7 +166,7 @@ class KeyStore:
         row = self._db.execute("SELECT wrapped FROM identities WHERE name = ?", (name,)).fetchone()
         if row is None or row[0] is None:
             raise NotForMe(f"identity {name!r} is {'unknown' if row is None else 'destroyed'}")
-        return _unwrap(self._kek, row[0], f"identity/{name}")
+        return unwrap(self._kek, row[0], f"identity/{name}")
 
     def private_keys(self) -> tuple[bytes, ...]:
         """The private keys of all living identities, newest first."""
@@ -178,10 +182,10 @@ class KeyStore:
         """The keys of these tracks, made where there are none; destroyed ones are left out and never made again."""
         # a change waits for the disk several times: none where all are known
         if missing := sorted(track for track in set(tracks) if self._row(video_id, track) is None):
-            with change(self._db):
+            with self._wrapping():
                 statement = "INSERT INTO tracks VALUES (?, ?, ?, NULL) ON CONFLICT DO NOTHING"
                 for track in missing:
-                    wrapped = _wrap(self._kek, secrets.token_bytes(KEY_BYTES), _track_name(video_id, track))
+                    wrapped = wrap(self._kek, secrets.token_bytes(KEY_BYTES), _track_name(video_id, track))
                     self._db.execute(statement, (video_id, track, wrapped))
         return self._tracks(video_id, tracks)
 
@@ -217,8 +221,8 @@ class KeyStore:
 
     def create_secret(self, name: str) -> None:
         """A fresh random 32 bytes under this name; what exists or was destroyed stays as it is."""
-        with change(self._db):
-            wrapped = _wrap(self._kek, secrets.token_bytes(KEY_BYTES), f"secret/{name}")
+        with self._wrapping():
+            wrapped = wrap(self._kek, secrets.token_bytes(KEY_BYTES), f"secret/{name}")
             self._db.execute("INSERT INTO secrets VALUES (?, ?, NULL) ON CONFLICT DO NOTHING", (name, wrapped))
 
     def secret(self, name: str) -> bytes:
@@ -226,14 +230,16 @@ class KeyStore:
         row = self._db.execute("SELECT wrapped FROM secrets WHERE name = ?", (name,)).fetchone()
         if row is None or row[0] is None:
             raise NotForMe(f"secret {name!r} is {'unknown' if row is None else 'destroyed'}")
-        return _unwrap(self._kek, row[0], f"secret/{name}")
+        return unwrap(self._kek, row[0], f"secret/{name}")
 
     def destroy_secret(self, name: str) -> None:
-        """Destroy a secret for ever."""
+        """Destroy a secret for ever, also one that isn't there yet."""
         with change(self._db):
-            self._db.execute(
-                "UPDATE secrets SET wrapped = NULL, destroyed_ms = ? WHERE name = ?", (_now_ms(), name)
-            )
+            _bury_secret(self._db, name)
+
+    def destroyed_secrets(self) -> tuple[str, ...]:
+        """The names of destroyed secrets."""
+        return tuple(name for name, in self._db.execute("SELECT name FROM secrets WHERE wrapped IS NULL ORDER BY 1"))
 
     def backup(self, target: Path) -> None:
         """Copy the store, keys wrapped as they are; the secret isn't in it. A file that exists isn't replaced."""
@@ -249,35 +255,37 @@ class KeyStore:
     def rotate(self, secret: Path) -> None:
         """Wrap every key under a new secret; copies under the old one die with that secret.
 
+        Who has the store open meanwhile makes no keys any more, and reads none.
+
         Raises:
-            ConfigError: the new secret is missing, too short or open to others.
+            ConfigError: the new secret is missing, too short or open to others; or the store was rotated meanwhile.
 
         """
-        password = _read_secret(secret)
-        salt = secrets.token_bytes(16)
-        kek = _derive(password, salt)
-        with change(self._db):
+        password = read_secret(secret)
+        salt = secrets.token_bytes(SALT_BYTES)
+        kek = derive(password, salt)
+        with self._wrapping():
             rows = self._db.execute("SELECT name, wrapped FROM identities WHERE wrapped NOTNULL").fetchall()
             for name, wrapped in rows:
-                again = _wrap(kek, _unwrap(self._kek, wrapped, f"identity/{name}"), f"identity/{name}")
+                again = wrap(kek, unwrap(self._kek, wrapped, f"identity/{name}"), f"identity/{name}")
                 self._db.execute("UPDATE identities SET wrapped = ? WHERE name = ?", (again, name))
             rows = self._db.execute("SELECT video_id, track, wrapped FROM tracks WHERE wrapped NOTNULL").fetchall()
             for video_id, track, wrapped in rows:
                 label = _track_name(video_id, track)
-                again = _wrap(kek, _unwrap(self._kek, wrapped, label), label)
+                again = wrap(kek, unwrap(self._kek, wrapped, label), label)
                 statement = "UPDATE tracks SET wrapped = ? WHERE video_id = ? AND track = ?"
                 self._db.execute(statement, (again, video_id, track))
             rows = self._db.execute("SELECT name, wrapped FROM secrets WHERE wrapped NOTNULL").fetchall()
             for name, wrapped in rows:
-                again = _wrap(kek, _unwrap(self._kek, wrapped, f"secret/{name}"), f"secret/{name}")
+                again = wrap(kek, unwrap(self._kek, wrapped, f"secret/{name}"), f"secret/{name}")
                 self._db.execute("UPDATE secrets SET wrapped = ? WHERE name = ?", (again, name))
-            self._db.execute("UPDATE store SET salt = ?, proof = ?", (salt, _wrap(kek, salt, "proof")))
-        self._kek = kek
+            self._db.execute("UPDATE store SET salt = ?, proof = ?", (salt, wrap(kek, salt, "proof")))
+        self._kek, self._salt = kek, salt
 
     def _tracks(self, video_id: str, tracks: Sequence[int]) -> dict[int, bytes]:
         rows = ((track, self._row(video_id, track)) for track in set(tracks))
         kept = {track: row[0] for track, row in rows if row and row[0]}
-        return {track: _unwrap(self._kek, wrapped, _track_name(video_id, track)) for track, wrapped in kept.items()}
+        return {track: unwrap(self._kek, wrapped, _track_name(video_id, track)) for track, wrapped in kept.items()}
 
     def _row(self, video_id: str, track: int) -> tuple[bytes | None] | None:
         """The wrapped key of a track, None in it where it was destroyed; None where there never was one."""
@@ -286,7 +294,7 @@ class KeyStore:
 
 
 def restore(backup: Path, folder: Path, secret: Path, destroyed: Mapping[str, Sequence[int]]) -> KeyStore:
-    """A store from a backup, without the keys of tracks destroyed since (`destroyed`: the log's erasures, by video).
+    """A store from a backup, without keys destroyed since (`destroyed`: the log's erasures, tracks by video).
 
     Tombstones of a store that is still there count too; that store is then replaced.
 
@@ -295,12 +303,13 @@ def restore(backup: Path, folder: Path, secret: Path, destroyed: Mapping[str, Se
 
     """
     gone = {video_id: set(tracks) for video_id, tracks in destroyed.items()}
-    dead: set[str] = set()
+    dead, spent = set[str](), tuple[str, ...]()
     if (folder / STORE).exists():
         with KeyStore(folder, secret) as old:
             for video_id, tracks in old.destroyed_tracks().items():
                 gone.setdefault(video_id, set()).update(tracks)
             dead = {identity.name for identity in old.identities() if identity.destroyed_ms is not None}
+            spent = old.destroyed_secrets()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
     fresh = folder / f".{STORE}.restoring"
@@ -309,12 +318,15 @@ def restore(backup: Path, folder: Path, secret: Path, destroyed: Mapping[str, Se
         file.write(backup.read_bytes())
     try:
         with closing(connect(fresh)) as db:
-            _unlock(db, _read_secret(secret))
+            _unlock(db, read_secret(secret))
             with change(db):
                 for video_id, tracks_gone in gone.items():
                     _bury_tracks(db, video_id, sorted(tracks_gone))
                 for name in dead:
                     _bury_identity(db, name)
+                db.execute(_SECRETS)
+                for name in spent:
+                    _bury_secret(db, name)
         with locked(folder):
             replace_file(folder / STORE, fresh)
     except (ConfigError, sqlite3.DatabaseError) as error:
@@ -341,59 +353,32 @@ def _bury_identity(db: sqlite3.Connection, name: str) -> bool:
     return bool(db.execute(statement, (_now_ms(), name)).rowcount)
 
 
-def _prepare(db: sqlite3.Connection, password: bytes) -> bytes:
-    salt = secrets.token_bytes(16)
-    kek = _derive(password, salt)
+def _bury_secret(db: sqlite3.Connection, name: str) -> None:
+    now = _now_ms()
+    db.execute("UPDATE secrets SET wrapped = NULL, destroyed_ms = ? WHERE name = ? AND wrapped NOTNULL", (now, name))
+    db.execute("INSERT INTO secrets VALUES (?, NULL, ?) ON CONFLICT DO NOTHING", (name, now))
+
+
+def _prepare(db: sqlite3.Connection, password: bytes) -> tuple[bytes, bytes]:
+    """A fresh store; its wrapping key and salt."""
+    salt = secrets.token_bytes(SALT_BYTES)
+    kek = derive(password, salt)
     db.executescript(_SCHEMA)
-    db.execute("INSERT INTO store VALUES (?, ?)", (salt, _wrap(kek, salt, "proof")))
-    return kek
+    db.execute("INSERT INTO store VALUES (?, ?)", (salt, wrap(kek, salt, "proof")))
+    return kek, salt
 
 
-def _unlock(db: sqlite3.Connection, password: bytes) -> bytes:
+def _unlock(db: sqlite3.Connection, password: bytes) -> tuple[bytes, bytes]:
     row = db.execute("SELECT salt, proof FROM store").fetchone()
     if row is None:
         raise ConfigError("the key store is empty: its making was cut short")
-    kek = _derive(password, row[0])
-    _unwrap(kek, row[1], "proof")
-    return kek
-
-
-def _read_secret(path: Path) -> bytes:
-    try:
-        if path.stat().st_mode & 0o077:
-            raise ConfigError(f"secret {path.name} is open to others: make it 0600")
-        secret = path.read_bytes().strip()
-    except OSError as error:
-        raise ConfigError(f"secret {path.name} can't be read") from error
-    if len(secret) < MIN_SECRET_BYTES:
-        raise ConfigError(f"secret {path.name} is shorter than {MIN_SECRET_BYTES} bytes")
-    return secret
-
-
-def _derive(password: bytes, salt: bytes) -> bytes:
-    return hashlib.scrypt(password, salt=salt, n=2**14, r=8, p=1, dklen=KEY_BYTES)
+    kek = derive(password, row[0])
+    unwrap(kek, row[1], "proof")
+    return kek, row[0]
 
 
 def _track_name(video_id: str, track: int) -> str:
     return f"track/{video_id}/{track}"
-
-
-def _wrap(kek: bytes, key: bytes, name: str) -> bytes:
-    nonce = secrets.token_bytes(NONCE_BYTES)
-    cipher = AES.new(kek, AES.MODE_GCM, nonce=nonce)
-    cipher.update(name.encode())
-    wrapped, tag = cipher.encrypt_and_digest(key)
-    return nonce + wrapped + tag
-
-
-def _unwrap(kek: bytes, sealed: bytes, name: str) -> bytes:
-    nonce, wrapped, tag = sealed[:NONCE_BYTES], sealed[NONCE_BYTES:-16], sealed[-16:]
-    cipher = AES.new(kek, AES.MODE_GCM, nonce=nonce)
-    cipher.update(name.encode())
-    try:
-        return cipher.decrypt_and_verify(wrapped, tag)
-    except ValueError as error:
-        raise ConfigError("the secret isn't that of this key store, or the store is damaged") from error
 
 
 def _now_ms() -> int:

@@ -107,7 +107,11 @@ def restore(
 
 @app.command("rotate")
 def rotate(store: Store, secret: Secret, to: Annotated[Path, typer.Argument(help="file of the new secret")]) -> None:
-    """Wrap all keys under a new secret. Then destroy the old secret: it makes old copies of the store worthless."""
+    """Wrap all keys under a new secret. Then destroy the old secret: it makes old copies of the store worthless.
+
+    Stop the authority's services first, and start them with the new secret: with the old one they make no key and open
+    none any more.
+    """
     with stores.KeyStore(store, secret) as opened:
         opened.rotate(stores.create_secret(to))
     say(f"{store} opens with {to} now; destroy {secret}")

@@ -146,6 +146,45 @@ def test_rotate_makes_old_copies_worthless(folder: Path, secret: Path, tmp_path:
         restore(copy, tmp_path / "elsewhere", new, {})
 
 
+def test_who_has_a_store_open_while_it_is_rotated_wraps_nothing_under_the_old_secret(
+    folder: Path, secret: Path, tmp_path: Path
+) -> None:
+    new = create_secret(tmp_path / "new")
+    with KeyStore(folder, secret, create=True) as running:
+        first = running.create_identity("day")
+        with KeyStore(folder, secret) as other:
+            other.rotate(new)
+        for make in (
+            lambda: running.create_identity("day.2"), lambda: running.ensure_tracks("v", [1]),
+            lambda: running.create_secret("templates-1"), lambda: running.rotate(secret),
+        ):
+            with pytest.raises(ConfigError, match="rotated meanwhile: start again"):
+                make()
+        running.destroy_tracks("v", [7])  # what must not come back needs no secret
+    with KeyStore(folder, new) as store:
+        assert [identity.name for identity in store.identities()] == ["day"]
+        assert Identity(store.private_keys()[0]).public == first.public
+        assert store.ensure_tracks("v", [7, 8]).keys() == {8}
+
+
+def test_restore_brings_no_destroyed_secret_back(folder: Path, secret: Path, tmp_path: Path) -> None:
+    backup = tmp_path / "backup"
+    with KeyStore(folder, secret, create=True) as store:
+        store.create_secret("templates-1")
+        store.create_secret("templates-2")
+        kept = store.secret("templates-2")
+        store.backup(backup)
+        store.create_secret("templates-3")
+        for name in ("templates-1", "templates-3"):
+            store.destroy_secret(name)
+    with restore(backup, folder, secret, {}) as store:
+        assert store.secret("templates-2") == kept
+        for name in ("templates-1", "templates-3"):
+            store.create_secret(name)
+            with pytest.raises(NotForMe, match="destroyed"):
+                store.secret(name)
+
+
 def test_signing_seed_of_a_signer_signs(tmp_path: Path) -> None:
     tls.create_ca(tmp_path)
     signer = tls.issue_signer(tmp_path, "pipeline")
