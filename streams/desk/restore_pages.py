@@ -18,6 +18,7 @@ from streams.desk.visit import Visits
 from streams.forensic.permission import may_read
 from streams.forensic.restorations import Restoration, State, Wish
 from streams.forensic.service import Forensics
+from streams.forensic.terms import MAX_WORDS
 from streams.pages.render import Pages
 
 PIECE = 4 * 2**20
@@ -65,9 +66,10 @@ def add_restorations(app: FastAPI, pages: Pages, visits: Visits, service: Forens
 
     @app.post("/cases/{case_id}/restore", include_in_schema=False)
     def begin(
-        request: Request, case_id: str, subject: Annotated[str, Form()], purpose: Annotated[str, Form()] = "",
-        everyone: Annotated[str, Form()] = "", with_gaps: Annotated[str, Form()] = "",
-        lossless: Annotated[str, Form()] = "", burnt: Annotated[str, Form()] = "",
+        request: Request, case_id: str, subject: Annotated[str, Form(max_length=MAX_WORDS)],
+        purpose: Annotated[str, Form()] = "", everyone: Annotated[str, Form()] = "",
+        with_gaps: Annotated[str, Form()] = "", lossless: Annotated[str, Form()] = "",
+        burnt: Annotated[str, Form()] = "",
     ) -> Response:
         try:
             ground = door.ground(request, "restore", case_id, purpose)

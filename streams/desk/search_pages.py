@@ -23,7 +23,7 @@ from streams.forensic.probe import MAX_PICTURES
 from streams.forensic.search import Period, SearchAnswer
 from streams.forensic.search_api import MAX_PICTURE_BYTES
 from streams.forensic.service import Forensics
-from streams.forensic.terms import MAX_MS, Case
+from streams.forensic.terms import MAX_MS, Case, typed
 from streams.pages.render import Pages
 
 LEVELS = {"same": (SAME, "as one person's pictures are"), "alike": (ALIKE, "loosely: more strangers"),
@@ -150,7 +150,7 @@ def add_search(
     def picture(request: Request, case: str, subject: str, purpose: str) -> Response:
         """A subject's best region: sharp where the case allows it, which is logged; else blurred."""
         ground = door.ground(request, "picture", case, purpose)
-        with noted(service.log, "picture", ground.actor, case, purpose, {"subject": subject[:200]}):
+        with noted(service.log, "picture", ground.actor, case, purpose, {"subject": typed(subject)}):
             sharp = sees(service, ground, subject)
         try:
             data = portrait(subject, not sharp)

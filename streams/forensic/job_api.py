@@ -15,6 +15,7 @@ from schemas.errors import UsageError
 from streams.forensic.door import HEADERS, Door
 from streams.forensic.restorations import Restoration, Wish
 from streams.forensic.service import Forensics
+from streams.forensic.terms import MAX_WORDS
 
 Id = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
 
@@ -26,7 +27,7 @@ def add_restorations(app: FastAPI, service: Forensics, door: Door) -> None:
 
     @app.post("/restorations", status_code=202)
     def begin(
-        request: Request, subject: Annotated[str, Form()],
+        request: Request, subject: Annotated[str, Form(max_length=MAX_WORDS)],
         case: Annotated[str, Form(description="number of the approved case")],
         purpose: Annotated[str, Form(description="what the answer is needed for")],
         everyone: Annotated[bool, Form(description="show everybody, not the subject alone")] = False,

@@ -67,7 +67,7 @@ class AccessLog:
         time_ms = self._clock()
         content = {"seq": seq, "time_ms": time_ms, "action": action, "actor": actor, "case": case,
                    "purpose": purpose, "detail": dict(detail)}
-        entry = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+        entry = _coded(content)
         chain, leaf = hashlib.sha256(before + entry).digest(), leaf_hash(entry)
         db.execute("INSERT INTO access_log VALUES (%s, %s, %s, %s, %s)", (seq, time_ms, entry, leaf, chain))
         known = _nodes(db, covering(0, seq))
@@ -191,6 +191,13 @@ class AccessLog:
     def _rows(self, size: int) -> Iterator[tuple[bytes, bytes]]:
         for first in range(0, size, PAGE):
             yield from self.raw(first, min(PAGE, size - first))
+
+
+def _coded(content: Mapping[str, Any]) -> bytes:
+    """An entry's bytes; half a character, as hostile text may have, becomes `?`: nothing keeps an entry out."""
+    return json.dumps(
+        content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    ).encode("utf-8", "replace")
 
 
 def _head(db: Any) -> tuple[int, bytes]:

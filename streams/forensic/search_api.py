@@ -26,7 +26,7 @@ Case = Annotated[str, Form(description="number of the approved case")]
 Purpose = Annotated[str, Form(description="what the answer is needed for")]
 Moment = Annotated[int | None, Form(ge=0, le=MAX_MS, description="milliseconds since 1970")]
 Cameras = Annotated[list[str] | None, Form(max_length=MAX_CAMERAS, description="default: all of the case")]
-Threshold = Annotated[float, Form(description="cosine to list from: 0.91, 0.928 or 0.942")]
+Threshold = Annotated[float, Form(allow_inf_nan=False, description="cosine to list from: 0.91, 0.928 or 0.942")]
 Pictures = Annotated[
     list[UploadFile], File(max_length=MAX_PICTURES, description="JPEG or PNG; several: of one person")
 ]

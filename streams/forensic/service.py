@@ -141,7 +141,7 @@ class Forensics:
             UsageError: no such subject, a wish that contradicts itself, or the service can't restore.
 
         """
-        detail: dict[str, Any] = {"subject": subject_id, **asdict(wish), "restoration": new_id()}
+        detail: dict[str, Any] = {"subject": typed(subject_id), **asdict(wish), "restoration": new_id()}
         with self._logged(action, ground, detail):
             if wish.lossless and wish.burnt:
                 raise UsageError("a watermark in the pictures changes them: it goes with a playable video")

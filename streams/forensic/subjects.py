@@ -23,6 +23,7 @@ from streams.authority.restored_video import RestoredVideo, restored_video
 from streams.forensic.gate import Gate, Ground, noted
 from streams.forensic.log import Entry
 from streams.forensic.permission import Person
+from streams.forensic.terms import typed
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class SubjectDesk:
             MissingEvidence, IntegrityError: see `restored_video`.
 
         """
-        detail: dict[str, Any] = {"subject": subject_id, "all": everyone}
+        detail: dict[str, Any] = {"subject": typed(subject_id), "all": everyone}
         with noted(self._gate.log, "restored-video", ground.actor, ground.case, ground.purpose, detail):
             self._gate.subject("restore", ground, subject_id, everyone=everyone)
             video_id, tracks = self._tracks(subject_id)
@@ -74,7 +75,7 @@ class SubjectDesk:
             IntegrityError: see `pack_subject`.
 
         """
-        detail: dict[str, Any] = {"subject": subject_id, "recipient": key_id(recipient).hex()}
+        detail: dict[str, Any] = {"subject": typed(subject_id), "recipient": key_id(recipient).hex()}
         with noted(self._gate.log, "package", ground.actor, ground.case, ground.purpose, detail):
             self._gate.subject("export", ground, subject_id)
             made = pack_subject(self._database, self._reader, subject_id, recipient, self._key())
@@ -93,7 +94,7 @@ class SubjectDesk:
             UsageError: no such subject, or it is under a legal hold.
 
         """
-        with noted(self._gate.log, "erase", ground.actor, ground.case, ground.purpose, {"subject": subject_id}):
+        with noted(self._gate.log, "erase", ground.actor, ground.case, ground.purpose, {"subject": typed(subject_id)}):
             self._gate.subject("erase", ground, subject_id)
             return erase_subject(
                 self._database, self._keys, self._gate.log, self._gate.clock, subject_id, actor=ground.actor,

@@ -350,3 +350,33 @@ def test_who_is_refused_too_often_is_not_looked_at_for_a_minute(
         assert actions.count("blocked") == 1 and actions.count("log-read-refused") == 4
         with few.client("auditor-dan") as auditor:
             assert auditor.get("/log")
+
+
+@pytest.mark.parametrize("threshold", ["nan", "inf", "-inf"])
+def test_threshold_that_is_no_number_is_refused_and_the_log_stays_readable(desk: DeskService, threshold: str) -> None:
+    fields = {"subject": f"{VIDEO}/s1", "case": "no such", "purpose": "test", "threshold": threshold}
+    with desk.raw("investigator-anna") as http:
+        assert http.post("/search/subject", data=fields).status_code == 422
+    assert desk.log()[0]["action"]
+
+
+@pytest.mark.parametrize("path", ["/restorations", "/search/subject", "/subjects/package"])
+def test_endless_subject_is_refused_and_not_written_into_the_log(desk: DeskService, path: str) -> None:
+    fields = {"subject": "\0" * 2**18, "case": "no such", "purpose": "test"}
+    with desk.raw("investigator-anna") as http:
+        assert http.post(path, data=fields).status_code in (403, 422)
+    assert len(str(desk.log()[0])) < 2000
+
+
+def test_half_a_character_in_a_subject_is_refused_and_logged(desk: DeskService) -> None:
+    case = opened(desk)
+    parts = {"subject": "\\ud800", "case": case["case_id"], "purpose": "test"}
+    body = "".join(f'--b\r\nContent-Disposition: form-data; name="{k}"\r\n\r\n{v}\r\n' for k, v in parts.items())
+    kind = "multipart/form-data; boundary=b; charset=unicode_escape"
+    for path in ("/restorations", "/subjects/package", "/search/subject"):
+        with desk.raw("investigator-anna") as http:
+            answer = http.post(path, content=f"{body}--b--\r\n".encode(), headers={"content-type": kind})
+        assert answer.status_code in (403, 422), answer.text
+        entry = desk.log()[0]
+        assert entry["action"].endswith(("-failed", "-refused")), entry
+        assert entry["detail"].get("subject", "?") == "?", "by its form where that says a length, else cut for the log"
