@@ -1,7 +1,7 @@
 """Child processes that outlive the command that started them: started once, found again by a pid file.
 
 A pid file holds pid, start time since boot, and which boot, so that another process that got the same pid later is
-never taken for ours, and ours is still known after the wall clock was set.
+never taken for ours, and ours is still known after the wall clock was set; and by what it was started.
 """
 
 from __future__ import annotations
@@ -27,11 +27,12 @@ BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 def spawn(
-    command: Sequence[str], log: Path, pid_file: Path, *, cwd: Path | None = None, user: str | None = None
+    command: Sequence[str], log: Path, pid_file: Path, *, cwd: Path | None = None, user: str | None = None,
+    asked: str = "",
 ) -> int:
     """Start a program in a session of its own, its output appended to `log`; return its pid.
 
-    `user`: the account to run as, with root only.
+    `user`: the account to run as, with root only; `asked`: a word that says by what it was started.
 
     Raises:
         ConfigError: the program isn't there.
@@ -48,7 +49,7 @@ def spawn(
             raise ConfigError(f"program {command[0]!r} is not installed") from error
     # psutil waits for and reaps the child; without this mark Popen would warn that it was dropped while running
     child.returncode = 0
-    pid_file.write_text(f"{child.pid} {_started(psutil.Process(child.pid))} {_boot()}\n")
+    pid_file.write_text(f"{child.pid} {_started(psutil.Process(child.pid))} {_boot()} {asked}\n")
     return child.pid
 
 
@@ -74,6 +75,15 @@ def running(pid_file: Path) -> int | None:
     """Pid of the process that the file names, None when it isn't alive."""
     process = _process(pid_file)
     return process.pid if process else None
+
+
+def asked(pid_file: Path) -> str:
+    """By what the process was started, as `spawn` was told; empty where that isn't known."""
+    try:
+        words = pid_file.read_text().split()
+    except FileNotFoundError:
+        return ""
+    return words[3] if len(words) > 3 else ""
 
 
 def stop(pid_file: Path, *, how: signal.Signals = signal.SIGTERM, seconds: float = STOP_SECONDS) -> None:
@@ -132,7 +142,7 @@ def _group(user: str | None) -> int | None:
 
 def _process(pid_file: Path) -> psutil.Process | None:
     try:
-        pid, started, boot = pid_file.read_text().split()
+        pid, started, boot, *_ = pid_file.read_text().split()
         process = psutil.Process(int(pid))
         if abs(_started(process) - float(started)) > 1 or process.status() == psutil.STATUS_ZOMBIE or boot != _boot():
             return None

@@ -19,7 +19,6 @@ import secrets
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from infra import process, tls
@@ -41,6 +40,7 @@ from streams.clock import now_ms
 from streams.forensic.people import oidc_principal, set_up
 from streams.forensic.sessions import CALLBACK
 from streams.issuer.accounts import Accounts
+from streams.services import Service
 
 READY_SECONDS = 60.0
 KEEPER_SECONDS = 10
@@ -49,21 +49,9 @@ PEOPLE = {f"{role}-demo": role for role in ("admin", "investigator", "approver",
 logs' checkpoints, and sees nothing else."""
 VIEWER = "viewer-demo"
 """Certificate that `up` makes for whoever watches the operating platform's pages."""
+_TOLD = {"cases", "face_embedder", "index_faces", "retention", "sign_in"}
+"""Settings that services are told by their arguments, and that a worker doesn't read."""
 Tell = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Service:
-    """One process of the stack: its verb's arguments, its port (0: none of its own), who may ask for its health.
-
-    `principal`: whose certificates it reads at its start.
-    """
-
-    name: str
-    arguments: tuple[str, ...]
-    port: int = 0
-    viewer: str = ""
-    principal: str = ""
 
 
 class Stack:
@@ -83,6 +71,9 @@ class Stack:
 
     def up(self, tell: Tell = lambda _: None) -> None:
         """Start whatever isn't running and wait until all of it answers. Fine to call again.
+
+        What runs by other settings, or with certificates that were renewed since, is started anew; what the settings no
+        longer name is ended.
 
         Raises:
             ConfigError: something has to be installed or set, or the settings name another broker; says what.
@@ -110,7 +101,13 @@ class Stack:
             migrate(database.owner(), name)
             if name != "operator":
                 self._add_people(database.app(), accounts)
-        for service in self.services():
+        wanted = self.services()
+        for name in sorted({*self._known_services()} - {service.name for service in wanted}):
+            tell(f"{name} ends: the settings don't name it any more")
+            process.stop(self._pid(name))
+        for database in self._unnamed_databases():
+            database.stop()
+        for service in wanted:
             if self._outlived(service):
                 process.stop(self._pid(service.name))
             if not process.running(self._pid(service.name)):
@@ -121,7 +118,7 @@ class Stack:
     def start(self, service: Service) -> None:
         """Start one process, in the folder of this one: it reads the same `sealframe.toml`."""
         command = [sys.executable, "-m", "streams.cli", *service.arguments]
-        process.spawn(command, self.log(service.name), self._pid(service.name))
+        process.spawn(command, self.log(service.name), self._pid(service.name), asked=service.asked)
 
     def change(self, settings: Settings) -> None:
         """Run by other settings: services that they change are started anew and waited for; errors as `up`."""
@@ -137,7 +134,7 @@ class Stack:
         """End all services, the broker last."""
         for service in reversed(self._known_services()):
             process.stop(self._pid(service))
-        for database in self.databases.values():
+        for database in (*self.databases.values(), *self._unnamed_databases()):
             database.stop()
         self.broker.stop()
 
@@ -185,7 +182,8 @@ class Stack:
                 f"https://localhost:{forensic}", "--keep", str(self.home / "keeper" / f"{name}.jsonl"),
                 "--seconds", str(KEEPER_SECONDS),
             )))
-        found.append(Service("worker", ("worker", "--home", str(self.home)), principal="pipeline"))
+        read = self.settings.model_dump_json(exclude=_TOLD)
+        found.append(Service("worker", ("worker", "--home", str(self.home)), principal="pipeline", reads=read))
         return tuple(found)
 
     def ports(self) -> dict[str, int]:
@@ -281,12 +279,14 @@ class Stack:
         return (self.tls / "ca" / "key.pem").exists()
 
     def _outlived(self, service: Service) -> bool:
-        """It runs, and its certificates were renewed since it read them."""
+        """It runs otherwise than it would be started now: by other settings or certificates."""
         pid = self._pid(service.name)
-        if not service.principal or not process.running(pid):
+        if not process.running(pid):
             return False
+        if process.asked(pid) != service.asked:
+            return True
         renewed = (path.stat().st_mtime for path in (self.tls / service.principal).glob("*.pem"))
-        return any(at > pid.stat().st_mtime for at in renewed)
+        return bool(service.principal) and any(at > pid.stat().st_mtime for at in renewed)
 
     def _add_people(self, access: DatabaseAccess, accounts: Mapping[str, str]) -> None:
         """Who may use a fresh forensic service; whoever is known already stays as they are."""
@@ -359,6 +359,11 @@ class Stack:
         return ("--folder", str(folder), "--keys", str(self.home / "keystore" / name),
                 "--secret", str(self.home / "secrets" / name), "--models", str(self.home / "models"),
                 "--embedder", self.settings.face_embedder)
+
+    def _unnamed_databases(self) -> list[EmbeddedPostgres]:
+        """Those that the settings don't name any more; what is in them stays."""
+        place = self.home / "postgres"
+        return [EmbeddedPostgres(place, one.name) for one in sorted(place.glob("*/")) if one.name not in self.databases]
 
     def _known_services(self) -> list[str]:
         return sorted(path.stem for path in (self.home / "run").glob("*.pid"))

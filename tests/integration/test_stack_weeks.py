@@ -114,6 +114,28 @@ def test_up_again_renews_and_what_runs_takes_it(stack: Stack) -> None:
     assert any("camera-gate-1" in line for line in said)
 
 
+def test_up_by_other_settings_starts_anew_what_they_change_and_ends_what_they_name_no_more(stack: Stack) -> None:
+    before = stack.status()
+    Path("sealframe.toml").write_text(
+        'authorities = { plates = ["plate"] }\ndetect = ["face", "plate"]\npreset = "ultrafast"\n'
+    )
+    other, said = Stack(load(home=stack.home)), list[str]()
+    try:
+        other.up(said.append)
+        after = other.status()
+        assert after["worker"] not in (None, before["worker"]), "it would go on hiding less than the settings say"
+        assert after["operator"] == before["operator"] and after["broker"] == before["broker"]
+        assert {"authority-plates", "forensic-plates", "keeper-plates"} <= after.keys()
+        for name in ("authority-faces", "forensic-faces", "keeper-faces"):
+            assert after.get(name) is None and any(line.startswith(name) for line in said)
+        assert stack.databases["authority-faces"].pid is None
+        assert other.databases["authority-plates"].pid
+        other.up(said.append)
+        assert other.status() == after
+    finally:
+        other.down()
+
+
 def test_who_reads_a_certificate_says_when_it_runs_out(tmp_path: Path) -> None:
     tls.create_ca(tmp_path)
     registry = CollectorRegistry()

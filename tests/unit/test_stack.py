@@ -12,7 +12,8 @@ from infra import tls
 from infra.recipients import recipient_text
 from infra.settings import load
 from schemas.errors import ConfigError, ServiceUnavailable
-from streams.stack import Service, Stack
+from streams.services import Service
+from streams.stack import Stack
 
 
 def test_service_reads_the_settings_of_the_folder_that_it_was_started_in(
