@@ -21,6 +21,7 @@ from typing import Any, Literal, cast
 import av
 import numpy as np
 from av.filter import Graph
+from av.sidedata.sidedata import Type
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace
 
@@ -30,6 +31,8 @@ from schemas.frames import MAX_CODE_POINT, MAX_DECODED_BYTES, MAX_SIDE, Plane, P
 
 MIN_SIDE = 16
 _UNSPECIFIED = 2
+_EXIF = 31
+"""The newest kind of side data that FFmpeg 8 has (`AVFrameSideDataType`)."""
 _RGB = (1, 13, 6)
 
 
@@ -87,13 +90,28 @@ UPRIGHT = Turn()
 
 def turn_of(frame: VideoFrame) -> Turn:
     """What a picture's display matrix asks for (ISO/IEC 14496-12, 6.2.2: x' = ax + cy, y' = bx + dy), by quarters."""
-    matrix: Any = frame.side_data.get("DISPLAYMATRIX")
+    matrix: Any = _side_data(frame).get("DISPLAYMATRIX")
     if matrix is None:
         return UPRIGHT
     a, b, _, c, d = struct.unpack("=5i", bytes(matrix)[:20])
     if abs(b) + abs(c) > abs(a) + abs(d):
         return Turn(True, c < 0, b < 0)
     return Turn(False, a < 0, d < 0)
+
+
+def _side_data(frame: VideoFrame) -> Any:
+    """A frame's side data; PyAV refuses all of it where a kind is newer than those it knows, as Exif: those go first."""
+    try:
+        return frame.side_data
+    except ValueError:
+        graph = Graph()
+        known = graph.add_buffer(
+            width=frame.width, height=frame.height, format=frame.format.name, time_base=Fraction(1, 1000)
+        )
+        newer = [graph.add("sidedata", f"mode=delete:type={kind}") for kind in range(len(Type), _EXIF + 1)]
+        graph.link_nodes(known, *newer, graph.add("buffersink")).configure()
+        graph.push(frame)
+        return cast(VideoFrame, graph.pull()).side_data
 
 
 def rotation_of(frame: VideoFrame) -> Literal[0, 90, 180, 270]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import ClassVar
 
 import av
+import cv2
 import numpy as np
 import pytest
 from av.video.frame import VideoFrame
@@ -215,6 +217,56 @@ def test_all_eight_ways_of_a_picture_are_put_upright(matrix, way):
     plane = np.arange(6 * 4, dtype=np.uint8).reshape(6, 4)
     upright = turn_of(Side()).plane(plane)
     assert np.array_equal(upright, way(plane)) and not upright.flags.writeable
+
+
+def _exif(orientation: int) -> bytes:
+    """Exif of one tag, as a phone writes it (CIPA DC-008): which way up the picture is."""
+    tag = struct.pack("<HHIHH", 0x0112, 3, 1, orientation, 0)
+    return b"Exif\0\0II*\0" + struct.pack("<IH", 8, 1) + tag + bytes(4)
+
+
+def _photograph(orientation: int) -> bytes:
+    """A JPEG file with it: white above left, grey above right."""
+    picture = np.zeros((64, 96, 3), np.uint8)
+    picture[:32, :48], picture[:32, 48:] = 235, 120
+    data, exif = cv2.imencode(".jpg", picture)[1].tobytes(), _exif(orientation)
+    return data[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + data[2:]
+
+
+@pytest.mark.parametrize(("orientation", "way"), [
+    (1, lambda p: p), (2, lambda p: p[:, ::-1]), (3, lambda p: p[::-1, ::-1]), (4, lambda p: p[::-1]),
+    (5, lambda p: p.T), (6, lambda p: np.rot90(p, -1)), (7, lambda p: np.rot90(p, 2).T), (8, lambda p: np.rot90(p)),
+])  # fmt: skip
+def test_photograph_of_a_phone_is_read_and_put_upright(tmp_path, orientation, way):
+    (tmp_path / "a.jpg").write_bytes(_photograph(orientation))
+    chunks = read(tmp_path / "a.jpg")
+    upright = decode(chunks[0]).frames[0].planes.y
+    stored = np.full((64, 96), 16)
+    stored[:32, :48], stored[:32, 48:] = 219, 120
+    wanted = way(stored)
+    assert upright.shape == wanted.shape and np.median(np.abs(upright.astype(int) - wanted)) < 24
+    corners = (slice(4, 12), slice(-12, -4))
+    order = [[int(plane[y, x].mean()) // 70 for y in corners for x in corners] for plane in (upright, wanted)]
+    assert order[0] == order[1]
+    assert not any(b"Exif" in unit.data for chunk in chunks for unit in chunk.units)
+
+
+def test_folder_of_photographs_and_film_of_them_are_read(tmp_path):
+    (tmp_path / "photos").mkdir()
+    for number in range(3):
+        (tmp_path / "photos" / f"{number}.jpg").write_bytes(_photograph(6))
+    assert sum(len(chunk.units) for chunk in read(tmp_path / "photos")) == 3
+    with av.open(str(tmp_path / "a.avi"), "w") as out:
+        stream = out.add_stream("mjpeg", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuvj420p"
+        for number in range(3):
+            packet = av.Packet(_photograph(1))
+            packet.pts = packet.dts = number
+            packet.time_base, packet.stream, packet.is_keyframe = Fraction(1, 25), stream, True
+            out.mux(packet)
+    assert sum(len(chunk.units) for chunk in read(tmp_path / "a.avi")) == 3
+    cv2.imwrite(str(tmp_path / "a.tif"), np.full((64, 96, 3), 99, np.uint8))
+    assert len(read(tmp_path / "a.tif")[0].units) == 1
 
 
 def test_sides_of_samples_are_swapped_with_those_of_the_picture(tmp_path):
