@@ -100,13 +100,13 @@ def turn_of(frame: VideoFrame) -> Turn:
 
 
 def _side_data(frame: VideoFrame) -> Any:
-    """A frame's side data; PyAV refuses all of it where a kind is newer than those it knows, as Exif: those go first."""
+    """A frame's side data; PyAV refuses it where a kind is newer than those it knows, as Exif: they go first."""
     try:
         return frame.side_data
     except ValueError:
         graph = Graph()
         known = graph.add_buffer(
-            width=frame.width, height=frame.height, format=frame.format.name, time_base=Fraction(1, 1000)
+            width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1, 1000)
         )
         newer = [graph.add("sidedata", f"mode=delete:type={kind}") for kind in range(len(Type), _EXIF + 1)]
         graph.link_nodes(known, *newer, graph.add("buffersink")).configure()

@@ -21,13 +21,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self, cast
 
+from Crypto.Cipher import AES
 from Crypto.Protocol.DH import import_x25519_private_key
 from Crypto.PublicKey import ECC
 
+from infra.store_secret import KEY_BYTES, SALT_BYTES, derive, read_secret
 from infra.vault import change, connect, locked, replace_file
-from infra.wrapping import KEY_BYTES, SALT_BYTES, derive, read_secret, unwrap, wrap
 from schemas.errors import ConfigError, NotForMe, UsageError
 
+NONCE_BYTES = 12
 STORE = "keys.sqlite"
 _SCHEMA = """
 CREATE TABLE store (salt BLOB NOT NULL, proof BLOB NOT NULL);
@@ -146,15 +148,14 @@ class KeyStore:
             with self._wrapping():
                 self._db.execute(
                     "INSERT INTO identities VALUES (?, ?, ?, ?, NULL)",
-                    (name, public, wrap(self._kek, private, f"identity/{name}"), _now_ms()),
+                    (name, public, _wrap(self._kek, private, f"identity/{name}"), _now_ms()),
                 )
         return next(identity for identity in self.identities() if identity.name == name)
 
     def identities(self) -> tuple[StoredIdentity, ...]:
         """All identities, destroyed ones too, in the order of their making."""
         query = "SELECT name, public, created_ms, destroyed_ms FROM identities ORDER BY created_ms, name"
-        rows = self._db.execute(query)
-        return tuple(StoredIdentity(*row) for row in rows)
+        return tuple(StoredIdentity(*row) for row in self._db.execute(query))
 
     def private_key(self, name: str) -> bytes:
         """The private key of an identity, 32 bytes.
@@ -166,7 +167,7 @@ class KeyStore:
         row = self._db.execute("SELECT wrapped FROM identities WHERE name = ?", (name,)).fetchone()
         if row is None or row[0] is None:
             raise NotForMe(f"identity {name!r} is {'unknown' if row is None else 'destroyed'}")
-        return unwrap(self._kek, row[0], f"identity/{name}")
+        return _unwrap(self._kek, row[0], f"identity/{name}")
 
     def private_keys(self) -> tuple[bytes, ...]:
         """The private keys of all living identities, newest first."""
@@ -185,7 +186,7 @@ class KeyStore:
             with self._wrapping():
                 statement = "INSERT INTO tracks VALUES (?, ?, ?, NULL) ON CONFLICT DO NOTHING"
                 for track in missing:
-                    wrapped = wrap(self._kek, secrets.token_bytes(KEY_BYTES), _track_name(video_id, track))
+                    wrapped = _wrap(self._kek, secrets.token_bytes(KEY_BYTES), _track_name(video_id, track))
                     self._db.execute(statement, (video_id, track, wrapped))
         return self._tracks(video_id, tracks)
 
@@ -222,7 +223,7 @@ class KeyStore:
     def create_secret(self, name: str) -> None:
         """A fresh random 32 bytes under this name; what exists or was destroyed stays as it is."""
         with self._wrapping():
-            wrapped = wrap(self._kek, secrets.token_bytes(KEY_BYTES), f"secret/{name}")
+            wrapped = _wrap(self._kek, secrets.token_bytes(KEY_BYTES), f"secret/{name}")
             self._db.execute("INSERT INTO secrets VALUES (?, ?, NULL) ON CONFLICT DO NOTHING", (name, wrapped))
 
     def secret(self, name: str) -> bytes:
@@ -230,7 +231,7 @@ class KeyStore:
         row = self._db.execute("SELECT wrapped FROM secrets WHERE name = ?", (name,)).fetchone()
         if row is None or row[0] is None:
             raise NotForMe(f"secret {name!r} is {'unknown' if row is None else 'destroyed'}")
-        return unwrap(self._kek, row[0], f"secret/{name}")
+        return _unwrap(self._kek, row[0], f"secret/{name}")
 
     def destroy_secret(self, name: str) -> None:
         """Destroy a secret for ever, also one that isn't there yet."""
@@ -265,27 +266,24 @@ class KeyStore:
         salt = secrets.token_bytes(SALT_BYTES)
         kek = derive(password, salt)
         with self._wrapping():
-            rows = self._db.execute("SELECT name, wrapped FROM identities WHERE wrapped NOTNULL").fetchall()
-            for name, wrapped in rows:
-                again = wrap(kek, unwrap(self._kek, wrapped, f"identity/{name}"), f"identity/{name}")
-                self._db.execute("UPDATE identities SET wrapped = ? WHERE name = ?", (again, name))
+            for table, kind in (("identities", "identity"), ("secrets", "secret")):
+                rows = self._db.execute(f"SELECT name, wrapped FROM {table} WHERE wrapped NOTNULL").fetchall()  # noqa: S608
+                for name, wrapped in rows:
+                    again = _wrap(kek, _unwrap(self._kek, wrapped, f"{kind}/{name}"), f"{kind}/{name}")
+                    self._db.execute(f"UPDATE {table} SET wrapped = ? WHERE name = ?", (again, name))  # noqa: S608
             rows = self._db.execute("SELECT video_id, track, wrapped FROM tracks WHERE wrapped NOTNULL").fetchall()
             for video_id, track, wrapped in rows:
                 label = _track_name(video_id, track)
-                again = wrap(kek, unwrap(self._kek, wrapped, label), label)
+                again = _wrap(kek, _unwrap(self._kek, wrapped, label), label)
                 statement = "UPDATE tracks SET wrapped = ? WHERE video_id = ? AND track = ?"
                 self._db.execute(statement, (again, video_id, track))
-            rows = self._db.execute("SELECT name, wrapped FROM secrets WHERE wrapped NOTNULL").fetchall()
-            for name, wrapped in rows:
-                again = wrap(kek, unwrap(self._kek, wrapped, f"secret/{name}"), f"secret/{name}")
-                self._db.execute("UPDATE secrets SET wrapped = ? WHERE name = ?", (again, name))
-            self._db.execute("UPDATE store SET salt = ?, proof = ?", (salt, wrap(kek, salt, "proof")))
+            self._db.execute("UPDATE store SET salt = ?, proof = ?", (salt, _wrap(kek, salt, "proof")))
         self._kek, self._salt = kek, salt
 
     def _tracks(self, video_id: str, tracks: Sequence[int]) -> dict[int, bytes]:
         rows = ((track, self._row(video_id, track)) for track in set(tracks))
         kept = {track: row[0] for track, row in rows if row and row[0]}
-        return {track: unwrap(self._kek, wrapped, _track_name(video_id, track)) for track, wrapped in kept.items()}
+        return {track: _unwrap(self._kek, wrapped, _track_name(video_id, track)) for track, wrapped in kept.items()}
 
     def _row(self, video_id: str, track: int) -> tuple[bytes | None] | None:
         """The wrapped key of a track, None in it where it was destroyed; None where there never was one."""
@@ -360,11 +358,10 @@ def _bury_secret(db: sqlite3.Connection, name: str) -> None:
 
 
 def _prepare(db: sqlite3.Connection, password: bytes) -> tuple[bytes, bytes]:
-    """A fresh store; its wrapping key and salt."""
     salt = secrets.token_bytes(SALT_BYTES)
     kek = derive(password, salt)
     db.executescript(_SCHEMA)
-    db.execute("INSERT INTO store VALUES (?, ?)", (salt, wrap(kek, salt, "proof")))
+    db.execute("INSERT INTO store VALUES (?, ?)", (salt, _wrap(kek, salt, "proof")))
     return kek, salt
 
 
@@ -373,12 +370,30 @@ def _unlock(db: sqlite3.Connection, password: bytes) -> tuple[bytes, bytes]:
     if row is None:
         raise ConfigError("the key store is empty: its making was cut short")
     kek = derive(password, row[0])
-    unwrap(kek, row[1], "proof")
+    _unwrap(kek, row[1], "proof")
     return kek, row[0]
 
 
 def _track_name(video_id: str, track: int) -> str:
     return f"track/{video_id}/{track}"
+
+
+def _wrap(kek: bytes, key: bytes, name: str) -> bytes:
+    nonce = secrets.token_bytes(NONCE_BYTES)
+    cipher = AES.new(kek, AES.MODE_GCM, nonce=nonce)
+    cipher.update(name.encode())
+    wrapped, tag = cipher.encrypt_and_digest(key)
+    return nonce + wrapped + tag
+
+
+def _unwrap(kek: bytes, sealed: bytes, name: str) -> bytes:
+    nonce, wrapped, tag = sealed[:NONCE_BYTES], sealed[NONCE_BYTES:-16], sealed[-16:]
+    cipher = AES.new(kek, AES.MODE_GCM, nonce=nonce)
+    cipher.update(name.encode())
+    try:
+        return cipher.decrypt_and_verify(wrapped, tag)
+    except ValueError as error:
+        raise ConfigError("the secret isn't that of this key store (any more), or the store is damaged") from error
 
 
 def _now_ms() -> int:

@@ -6,12 +6,13 @@ logged. Without `bootstrap` the broker is the embedded one under `home`. Databas
 
 from __future__ import annotations
 
+import codecs
 import os
 import tomllib
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 from pydantic_settings.exceptions import SettingsError
 
@@ -19,6 +20,9 @@ from schemas.errors import ConfigError
 
 FILE = "sealframe.toml"
 PREFIX = "SEALFRAME_"
+_MARKED = "; it begins with a byte order mark: save it as UTF-8 without one"
+Kind = Literal["face", "plate"]
+"""What is hidden, and sealed for authorities."""
 
 
 class Condition(BaseModel):
@@ -26,7 +30,7 @@ class Condition(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    kinds: tuple[str, ...] = Field(min_length=1)
+    kinds: tuple[Kind, ...] = Field(min_length=1)
     cameras: tuple[str, ...] = Field(("*",), min_length=1)
     at_least: int = Field(0, ge=0)
     at_most: int | None = Field(None, ge=0)
@@ -51,11 +55,11 @@ class SiteSetting(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     cameras: tuple[str, ...] = Field(min_length=1)
-    kinds: frozenset[Literal["face", "plate"]] | None = Field(None, description="of `detect`, what is hidden here")
+    kinds: frozenset[Kind] | None = Field(None, min_length=1, description="of `detect`, what is hidden here")
     methods: dict[str, str] | None = None
-    padding: float | None = None
-    stride: int | None = None
-    smallest: float | None = Field(None, ge=0, description="what is found less high, in pixels, stays as it is")
+    padding: float | None = Field(None, ge=0, le=4)
+    stride: int | None = Field(None, ge=1, le=60)
+    smallest: float | None = Field(None, ge=0, le=8192, description="what is less high, in pixels, stays as it is")
     whole_heads: bool | None = Field(None, description="hair and ears go with a face")
     zones: tuple[tuple[float, float, float, float], ...] | None = Field(
         None, description="always masked: left, top, right, bottom as shares of the picture"
@@ -77,7 +81,7 @@ class RetentionSetting(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     cameras: tuple[str, ...] = Field(("*",), min_length=1)
-    kinds: tuple[Literal["public", "face", "plate"], ...] = Field(("public", "face", "plate"), min_length=1)
+    kinds: tuple[Literal["public"] | Kind, ...] = Field(("public", "face", "plate"), min_length=1)
     days: float | None = Field(None, gt=0)
     gigabytes: float | None = Field(None, gt=0, description="of files, 10^9 bytes each; the oldest videos go whole")
 
@@ -120,8 +124,8 @@ class Settings(BaseSettings):
     partitions: int = Field(2, ge=1, description="of each frame topic; can't change later: cameras would move")
     replicas: int = Field(1, ge=1, description="of each topic that is made; a cluster should have three")
     tls: Path | None = Field(None, description="folder with ca.pem and certificates; default: home/tls")
-    detect: tuple[Literal["face", "plate"], ...] = Field(("face",), min_length=1, description="what is hidden")
-    authorities: dict[str, tuple[str, ...]] = Field({"city-faces": ("face",)}, description="name to the kinds it gets")
+    detect: tuple[Kind, ...] = Field(("face",), min_length=1, description="what is hidden")
+    authorities: dict[str, tuple[Kind, ...]] = Field({"city-faces": ("face",)}, description="name to the kinds it gets")
     routes: tuple[RouteSetting, ...] = Field((), description="narrow what authorities get, chunk by chunk")
     gradings: tuple[GradingSetting, ...] = Field((), description="sensitivity levels that routes may ask for")
     sites: tuple[SiteSetting, ...] = Field((), description="what differs at some cameras; the first that holds counts")
@@ -150,6 +154,15 @@ class Settings(BaseSettings):
         default_factory=lambda: SignInSetting.model_validate({}), description="how people sign in by a browser"
     )
 
+    @model_validator(mode="after")
+    def _hides_at_every_camera(self) -> Self:
+        for site in self.sites:
+            if unsearched := sorted((site.kinds or frozenset()) - {*self.detect}):
+                raise ValueError(
+                    f"the site of {', '.join(site.cameras)} hides {unsearched[0]!r}, which `detect` doesn't look for"
+                )
+        return self
+
     @property
     def tls_folder(self) -> Path:
         """Folder of the certificates."""
@@ -176,15 +189,25 @@ def load(**overrides: object) -> Settings:
     unknown = sorted(name for name in os.environ if name.upper().startswith(PREFIX) and name.upper() not in known)
     if unknown:
         raise ConfigError(f"unknown environment variables: {', '.join(unknown)}")
+    if Path(FILE).exists() and not Path(FILE).is_file():
+        raise ConfigError(f"{FILE} isn't a file")
     try:
         return Settings(**{name: value for name, value in overrides.items() if value is not None})  # type: ignore[arg-type]
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise ConfigError(f"{FILE} or {PREFIX}* variables: {wrong}") from None
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{FILE} isn't TOML: {error}") from None
+        raise ConfigError(f"{FILE} isn't TOML: {error}{_MARKED if _is_marked() else ''}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{FILE} isn't TOML: its text isn't UTF-8; save it so") from None
+    except OSError as error:
+        raise ConfigError(f"{FILE} can't be read ({error.strerror})") from None
     except SettingsError as error:
         raise ConfigError(f"{PREFIX}* variables: {error}; tables are written as JSON") from None
+
+
+def _is_marked() -> bool:
+    return Path(FILE).read_bytes().startswith(codecs.BOM_UTF8)
 
 
 def read_retention(text: str) -> tuple[RetentionSetting, ...]:

@@ -110,3 +110,6 @@ def run() -> None:
     except SealframeError as error:
         say_lines(str(error), f"{type(error).__name__}:", "red")
         sys.exit(1)
+    except OSError as error:
+        say_lines(f"{error.filename or 'a file'}: {error.strerror}", "can't be used:", "red")
+        sys.exit(1)

@@ -15,7 +15,7 @@ from rich.text import Text
 from infra.broker import find_java, kafka_version
 from infra.models import FACE_EMBEDDER, centerface, resolve
 from infra.settings import load
-from schemas.errors import SealframeError
+from schemas.errors import ConfigError, SealframeError
 from streams.cli.output import console, give, say, say_lines
 from streams.stack import Stack
 from streams.welcome import pages_of, welcome
@@ -72,7 +72,7 @@ def doctor(home: Home = HOME, as_json: AsJson = False) -> None:
         "detector": lambda: centerface().name,
         "face_detector": lambda: _finds_faces(home),
         "embedder": lambda: resolve(FACE_EMBEDDER, load(home=home).home / "models").name,
-        "disk": lambda: _say(shutil.disk_usage(Path.cwd()).free > MIN_FREE_BYTES, "enough", "under 2 GiB free"),
+        "disk": lambda: _say(_free_bytes(load(home=home).home) > MIN_FREE_BYTES, "enough", "under 2 GiB free"),
     }
     result, failed = {}, False
     for name, look in checks.items():
@@ -100,4 +100,12 @@ def _finds_faces(home: Path | None) -> str:
 
 
 def _say(holds: bool, good: str, bad: str) -> str:
-    return good if holds else f"missing: {bad}"
+    if not holds:
+        raise ConfigError(bad)
+    return good
+
+
+def _free_bytes(folder: Path) -> int:
+    """Where the folder is, or would be made."""
+    place = next(one for one in (folder.absolute(), *folder.absolute().parents) if one.is_dir())
+    return shutil.disk_usage(place).free

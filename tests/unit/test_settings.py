@@ -92,6 +92,29 @@ def test_routes_that_cant_be_stop_the_start(tmp_path: Path, text: str) -> None:
         stream_policy(load())
 
 
+@pytest.mark.parametrize("text", [
+    'authorities = { a = ["faces"] }\n', '[[gradings]]\nlevel = "high"\nkinds = ["faces"]\n',
+    '[[routes]]\nauthority = "city-faces"\nkinds = ["faces"]\n',
+])
+def test_kind_that_nobody_knows_stops_the_start(tmp_path: Path, text: str) -> None:
+    """Misspelt in a grading, it would send evidence to an authority that isn't to have it."""
+    (tmp_path / "sealframe.toml").write_text(text)
+    with pytest.raises(ConfigError, match="'face' or 'plate'"):
+        load()
+
+
+@pytest.mark.parametrize(("content", "words"), [
+    (b'home = "\xe9"\n', "UTF-8"), (b'\xef\xbb\xbfhome = "x"\n', "byte order mark"), (None, "isn't a file"),
+])
+def test_settings_that_cant_be_read_say_why(tmp_path: Path, content: bytes | None, words: str) -> None:
+    if content is None:
+        (tmp_path / "sealframe.toml").mkdir()
+    else:
+        (tmp_path / "sealframe.toml").write_bytes(content)
+    with pytest.raises(ConfigError, match=words):
+        load()
+
+
 def test_sites_become_policy_with_what_they_say_alone(tmp_path: Path) -> None:
     (tmp_path / "sealframe.toml").write_text(
         '[[sites]]\ncameras = ["gate-*"]\nzones = [[0, 0, 0.25, 0.5]]\nwhole_heads = true\nsmallest = 12\n'
@@ -101,7 +124,10 @@ def test_sites_become_policy_with_what_they_say_alone(tmp_path: Path) -> None:
     assert policy.padding == load().padding and not stream_policy(load()).at("hall-1").zones
 
 
-@pytest.mark.parametrize("line", ["zones = [[0, 0, 2, 1]]", "padding = 9", 'colour = "x"'])
+@pytest.mark.parametrize("line", [
+    "zones = [[0, 0, 2, 1]]", "padding = 9", 'colour = "x"', "kinds = []", 'kinds = ["plate"]', "smallest = inf",
+    "smallest = nan", "smallest = 1e9", "stride = 1000000", "stride = 0", "padding = -1", "padding = nan",
+])
 def test_sites_that_cant_be_stop_the_start(tmp_path: Path, line: str) -> None:
     (tmp_path / "sealframe.toml").write_text(f'[[sites]]\ncameras = ["*"]\n{line}\n')
     with pytest.raises(ConfigError):

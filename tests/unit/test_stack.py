@@ -7,11 +7,13 @@ import time
 from pathlib import Path
 
 import pytest
+import typer
 
 from infra import tls
 from infra.recipients import recipient_text
 from infra.settings import load
 from schemas.errors import ConfigError, ServiceUnavailable
+from streams.cli.stack import doctor
 from streams.services import Service
 from streams.stack import Stack
 
@@ -30,6 +32,14 @@ def test_service_reads_the_settings_of_the_folder_that_it_was_started_in(
     while not (said := stack.log("probe").read_text()).endswith("\n") and time.monotonic() < deadline:
         time.sleep(0.1)
     assert json.loads(said)["face_detector"] == "centerface"
+
+
+def test_doctor_fails_where_a_disk_is_full(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """That of `home`, wherever one stands: no file system under `/proc` has room."""
+    with pytest.raises(typer.Exit):
+        doctor(Path("/proc/sys/sealframe/home"), as_json=True)
+    said = json.loads(capsys.readouterr().out)
+    assert said["disk"] == "missing: under 2 GiB free" and said["ok"] is False
 
 
 def test_broker_that_the_settings_name_is_the_one_that_is_used(tmp_path: Path) -> None:
