@@ -25,7 +25,7 @@ from av.stream import Stream
 from infra.camera_audio import AudioTrack
 from infra.camera_chunks import Chunker, Clock
 from infra.camera_convert import FormatRule, Turn, turn_of
-from infra.camera_input import Input, is_live, name_of, open_input, pictures_in
+from infra.camera_input import Input, is_folder, is_live, name_of, open_input, pictures_in
 from infra.camera_recode import Encode, Recoder
 from infra.camera_segment import MAX_CHUNK_MS, Segmenter, Trust
 from schemas.errors import SourceError, UsageError
@@ -93,7 +93,7 @@ def open_source(
     """
     _check(chunk_ms, camera_id)
     chunker = Chunker(camera_id, chunk_ms, start_ms, not is_live(src), live=is_live(src) or realtime, whole=whole)
-    if Path(src).is_dir():
+    if is_folder(src):
         paths = pictures_in(Path(src))
         chunks = _repeat(lambda: _pictures(paths, encode, chunk_ms, chunker), loop)
     elif is_live(src):
@@ -225,8 +225,7 @@ def describe(src: str, seconds: float = 12.0) -> SourceReport:
         SourceError: it can't be read.
 
     """
-    path = Path(src)
-    source = open_input(str(pictures_in(path)[0]) if path.is_dir() else src)
+    source = open_input(str(pictures_in(Path(src))[0]) if is_folder(src) else src)
     segmenter = Segmenter(source, _no_encode, MAX_CHUNK_MS if not source.live else 1000)
     context, sounds = source.stream.codec_context, source.container.streams.audio
     began, seen, kept = time.monotonic(), 0, 0

@@ -7,6 +7,8 @@ other files.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -64,29 +66,57 @@ def name_of(src: str) -> str:
     return re.sub(r"//[^/@]*@", "//", src)
 
 
+@contextmanager
+def _looked_at(src: str) -> Iterator[None]:
+    """Turn a refusal of the file system into an error of ours."""
+    try:
+        yield
+    except OSError as error:
+        hint = "check its name, and that you may read it and enter its folders"
+        raise SourceError(f"{name_of(src)}: can't be looked at ({error.strerror}); {hint}") from error
+
+
+def is_folder(src: str) -> bool:
+    """A folder of pictures.
+
+    Raises:
+        SourceError: it can't be looked at.
+
+    """
+    with _looked_at(src):
+        return not is_live(src) and Path(src).is_dir()
+
+
 def pictures_in(folder: Path) -> list[Path]:
     """Pictures of a folder in natural order (2 before 10).
 
     Raises:
-        SourceError: there are none.
+        SourceError: there are none, or it can't be looked at.
 
     """
-    found = [path for path in folder.iterdir() if path.suffix.lower() in PICTURES and path.is_file()]
+    with _looked_at(str(folder)):
+        found = [path for path in folder.iterdir() if path.suffix.lower() in PICTURES and path.is_file()]
     if not found:
         raise SourceError(f"{folder}: no pictures in this folder; wanted: {' '.join(PICTURES)}")
     return sorted(found, key=lambda path: [int(p) if p.isdecimal() else p for p in re.split(r"(\d+)", path.name)])
 
 
+def _check_file(src: str) -> None:
+    """Refuse what is no file, an empty one, and one that the file system keeps to itself."""
+    shown = name_of(src)
+    with _looked_at(src):
+        if not Path(src).is_file():
+            raise SourceError(f"{shown}: no such file; give a video, a folder of pictures, rtsp://... or /dev/video...")
+        if Path(src).stat().st_size == 0:
+            raise SourceError(f"{shown}: the file is empty; was it copied completely?")
+        Path(src).open("rb").close()
+
+
 def _open(src: str) -> InputContainer:
     shown = name_of(src)
-    options: dict[str, str] = {}
-    if is_live(src):
-        if src.startswith("rtsp"):
-            options = {"rtsp_transport": "tcp", "max_delay": "0"}
-    elif not Path(src).is_file():
-        raise SourceError(f"{shown}: no such file; give a video, a folder of pictures, rtsp://... or /dev/video...")
-    elif Path(src).stat().st_size == 0:
-        raise SourceError(f"{shown}: the file is empty; was it copied completely?")
+    options = {"rtsp_transport": "tcp", "max_delay": "0"} if src.startswith("rtsp") and is_live(src) else {}
+    if not is_live(src):
+        _check_file(src)
     try:
         container = av.open(
             src if is_live(src) else str(Path(src).absolute()), format="v4l2" if src.startswith("/dev/") else None,

@@ -27,7 +27,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from infra.places import HEAD_SECONDS, PLACES, Listener, Place, network
 from infra.tls import Identity, expires
-from schemas.errors import AccessDenied, ConfigError, ServiceUnavailable, UsageError
+from schemas.errors import AccessDenied, ConfigError, MalformedRecord, ServiceUnavailable, UsageError
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -40,6 +40,8 @@ PIECE_BYTES = 2**18
 RENEWAL_CHECK_SECONDS = 30
 MAX_REASON = 300
 MAX_BODY_BYTES = 2**20
+MAX_ANSWER_BYTES = 2**28
+"""What a client takes of an answer at most, unless told otherwise; nobody's word is taken for how large it is."""
 log = logging.getLogger(__name__)
 
 
@@ -183,7 +185,9 @@ class HttpsClient:
             raise UsageError("platforms are called over https only")
         self._identity = identity
         context = identity.client_context() if identity else ssl.create_default_context(cafile=ca)
-        self._client = httpx.Client(base_url=base_url, verify=context, timeout=seconds, trust_env=False)
+        self._client = httpx.Client(
+            base_url=base_url, verify=context, timeout=seconds, trust_env=False, headers={"Accept-Encoding": "identity"}
+        )
 
     def request(
         self,
@@ -194,27 +198,27 @@ class HttpsClient:
         headers: Mapping[str, str] | None = None,
         content: bytes | None = None,
         json: Any = None,
+        most: int = MAX_ANSWER_BYTES,
     ) -> httpx.Response:
-        """One request; any answer below 500 but 401 and 403 is returned.
+        """One request; any answer below 500 but 401 and 403 is returned, of at most so many bytes.
 
         Raises:
             AccessDenied: the server refuses this certificate or principal, or isn't who it should be.
             ServiceUnavailable: out of reach, too slow, or failing.
+            MalformedRecord: a longer answer, or one that would have to be unpacked.
 
         """
-        with self._errors(f"{method} {path}"):
-            response = self._client.request(
-                method, path, params=params, headers=headers, content=content, json=json
-            )
-        return _answered(response, f"{method} {path}")
+        with self._errors(f"{method} {path}"), self._client.stream(
+            method, path, params=params, headers=headers, content=content, json=json
+        ) as response:
+            return _answered(_whole(response, f"{method} {path}", most), f"{method} {path}")
 
     def download(self, path: str, write: Callable[[bytes], object]) -> httpx.Response:
         """GET whose body is handed on piece by piece where the answer is 200, whatever its size; else as `request`."""
         with self._errors(f"GET {path}"), self._client.stream("GET", path) as response:
             if response.status_code != 200:
-                response.read()
-                return _answered(response, f"GET {path}")
-            for piece in response.iter_bytes(PIECE_BYTES):
+                return _answered(_whole(response, f"GET {path}", MAX_BODY_BYTES), f"GET {path}")
+            for piece in _pieces(response, f"GET {path}"):
                 write(piece)
             return response
 
@@ -245,6 +249,24 @@ class HttpsClient:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _pieces(response: httpx.Response, what: str) -> Iterator[bytes]:
+    """A body as it comes; one that is packed could be a thousand times as large."""
+    if response.headers.get("Content-Encoding", "identity") != "identity":
+        raise MalformedRecord(f"{what}: the answer is packed, which nobody asked for")
+    yield from response.iter_raw(PIECE_BYTES)
+
+
+def _whole(response: httpx.Response, what: str, most: int) -> httpx.Response:
+    """The answer with its body in memory."""
+    body = bytearray()
+    for piece in _pieces(response, what):
+        body += piece
+        if len(body) > most:
+            raise MalformedRecord(f"{what}: the answer is longer than {most:,} bytes")
+    headers = [(name, value) for name, value in response.headers.multi_items() if name != "transfer-encoding"]
+    return httpx.Response(response.status_code, headers=headers, content=bytes(body), request=response.request)
 
 
 def _answered(response: httpx.Response, what: str) -> httpx.Response:

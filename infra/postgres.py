@@ -18,6 +18,7 @@ from typing import Any, Self, cast
 import psycopg
 from pgvector.psycopg import register_vector
 from psycopg import errors, sql
+from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 import schemas
@@ -29,6 +30,9 @@ CONNECT_SECONDS = 10
 MIGRATION = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
 MIGRATION_LOCK = 0x5EA1F4A3
 REFUSED = re.compile(r"authentication failed|no password supplied|no pg_hba.conf entry|permission denied for database")
+
+UNREADABLE = ("the database isn't named by a libpq string: write host=... port=... user=... dbname=..., and put the "
+              "password into a file")
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -54,7 +58,7 @@ class DatabaseAccess:
             return None
         try:
             return self.password_file.read_text().strip()
-        except OSError as error:
+        except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"password file {self.password_file} can't be read") from error
 
 
@@ -74,14 +78,28 @@ def database_errors() -> Iterator[None]:
         raise ServiceUnavailable(f"database: {(text.splitlines() or ['connection lost'])[0]}") from error
 
 
+def _check_named(conninfo: str) -> None:
+    """Refuse what is no libpq string; nothing of it is said, as libpq would quote half a password."""
+    try:
+        parts = conninfo_to_dict(conninfo)
+    except psycopg.ProgrammingError:
+        raise ConfigError(UNREADABLE) from None
+    # a password with a bare @ or / tears: half of it becomes host or port (folders and abstract sockets may have an @)
+    torn = re.search(r"(^|,)[^/@,][^,]*@", str(parts.get("host", "")))
+    if torn or not re.fullmatch(r"[\d, ]*", str(parts.get("port", ""))):
+        raise ConfigError(UNREADABLE)
+
+
 def connect(access: DatabaseAccess, *, autocommit: bool = False) -> Connection:
     """One connection.
 
     Raises:
         AccessDenied: wrong role or password.
+        ConfigError: the database isn't named by a libpq string, or the password's file can't be read.
         ServiceUnavailable: nobody answers.
 
     """
+    _check_named(access.conninfo)
     with database_errors():
         return psycopg.connect(
             access.conninfo, password=access.password(), autocommit=autocommit, connect_timeout=CONNECT_SECONDS,

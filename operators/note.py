@@ -11,12 +11,13 @@ from dataclasses import dataclass
 
 from operators.sign import SigningKey, check_text, digest, sign_text
 from schemas.errors import BadSignature, MalformedRecord
+from schemas.frames import MAX_TIME_MS
 
 ORIGIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,119}")
 MAX_BYTES = 8192
 _ED25519 = b"\x01"
 _DASH = "\u2014 "
-_HASH_BYTES, _ID_BYTES = 32, 4
+_HASH_BYTES, _ID_BYTES, _MOST = 32, 4, 2**63
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,8 @@ def read_checkpoint(note: str) -> Checkpoint:
         checkpoint = Checkpoint(origin, int(size), from_base64(root), int(time[5:]))
     except ValueError as error:
         raise MalformedRecord("this is not a checkpoint of an access log") from error
-    fits = ORIGIN.fullmatch(origin) and len(checkpoint.root) == _HASH_BYTES and checkpoint.size >= 0
+    fits = ORIGIN.fullmatch(origin) and len(checkpoint.root) == _HASH_BYTES
+    fits = fits and 0 <= checkpoint.size < _MOST and 0 <= checkpoint.time_ms <= MAX_TIME_MS
     if len(note) > MAX_BYTES or not fits or not note.startswith(_body(checkpoint) + "\n"):
         raise MalformedRecord("this is not a checkpoint of an access log")
     return checkpoint

@@ -38,6 +38,7 @@ from schemas.regions import Region
 GROUP = 48
 TOPIC, TYPE = "hidden", "pictures"
 _COMES_BACK = 2**28
+_BREAKS = "the source changes its format, or its time runs back: split it there"
 Progress = Callable[[int], None]
 
 
@@ -110,13 +111,17 @@ def reveal(
 
     Raises:
         NotForMe: sealed for somebody else.
+        SourceError: its format changes, or its time runs back; groups before that have come.
 
     """
     waiting: list[Planes] = []
-    count = 0
+    count, video = 0, ""
     format: VideoFormat | None = None
     for chunk in chunks:
-        format = chunk.format
+        if format is None:
+            format, video = chunk.format, chunk.video_id
+        if (chunk.format, chunk.video_id) != (format, video):
+            raise SourceError(_BREAKS)
         for frame in decode(chunk).frames:
             waiting.append(_sized(frame.planes, size))
             if len(waiting) == GROUP:
@@ -167,7 +172,7 @@ def _groups(
         if format is None:
             origin, format, video = chunk.pts[0], chunk.format, chunk.video_id
         if chunk.video_id != video:
-            raise SourceError("the source changes its format, or its time runs back: split it there")
+            raise SourceError(_BREAKS)
         waiting, end = waiting + frames, chunk.end_pts
         # A group ends where the following frame begins, so the last frame of a chunk waits for the next one.
         while len(waiting) > GROUP:

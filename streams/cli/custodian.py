@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +13,7 @@ from rich.table import Table
 from infra.recipients import read_identity
 from infra.tls import signer_at
 from operators.seal import Identity
-from schemas.errors import IntegrityError
+from schemas.errors import IntegrityError, UsageError
 from schemas.records import SealedEvidence
 from streams.cli.output import console, give, progress, say
 from streams.cli.paths import check_folder
@@ -74,8 +75,7 @@ def open_recording(
     Exit code 1 when something doesn't open; what does is written all the same. Nothing else notes who opened what: keep
     the key in a safe that does.
     """
-    check_folder("--out", out)
-    out.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _make_folder(out)
     keys = Keys(Identity(read_identity(identity)), Identity(read_identity(pipeline)) if pipeline else None)
     with progress("records", quiet=as_json) as bar:
         done = open_held(
@@ -91,6 +91,18 @@ def open_recording(
             + (f", the sound of {plural(done.sound, 'chunk')}" if done.sound else ""))
     if done.refused:
         raise IntegrityError(_words(done.refused, "not opened"))
+
+
+def _make_folder(out: Path) -> None:
+    """Make the folder for what is opened, for its owner alone; raises UsageError where nothing can be written."""
+    check_folder("--out", out)
+    try:
+        out.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"--out {out} can't be made ({error.strerror}): name a folder in a place you may write to"
+                         ) from error
+    if not os.access(out, os.W_OK | os.X_OK):
+        raise UsageError(f"--out {out}: nothing can be written there; name another folder")
 
 
 def _words(refused: Counter[str], why: str) -> str:

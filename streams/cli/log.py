@@ -145,6 +145,8 @@ def watch(
             return client.get(path)
 
     keeper, silent = Keeper(keep, ask, identify(tls_folder), now_ms), ""
+    if keeper.cut:
+        say(f"{keep.name}: its last line was cut short while it was written, and is taken off")
     while not stop.is_set():
         try:
             looked, silent = keeper.look(), ""

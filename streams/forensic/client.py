@@ -20,6 +20,8 @@ from streams.forensic.manifest import SUFFIX, verify_restoration
 from streams.forensic.restorations import UNFINISHED, Wish
 
 SECONDS, POLL_SECONDS = 600.0, 0.25
+MOST_BYTES = 2**33
+"""Of a subject's regions as one answer."""
 Files = Sequence[tuple[str, tuple[str, bytes]]]
 
 
@@ -169,7 +171,7 @@ class ForensicClient:
         known = {name: value for name, value in fields.items() if value is not None and value != []}
         form = httpx.Request("POST", "https://form", data=known, files=files or None)
         headers = {"content-type": form.headers["content-type"]}
-        return self._checked(self._client.request("POST", path, content=form.read(), headers=headers))
+        return self._checked(self._client.request("POST", path, content=form.read(), headers=headers, most=MOST_BYTES))
 
     def _checked(self, answer: httpx.Response) -> httpx.Response:
         if answer.status_code in (200, 202):

@@ -17,6 +17,7 @@ from typing import Any
 from operators.note import Checkpoint
 from schemas.errors import IntegrityError, MalformedRecord, UsageError
 from streams.forensic.proofs import (
+    KEPT_BEGINS,
     Consistency,
     IdentifyAt,
     Signed,
@@ -45,7 +46,9 @@ class Keeper:
     """Keeps checkpoints of one log in one file; `ask` fetches JSON from the service, `clock` gives ms since 1970."""
 
     def __init__(self, path: Path, ask: Ask, identify: IdentifyAt, clock: Callable[[], int]) -> None:
-        """Read and check what was kept so far; a file that isn't there is begun.
+        """Read and check what was kept so far; a file that isn't there is begun, an unfinished last line is cut off.
+
+        Such a line was never kept: a power cut or a full disk ended its writing, and the service says it again.
 
         Raises:
             UsageError: not a file of checkpoints.
@@ -53,6 +56,7 @@ class Keeper:
 
         """
         self._path, self._ask, self._identify, self._clock = path, ask, identify, clock
+        self.cut = path.exists() and _finish(path)
         kept = read_kept(path) if path.exists() and path.stat().st_size else []
         self._known = check_kept(kept, identify)
         self._last = kept[-1] if kept else None
@@ -71,8 +75,11 @@ class Keeper:
         except UsageError as error:
             raise IntegrityError(f"ALARM: the log no longer has the {old.size if old else 0} entries that it had"
                                  f"{when(old) if old else ''}: it was cut or replaced") from error
-        new, path = read_signed(answer["new"]), tuple(bytes.fromhex(node) for node in answer["path"])
-        checkpoint = check_signed(new, self._identify)
+        try:
+            new, path = read_signed(answer["new"]), tuple(bytes.fromhex(node) for node in answer["path"])
+            checkpoint = check_signed(new, self._identify)
+        except (MalformedRecord, UsageError, KeyError, TypeError, ValueError) as error:
+            raise IntegrityError("ALARM: what the service answers is no checkpoint of its log") from error
         if checkpoint.time_ms > self._clock() + MAX_AHEAD_MS:
             raise IntegrityError("ALARM: the checkpoint is of the future: a clock is wrong, or somebody forged it")
         if self._last is not None and old is not None:
@@ -99,3 +106,20 @@ class Keeper:
             os.fsync(file.fileno())
         self._known.append(checkpoint)
         self._last = new
+
+
+def _finish(path: Path) -> bool:
+    """End the file's last line, or cut it off where it was cut short; whether it was."""
+    data = path.read_bytes()
+    begin = data.rfind(b"\n") + 1
+    last = data[begin:]
+    if not last.startswith(KEPT_BEGINS.encode()):
+        return False
+    try:
+        json.loads(last)
+    except ValueError:
+        os.truncate(path, begin)
+        return True
+    with path.open("ab") as file:
+        file.write(b"\n")
+    return False

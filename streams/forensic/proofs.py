@@ -23,6 +23,8 @@ from streams.verify import Identify
 FIRST = bytes(32)
 INCLUSION, CONSISTENCY = "sealframe/log-inclusion/1", "sealframe/log-consistency/1"
 ORIGIN = "sealframe-log/"
+KEPT_BEGINS = '{"checkpoint"'
+"""How each line of kept checkpoints begins."""
 IdentifyAt = Callable[[bytes, int], tuple[str, bytes]]
 """Principal and public key of a signer's certificate that was valid at a time (ms); raises BadSignature."""
 
@@ -220,6 +222,12 @@ def _hash(text: str) -> bytes:
     return value
 
 
+def _finished(text: str) -> str:
+    """Lines without the last where that was cut short, as by a power cut while it was written."""
+    head, _, last = text.rpartition("\n")
+    return head if head and last.startswith(KEPT_BEGINS) else text
+
+
 def read_kept(path: Path) -> list[Signed]:
     """The checkpoints of a file, oldest first: what `log watch` keeps, or one that `log info` or `log prove` printed.
 
@@ -232,7 +240,7 @@ def read_kept(path: Path) -> list[Signed]:
         lines = [json.loads(text)]
     except ValueError:
         try:
-            lines = [json.loads(line) for line in text.splitlines() if line.strip()]
+            lines = [json.loads(line) for line in _finished(text).splitlines() if line.strip()]
         except ValueError as error:
             raise UsageError(f"{path.name} is not a file of checkpoints") from error
     kept = [read_signed(line.get("new", line) if isinstance(line, dict) else line) for line in lines]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -231,6 +232,42 @@ def test_keeper_refuses_a_stranger_s_signature_and_a_damaged_file(opened: Opened
     (tmp_path / "kept").write_text(text.replace(f"\\n{5}\\n", f"\\n{4}\\n"))
     with pytest.raises(BadSignature):
         keeper(log, tmp_path / "kept")
+
+
+def test_keeper_goes_on_after_a_line_that_was_cut_short_and_after_no_other(opened: Opened, tmp_path: Path) -> None:
+    log, _ = opened
+    kept = tmp_path / "kept"
+    keeper(log, kept).look()
+    log.append("search-face", "anna", "c", "p", {})
+    keeper(log, kept).look()
+    whole = kept.read_bytes()
+    first = whole.index(b"\n") + 1
+    for end in (first + 15, first + 200, len(whole) - 2):
+        kept.write_bytes(whole[:end])
+        assert len(read_kept(kept)) == 1
+        again = keeper(log, kept)
+        assert again.cut and again.look().added and len(read_kept(kept)) == 2
+    kept.write_bytes(whole[:-1])
+    again = keeper(log, kept)
+    assert not again.cut and not again.look().added and kept.read_bytes() == whole
+    kept.write_bytes(whole[: first - 40] + b"\n" + whole[first:])
+    with pytest.raises(UsageError):
+        keeper(log, kept)
+
+
+@pytest.mark.parametrize("answer", [
+    {}, [], None, {"new": {"checkpoint": "x", "signer": "x"}, "path": []}, {"new": None, "path": []}, "time", "size",
+])
+def test_keeper_alarms_at_an_answer_that_is_no_checkpoint(opened: Opened, tmp_path: Path, answer: Any) -> None:
+    log, _ = opened
+    said = asking(log)("/log/growth?old=0")
+    note = said["new"]["checkpoint"]
+    if answer == "time":
+        answer = said | {"new": said["new"] | {"checkpoint": re.sub(r"time \d+", f"time {10**22}", note)}}
+    if answer == "size":
+        answer = said | {"new": said["new"] | {"checkpoint": re.sub(r"\n\d+\n", f"\n{10**22}\n", note)}}
+    with pytest.raises(IntegrityError, match="ALARM"):
+        Keeper(tmp_path / "kept", lambda _: answer, identify_at, clock).look()
 
 
 def test_two_keepers_with_two_histories_show(opened: Opened, tmp_path: Path) -> None:

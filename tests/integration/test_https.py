@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import socket
 import ssl
@@ -13,7 +14,7 @@ import pytest
 
 from infra.https import HttpsClient, HttpsServer, caller, matches
 from infra.tls import create_ca, issue
-from schemas.errors import AccessDenied, ConfigError, ServiceUnavailable, UsageError
+from schemas.errors import AccessDenied, ConfigError, MalformedRecord, ServiceUnavailable, UsageError
 
 
 async def app(scope, receive, send):
@@ -50,6 +51,36 @@ def test_named_principal_is_let_in_and_known(pki, server, principal):
 def test_other_principal_is_refused(pki, server, principal):
     with HttpsClient(server.url, issue(pki, principal)) as client, pytest.raises(AccessDenied):
         client.get("/")
+
+
+async def hostile(scope, receive, send):
+    """Answers with more than was asked for: a gigabyte packed into one megabyte, or bytes without an end."""
+    if scope["type"] == "lifespan":
+        return
+    packed, status = scope["path"] == "/packed", 404 if scope["path"] == "/gone" else 200
+    headers = [(b"content-encoding", b"gzip")] if packed else []
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    body = gzip.compress(bytes(2**20)) if packed else bytes(2**20)
+    with suppress(OSError):
+        for _ in range(64):
+            await send({"type": "http.response.body", "body": body, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+
+def test_answer_that_is_packed_or_too_long_is_refused(pki):
+    with HttpsServer(hostile, issue(pki, "operator"), ("forensic",)) as running:
+        with HttpsClient(running.url, issue(pki, "forensic")) as client:
+            for call in (client.get, lambda path: client.download(path, lambda piece: None)):
+                with pytest.raises(MalformedRecord, match="packed"):
+                    call("/packed")
+            with pytest.raises(MalformedRecord, match="longer than 2,097,152"):
+                client.request("GET", "/long", most=2**21)
+            assert len(client.request("GET", "/long").content) == 2**26
+            taken = []
+            assert client.download("/long", lambda piece: taken.append(len(piece))).status_code == 200
+            assert sum(taken) == 2**26
+            with pytest.raises(MalformedRecord, match="longer"):
+                client.download("/gone", taken.append)
 
 
 @pytest.mark.parametrize(("header", "status"), [

@@ -231,3 +231,13 @@ def test_verb_lists_without_a_key_and_opens_with_it(quarantine: Quarantine, tmp_
     assert done.exit_code == 0 and json.loads(done.stdout)["pictures"] == 8
     refused = CliRunner().invoke(app, [*common, str(tmp_path / "not"), "--identity", str(stranger)])
     assert isinstance(refused.exception, IntegrityError) and "NotForMe" in str(refused.exception)
+
+
+def test_verb_that_can_not_make_its_folder_is_refused_before_the_work(quarantine: Quarantine, tmp_path: Path) -> None:
+    write_identity(tmp_path / "safe", SAFE.private)
+    common = ["open", str(quarantine.recorded(tmp_path)), "--ca", str(quarantine.ca), "--identity",
+              str(tmp_path / "safe"), "-o"]
+    for out in ("/proc/sealframe/out", str(tmp_path / ("a" * 300))):  # where root may make none either
+        refused = CliRunner().invoke(app, [*common, out])
+        assert isinstance(refused.exception, UsageError) and "name a folder in a place" in str(refused.exception)
+    assert isinstance(CliRunner().invoke(app, [*common, "/proc"]).exception, UsageError)

@@ -10,8 +10,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import typer
+from typer.testing import CliRunner
 
 from infra.camera import open_source
+from infra.recipients import write_identity
 from operators.codec import decode, encode
 from operators.desensitise.policy import Policy
 from operators.detect.face import frozen
@@ -24,9 +27,11 @@ from schemas.errors import NotForMe, SourceError, UsageError
 from schemas.frames import FrameChunk, Planes, VideoFormat
 from schemas.regions import Detections, boxes
 from streams.cli.hide import _written
+from streams.cli.hide import reveal as verb_reveal
 from streams.evaluate.passages import Blurred
 from streams.hide import GROUP, hide, reveal
 from tests.support import textured
+from tests.unit.test_camera_formats import write
 
 FORMAT = VideoFormat(320, 240, textured.TIME_BASE)
 BOX = (60.0, 60.0, 124.0, 124.0)
@@ -121,6 +126,30 @@ def test_reveal_names_a_group_that_is_lost(video: Path) -> None:
     groups = list(reveal(iter([*chunks[1:]]), OWNER, DENSE))
     assert not any(group.pictures for group in groups)
     assert all(group.why for group in groups)
+
+
+@pytest.mark.parametrize("size", [(160, 120), (320, 240)])
+def test_reveal_of_a_copy_that_changes_midway_gives_what_was_before_and_refuses(
+    video: Path, size: tuple[int, int]
+) -> None:
+    other = replace(FORMAT, width=size[0], height=size[1])
+    units = encode(textured.pictures(other, 2), range(2), other, crf=14)
+    chunks = [*_copy(video), FrameChunk("copy", "another", 0, 0, 0, other, "h264", units, 2)]
+    groups = reveal(iter(chunks), OWNER, DENSE)
+    assert next(groups).pictures
+    with pytest.raises(SourceError, match="changes its format.*split it there"):
+        next(groups)
+
+
+def test_verb_reveal_of_a_stream_of_two_sizes_is_refused(tmp_path: Path) -> None:
+    parts = [write(tmp_path / f"{width}.h264", size=(width, 96), format="h264") for width in (96, 128)]
+    (tmp_path / "both.h264").write_bytes(b"".join(part.read_bytes() for part in parts))
+    write_identity(tmp_path / "key", OWNER.private)
+    app = typer.Typer()
+    app.command()(verb_reveal)
+    words = [str(tmp_path / "both.h264"), "--identity", str(tmp_path / "key"), "-o", str(tmp_path / "out")]
+    with pytest.raises(SourceError, match="split it there"):
+        CliRunner().invoke(app, words, catch_exceptions=False)
 
 
 def test_hide_that_can_not_be_read_back_is_refused_and_leaves_no_file(tmp_path: Path) -> None:
