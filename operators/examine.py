@@ -18,7 +18,7 @@ from operators.codec import decode
 from operators.desensitise.policy import Policy
 from operators.detect import Finder, Watch, around, choose, is_blind, is_cut, whole
 from operators.sign import digest
-from operators.track import Difference, between, plan
+from operators.track import Difference, between, longest_s, plan
 from operators.view import Edges, edges
 from schemas.errors import ConfigError
 from schemas.frames import DecodedChunk, FrameChunk, Planes, VideoFormat
@@ -97,7 +97,8 @@ class Examiner:
     ) -> tuple[Examined, Examined | None]:
         """What a chunk shows, and the one that follows it; the levels say how much is spent on each.
 
-        A chunk's last frame counts on the next chunk's first one; where there is none, it is looked at itself.
+        A chunk's last frame counts on the next chunk's first one; where there is none, or one of another scene or too
+        much later, it is looked at itself.
         Where two looks don't agree, that part of the frame in the middle is looked at, unless the camera is late.
 
         Raises:
@@ -107,11 +108,12 @@ class Examiner:
         self._drop_before(chunk)
         here, ahead = self.begin(chunk, level), self.begin(following, ahead_level) if following is not None else None
         self._begin_early(chunk)
-        if ahead is None:
+        if ahead is None or following is None:
             return self._with_last(here.result()), None
-        if level == ahead_level == effort.FULL:
-            return self._with_border(here.result(), ahead.result()), ahead.result()
-        return here.result(), ahead.result()
+        shown, after = here.result(), ahead.result()
+        if level < effort.WHOLE and not self._goes_on(shown, after):
+            return self._with_last(shown), after
+        return (self._with_border(shown, after) if level == ahead_level == effort.FULL else shown), after
 
     def take(self, chunk: FrameChunk) -> DecodedChunk:
         """The pictures of a chunk, for the last time; decoded anew where nobody has looked at it."""
@@ -148,6 +150,16 @@ class Examiner:
     def _with_last(self, here: Examined) -> Examined:
         policy = self._policy.at(here.decoded.chunk.camera_id)
         return replace(here, found=with_last(self._detector, here.decoded, here.found, policy))
+
+    def _goes_on(self, here: Examined, ahead: Examined) -> bool:
+        """The next chunk's first frame shows the same scene as the last look here, soon enough after it."""
+        chunk, following = here.decoded.chunk, ahead.decoded.chunk
+        if not here.decoded.frames or not ahead.decoded.frames or following.gaps or not here.found:
+            return False
+        last, first = here.decoded.frames[max(here.found)], ahead.decoded.frames[0]
+        apart = float(first.pts * following.format.time_base - last.pts * chunk.format.time_base)
+        longest = longest_s(self._policy.at(chunk.camera_id).stride)
+        return apart <= longest and not is_cut(here.decoded.frames[-1].planes, first.planes)
 
     def _with_border(self, here: Examined, ahead: Examined) -> Examined:
         """With a look between the last one here and the first one of the next chunk, where these don't agree."""

@@ -18,6 +18,9 @@ from schemas.regions import Array, Detections, Seen, boxes
 APART = 0.15
 """Below this IoU with all that the other look found, an object isn't there any more. Of 25,788 generated face-frames as
 many leak with 0.3, for a fifth more looks."""
+SLOWEST_RATE = 20
+"""Frames a second down to which `every` of them may pass from look to look. Where fewer come, or none for a while,
+looks are no further apart in time: in five frames of a second each somebody could come, stay and go unseen."""
 FASTEST, LARGER = 4.0, 2.0
 """So many of its sizes something may move from one look to the next, and so many times larger or smaller become."""
 
@@ -42,7 +45,7 @@ def plan(
     decoded: DecodedChunk, every: int, is_cut: Callable[[Planes, Planes], bool], before: Planes | None = None,
     *, ends: bool = False,
 ) -> DetectPlan:
-    """Every `every`-th frame, the first one, and each scene cut with the frame before it.
+    """Every `every`-th frame, more of a slow video, the first one, and each scene cut with the frame before it.
 
     `is_cut(previous, planes)` compares neighbours; `before` is the last picture of the chunk before (a cut at frame 0
     can't be seen without it). The frame before a cut is the last sight of what the cut ends, so it is examined too;
@@ -61,8 +64,24 @@ def plan(
             cuts.add(i)
         last = frame.planes
     count = len(frames)
-    wanted = {*range(0, count, every), *cuts, *(i - 1 for i in cuts), *((count - 1,) if ends else ())}
+    wanted = {*_due(decoded, every), *cuts, *(i - 1 for i in cuts), *((count - 1,) if ends else ())}
     return DetectPlan(tuple(sorted(i for i in wanted if 0 <= i < count)), frozenset(cuts))
+
+
+def longest_s(every: int) -> float:
+    """How long nobody may look, in seconds."""
+    return every / SLOWEST_RATE
+
+
+def _due(decoded: DecodedChunk, every: int) -> list[int]:
+    """Each frame after which `every` frames or too much time would pass until the next."""
+    due: list[int] = []
+    chunk = decoded.chunk
+    times = [float(pts * chunk.format.time_base) for pts in (*(one.pts for one in decoded.frames), chunk.end_pts)]
+    for i in range(len(decoded.frames)):
+        if not due or i - due[-1] >= every or times[i + 1] - times[due[-1]] > longest_s(every):
+            due.append(i)
+    return due
 
 
 def between(found: Mapping[int, Seen | None], settings: TrackSettings | None = None) -> dict[int, Difference]:

@@ -27,13 +27,14 @@ from schemas.errors import IntegrityError, UsageError
 from schemas.frames import FrameChunk
 from schemas.records import RecordedRecord, SealedEvidence
 from schemas.topics import OPERATOR_VIDEO, QUARANTINE, RAW, evidence_topic
-from streams.cli.custodian import app
+from streams.cli.custodian import _make_folder, app
 from streams.clock import now_ms
 from streams.custodian import Keys, Opened, open_held
 from streams.intake import Enrolment, Intake, seal_raw
 from streams.setup import detector
 from streams.stage import CAMERA, Arrival, Output
 from streams.topology import Protection, WholeStage
+from tests.support.rights import as_nobody, open_place
 from tests.support.scenes import crossing
 from tests.support.worker import signing_key
 from tests.topology.test_stages import PIPELINE, POLICY, SAFE, VIDEO, FixedAddresses, Parts, _run, scene
@@ -240,4 +241,12 @@ def test_verb_that_can_not_make_its_folder_is_refused_before_the_work(quarantine
     for out in ("/proc/sealframe/out", str(tmp_path / ("a" * 300))):  # where root may make none either
         refused = CliRunner().invoke(app, [*common, out])
         assert isinstance(refused.exception, UsageError) and "name a folder in a place" in str(refused.exception)
-    assert isinstance(CliRunner().invoke(app, [*common, "/proc"]).exception, UsageError)
+
+
+def test_folder_for_what_is_opened_that_takes_no_files_is_refused() -> None:
+    with open_place() as place:
+        (place / "out").mkdir(mode=0o555)
+        with as_nobody(), pytest.raises(UsageError, match="name a folder in a place"):
+            _make_folder(place / "out/new")
+        with as_nobody(), pytest.raises(UsageError, match="nothing can be written there; name another"):
+            _make_folder(place / "out")

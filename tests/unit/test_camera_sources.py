@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import os
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -22,6 +18,7 @@ from infra.camera_segment import Trust
 from infra.camera_units import check_gop
 from operators.codec import decode, encode
 from schemas.errors import SourceError, UsageError
+from tests.support.rights import as_nobody, open_place
 from tests.unit.test_camera_formats import read, times_of, write
 
 
@@ -92,36 +89,23 @@ def test_bad_source_says_what_to_do(tmp_path, name):
         describe(str(path))
 
 
-@contextmanager
-def _nobody() -> Iterator[None]:
-    """Without root's rights, which every folder is open to."""
-    was = os.geteuid()
-    if was == 0:
-        os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(was)
-
-
 @pytest.mark.parametrize(("name", "mode"), [
     ("folder", 0), ("folder", 0o444), ("folder/a.png", 0), ("folder/a.png", 0o644), ("open/a.png", 0),
     ("folder/" + 300 * "a", 0o755),
 ])  # fmt: skip
 def test_source_that_may_not_be_looked_at_says_what_to_do(name: str, mode: int) -> None:
-    with tempfile.TemporaryDirectory() as place:  # nobody else may enter pytest's own folder
-        Path(place).chmod(0o755)
+    with open_place() as place:
         for folder in ("folder", "open"):
-            (Path(place) / folder).mkdir()
-            _picture(Path(place) / folder / "a.png", 90)
-        (Path(place) / "open/a.png").chmod(mode)
-        (Path(place) / "folder").chmod(mode)
+            (place / folder).mkdir()
+            _picture(place / folder / "a.png", 90)
+        (place / "open/a.png").chmod(mode)
+        (place / "folder").chmod(mode)
         try:
             for look in (describe, partial(open_source, encode=encode, camera_id="cam")):
-                with _nobody(), pytest.raises(SourceError, match=r"can't be looked at \(.*\); check its name"):
-                    look(str(Path(place) / name))
+                with as_nobody(), pytest.raises(SourceError, match=r"can't be looked at \(.*\); check its name"):
+                    look(str(place / name))
         finally:
-            (Path(place) / "folder").chmod(0o755)
+            (place / "folder").chmod(0o755)
 
 
 @pytest.mark.parametrize("size", [(8200, 16), (8, 8)])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
@@ -122,6 +125,22 @@ def test_plan_names_every_kth_first_and_cuts_and_the_last_of_a_video(count, ever
     assert result.examine == expected and result.cuts == frozenset(cuts)
     ending = plan(chunk, every, lambda _, now: order[id(now)] in cuts, ends=True)
     assert ending.examine == tuple(sorted({*expected, count - 1})) and ending.cuts == result.cuts
+
+
+@pytest.mark.parametrize(("rate", "expected"), [
+    (60, (0, 5, 10)), (25, (0, 5, 10)), (24, (0, 5, 10)), (20, (0, 5, 10)), (15, (0, 3, 6, 9)),
+    (10, (0, 2, 4, 6, 8, 10)), (5, tuple(range(12))), (1, tuple(range(12))),
+])
+def test_plan_looks_at_slow_video_as_often_in_time(rate, expected) -> None:
+    chunk = scene_chunk([picture([], i) for i in range(12)])
+    slow = replace(chunk.chunk, format=replace(chunk.chunk.format, time_base=Fraction(1, rate)))
+    assert plan(replace(chunk, chunk=slow), 5, lambda *_: False).examine == expected
+
+
+def test_plan_looks_before_and_after_a_gap_in_time() -> None:
+    chunk = scene_chunk([picture([], i) for i in range(12)])
+    frames = tuple(replace(frame, pts=frame.pts + 500 * (i > 7)) for i, frame in enumerate(chunk.frames))
+    assert plan(replace(chunk, frames=frames), 5, lambda *_: False).examine == (0, 5, 7, 8)
 
 
 def test_plan_with_the_frame_before_sees_a_cut_at_the_start() -> None:
