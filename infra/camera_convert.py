@@ -90,28 +90,30 @@ UPRIGHT = Turn()
 
 def turn_of(frame: VideoFrame) -> Turn:
     """What a picture's display matrix asks for (ISO/IEC 14496-12, 6.2.2: x' = ax + cy, y' = bx + dy), by quarters."""
-    matrix: Any = _side_data(frame).get("DISPLAYMATRIX")
+    matrix = _matrix(frame)
     if matrix is None:
         return UPRIGHT
-    a, b, _, c, d = struct.unpack("=5i", bytes(matrix)[:20])
+    a, b, _, c, d = struct.unpack("=5i", matrix[:20])
     if abs(b) + abs(c) > abs(a) + abs(d):
         return Turn(True, c < 0, b < 0)
     return Turn(False, a < 0, d < 0)
 
 
-def _side_data(frame: VideoFrame) -> Any:
-    """A frame's side data; PyAV refuses it where a kind is newer than those it knows, as Exif: they go first."""
+def _matrix(frame: VideoFrame) -> bytes | None:
+    """The display matrix; PyAV refuses all side data where a kind is newer than it knows, as Exif: those go first."""
+    shown: Any = frame
     try:
-        return frame.side_data
+        found: Any = frame.side_data
     except ValueError:
         graph = Graph()
-        known = graph.add_buffer(
-            width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1, 1000)
-        )
+        known = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1, 25))
         newer = [graph.add("sidedata", f"mode=delete:type={kind}") for kind in range(len(Type), _EXIF + 1)]
         graph.link_nodes(known, *newer, graph.add("buffersink")).configure()
         graph.push(frame)
-        return cast(VideoFrame, graph.pull()).side_data
+        shown = graph.pull()
+        found = shown.side_data
+    matrix = found.get("DISPLAYMATRIX")
+    return None if matrix is None else bytes(matrix)  # read before `shown` goes, whose memory it is
 
 
 def rotation_of(frame: VideoFrame) -> Literal[0, 90, 180, 270]:

@@ -48,7 +48,10 @@ class Decoder(Protocol):
 
 
 class Recoder:
-    """One stretch of packets through a decoder, the conversion rules and the encoder."""
+    """One stretch of packets through a decoder, the conversion rules and the encoder.
+
+    `lost`: packets that couldn't be decoded, and that no run counts yet.
+    """
 
     def __init__(
         self, make: Callable[[], Decoder] | None, rule: FormatRule, clock: Clock, encode: Encode, chunk_ms: int
@@ -57,7 +60,8 @@ class Recoder:
         self._clock, self._encode, self._chunk_ms = clock, encode, chunk_ms
         self._frames: list[tuple[int, Planes]] = []
         self._format: VideoFormat | None = None
-        self._arrived_ms = self._lost = 0
+        self._arrived_ms = 0
+        self.lost = 0
         self._hidden: set[int] = set()
         self._lengths: dict[int | None, int] = {}
         self._length = 0
@@ -75,7 +79,7 @@ class Recoder:
         try:
             frames = self._decoded(packet)
         except av.FFmpegError:
-            self._lost += 1
+            self.lost += 1
             return
         yield from self._take(frames)
 
@@ -139,7 +143,7 @@ class Recoder:
         if not self._frames or self._format is None:
             return
         frames, self._frames = self._frames, []
-        lost, self._lost = self._lost, 0
+        lost, self.lost = self.lost, 0
         tick = self._tick(self._format)
         parts = self._encoded(frames, self._format)
         for index, units in enumerate(parts):

@@ -8,7 +8,7 @@ long as all else here together. What is wrong with one of the others the pipelin
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import av
 from av.video.frame import VideoFrame
@@ -18,6 +18,7 @@ from infra.camera_convert import check_size
 from infra.camera_input import Input
 from infra.camera_recode import Decoder, Encode, Recoder
 from infra.camera_units import Item, UnitReader, check_gop, decoder
+from schemas.errors import SourceError
 from schemas.frames import MAX_CODED_BYTES, MAX_DECODED_BYTES, CodedUnit, SourceCodec
 
 MAX_CHUNK_MS = 10_000
@@ -65,12 +66,26 @@ class Segmenter:
         self._gop: list[Item] = []
         self._sets = b""
         self._recoder: Recoder | None = None
+        self._lost = 0
         self.gops: list[int] = []
         self.reasons: list[str] = []
         self.recoded = 0
 
     def feed(self, packet: av.Packet, arrived_ms: int) -> Iterator[Run]:
         """Runs that a packet completes."""
+        yield from self._counted(self._fed(packet, arrived_ms))
+
+    def finish(self) -> Iterator[Run]:
+        """The rest, at the end of the source."""
+        yield from self._counted(self._close(None))
+
+    def _counted(self, runs: Iterator[Run]) -> Iterator[Run]:
+        """With the packets that gave no picture; the next run counts those that none does yet."""
+        for run in runs:
+            lost, self._lost = self._lost, 0
+            yield replace(run, lost=run.lost + lost) if lost else run
+
+    def _fed(self, packet: av.Packet, arrived_ms: int) -> Iterator[Run]:
         if self._units is None:
             item = Item(packet.pts, packet.duration or 0, b"", arrived_ms, packet=packet)
             self._recoder = self._recoder or self._recode(self._in.why)
@@ -78,7 +93,8 @@ class Segmenter:
             return
         try:
             unit = self._units.read(packet, arrived_ms)
-        except av.FFmpegError:
+        except (av.FFmpegError, SourceError):
+            self._lost += 1
             return
         if unit is not None:
             yield from self._add(unit)
@@ -94,10 +110,6 @@ class Segmenter:
         why = "" if self._gop[0].idr else "it doesn't begin with an IDR picture"
         if why or (why := self._too_long()):
             yield from self._give_up(why)
-
-    def finish(self) -> Iterator[Run]:
-        """The rest, at the end of the source."""
-        yield from self._close(None)
 
     def _too_long(self) -> str:
         first, last = self._gop[0].pts, self._gop[-1].pts
@@ -140,6 +152,7 @@ class Segmenter:
         if self._recoder is not None:
             follows = next_pts is not None and following is not None and following.sets == self._sets
             yield from self._recoder.flush(next_pts, follows)
+            self._lost += self._recoder.lost
             self._recoder = None
 
     def _checked(self, gop: list[Item], codec: SourceCodec, last: bool) -> tuple[list[int], VideoFrame] | str:

@@ -18,6 +18,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from schemas.errors import SourceError
 from schemas.frames import MAX_DECODED_BYTES, SourceCodec
 
 _START = b"\x00\x00\x00\x01"
@@ -88,13 +89,15 @@ class UnitReader:
         """The access unit of a packet, or None for one without a picture.
 
         Raises:
-            av.FFmpegError: the packet isn't made of NAL units.
+            av.FFmpegError, SourceError: the packet isn't made of NAL units.
 
         """
         units: list[bytes] = []
         pts, duration, hidden = packet.pts, packet.duration or 0, packet.is_discard
         for part in self._filter.filter(packet):
             units += _split(bytes(part))
+        if not units and packet.size:
+            raise SourceError("a packet without NAL units")
         kinds = [_kind(unit, self._codec) for unit in units]
         sets = [unit for unit, kind in zip(units, kinds, strict=True) if kind == "set"]
         if any((unit[0] & 31) == 7 if self._codec == "h264" else (unit[0] >> 1 & 63) == 33 for unit in sets):

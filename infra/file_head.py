@@ -15,10 +15,14 @@ _DURATION = re.compile(r"(\d+):(\d{2}):(\d{2}(?:\.\d+)?)")
 
 @dataclass(frozen=True, slots=True)
 class FileHead:
-    """`length_s`: how long the pictures last; None where the head doesn't say, or sound may be what lasts so long."""
+    """`length_s`: how long the pictures last; None where the head doesn't say, or sound may be what lasts so long.
+
+    `further`: video tracks beside the one that is taken; covers aren't any.
+    """
 
     sound: bool = False
     length_s: float | None = None
+    further: int = 0
 
 
 def file_head(source: str) -> FileHead:
@@ -28,7 +32,8 @@ def file_head(source: str) -> FileHead:
         return FileHead()
     try:
         with av.open(str(path.absolute())) as container:
-            return FileHead(bool(container.streams.audio), _length_s(container))
+            films = [one for one in container.streams.video if not one.disposition & one.disposition.attached_pic]
+            return FileHead(bool(container.streams.audio), _length_s(container), max(0, len(films) - 1))
     except (av.FFmpegError, OSError, ValueError):
         return FileHead()
 

@@ -41,9 +41,9 @@ class Taken:
 
 
 def left_out(taken: Taken) -> dict[str, object]:
-    """For machines: frames that no picture came of, how much of the file is cut off, and whether there is sound."""
+    """For machines: frames that no picture came of, how much is cut off, whether there is sound, further tracks."""
     return {"frames_lost": taken.lost, "seconds_cut_off": round(taken.missing_s(), 3),
-            "sound_dropped": taken.head.sound}
+            "sound_dropped": taken.head.sound, "tracks_left_out": taken.head.further}
 
 
 def say_left_out(taken: Taken) -> None:
@@ -53,6 +53,9 @@ def say_left_out(taken: Taken) -> None:
         whole, read = taken.length_s + missing, taken.length_s
         say(f"the file promises {whole:.1f} s of pictures, {read:.1f} s could be read: it is cut off, as by a copy "
             "that broke off, or damaged", "cut off:", "yellow")
+    if further := taken.head.further:
+        say(f"only the first video track is taken, and {further} more left out: make a file of each, and take them one "
+            "by one", "left out:", "yellow")
     if taken.head.sound:
         say("the source has sound, and the video has none: voices show who speaks, and aren't desensitised")
 

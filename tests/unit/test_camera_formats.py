@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 from collections.abc import Callable, Sequence
 from fractions import Fraction
@@ -251,6 +252,14 @@ def test_photograph_of_a_phone_is_read_and_put_upright(tmp_path, orientation, wa
     assert not any(b"Exif" in unit.data for chunk in chunks for unit in chunk.units)
 
 
+def test_turn_of_a_photograph_is_the_same_each_time():
+    found = set()
+    for _ in range(200):
+        with av.open(io.BytesIO(_photograph(6))) as container:
+            found.add(turn_of(next(container.decode(video=0))))
+    assert len(found) == 1
+
+
 def test_folder_of_photographs_and_film_of_them_are_read(tmp_path):
     (tmp_path / "photos").mkdir()
     for number in range(3):
@@ -349,3 +358,23 @@ def test_shared_clip_frames_out_are_frames_in(clip: Clip):
     assert np.allclose(got, want, rtol=0, atol=0.001)
     assert [chunk.end for chunk in chunks] == [False] * (len(chunks) - 1) + [True]
     assert (chunks[0].format.width, chunks[0].format.height) == (clip.width, clip.height)
+
+
+@pytest.mark.parametrize(("which", "damage"), [
+    (range(30, 31), 0), (range(30, 31), 255), (range(50, 75), 255),
+])  # fmt: skip
+def test_packets_that_hold_no_picture_any_more_are_counted(tmp_path, which, damage):
+    def grouped(stream):
+        stream.options = {"g": "25", "bf": "0", "sc_threshold": "0"}
+
+    path = write(tmp_path / "a.mp4", times=range(200), setup=grouped)
+    with av.open(str(path)) as container:
+        places = [(packet.pos, packet.size) for packet in container.demux(video=0) if packet.size]
+    data = bytearray(path.read_bytes())
+    for number in which:
+        pos, size = places[number]
+        data[pos : pos + size] = bytes([damage]) * size
+    path.write_bytes(data)
+    chunks = list(open_source(str(path), encode=encode, camera_id="cam-1"))
+    taken, lost = sum(len(chunk.units) for chunk in chunks), sum(chunk.gaps for chunk in chunks)
+    assert 150 <= taken < 200 and taken + lost == 200
