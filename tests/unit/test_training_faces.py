@@ -359,3 +359,23 @@ def test_attacked_views_leave_statistics_and_gradients_of_the_network_alone():
     _against(network, torch.full((1, 3, 64, 64), 90.0), seed=1)
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     assert all(one.requires_grad and one.grad is None for one in network.parameters())
+
+
+@needs_torch
+def test_mixed_network_lies_between_two(tmp_path):
+    import torch
+
+    from operators.training.faces.mix import mix
+    from operators.training.faces.network import FaceNetwork
+
+    states = [FaceNetwork().state_dict() for _ in range(2)]
+    for name, state in zip(("a", "b"), states, strict=True):
+        torch.save({"average": state, "network": state, "step": 7, "spent": 3.0}, tmp_path / name)
+    for share in (0.0, 0.4, 1.0):
+        mix(tmp_path / "a", tmp_path / "b", share, tmp_path / "c")
+        made = torch.load(tmp_path / "c", weights_only=True)["average"]
+        name = "stem.0.0.weight"
+        assert torch.allclose(made[name], (1 - share) * states[0][name] + share * states[1][name], atol=1e-6)
+        FaceNetwork().load_state_dict(made)
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        mix(tmp_path / "a", tmp_path / "b", 1.5, tmp_path / "c")

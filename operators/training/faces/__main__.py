@@ -1,4 +1,4 @@
-"""Train a face detector, or export one: `python -m operators.training.faces teach|thaw|train|export|level|curve`."""
+"""Train a face detector: `python -m operators.training.faces teach|thaw|train|mix|export|level|curve`."""
 
 from __future__ import annotations
 
@@ -34,6 +34,11 @@ def main() -> None:
     train.add_argument("--attacked", type=int, default=0, help="of both, how many with noise made for the network")
     train.add_argument("--rate", type=float, default=2e-3, help="the highest learning rate")
     train.add_argument("--processes", type=int, default=2, help="cores to train on")
+    mix = verbs.add_parser("mix", help="a mean of two checkpoints' weights, of which one was trained on from the other")
+    mix.add_argument("--first", type=Path, required=True, help="checkpoint")
+    mix.add_argument("--second", type=Path, required=True, help="checkpoint")
+    mix.add_argument("--share", type=float, required=True, help="of the second, 0 to 1")
+    mix.add_argument("--out", type=Path, required=True, help="checkpoint to write")
     export = verbs.add_parser("export", help="checkpoint -> ONNX, fp32 and INT8")
     export.add_argument("--checkpoint", type=Path, required=True)
     export.add_argument("--data", type=Path, required=True, help="pictures to calibrate with")
@@ -48,7 +53,10 @@ def main() -> None:
     curve.add_argument("--log", type=Path, required=True, help="what `train` wrote beside the checkpoint")
     curve.add_argument("--out", type=Path, required=True, help="file to write")
     chosen = parser.parse_args()
-    does = {"teach": _teach, "thaw": _thaw, "train": _train, "export": _export, "level": _level, "curve": _curve}
+    does = {
+        "teach": _teach, "thaw": _thaw, "train": _train, "mix": _mix, "export": _export, "level": _level,
+        "curve": _curve,
+    }
     does[chosen.verb](chosen)
 
 
@@ -83,6 +91,12 @@ def _train(args: argparse.Namespace) -> None:
         args.seed, args.minutes, args.processes, args.mimic, args.side, args.batch, args.wild, args.rate, args.attacked
     )
     train(run, photographs, held_out, args.out, tell, args.resume)
+
+
+def _mix(args: argparse.Namespace) -> None:
+    from operators.training.faces.mix import mix
+
+    mix(args.first, args.second, args.share, args.out)
 
 
 def _export(args: argparse.Namespace) -> None:
