@@ -46,6 +46,13 @@ def overload(chunk: FrameChunk, level: int) -> Alarm:
     return Alarm("overload", PIPELINE, chunk.camera_id, chunk.capture_ms, text)
 
 
+def tail_lost(camera_id: str, video_id: str, frames: int, time_ms: int) -> tuple[Alarm, ...]:
+    """That a video is closed without its last frames; nothing where there are none."""
+    text = f"{video_id}: its last {frames} frames went to quarantine, and are signed as a gap; " \
+        "see there what was wrong with them"
+    return (Alarm("lost", PIPELINE, camera_id, time_ms, text),) if frames else ()
+
+
 def _lost(chunk: FrameChunk, frames: int) -> Alarm:
     text = f"{chunk.video_id} chunk {chunk.chunk_seq}: {frames} frames before it never came, " \
         "and are signed as a gap; see that broker and workers keep up"

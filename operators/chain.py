@@ -48,7 +48,7 @@ def open_video(
     opened = record(OperatorBody(start=start), signer, media)
     fresh = replace(
         state, video_id=chunk.video_id, last_seq=-1, last_digest=digest(opened.signed.body), evidence=(),
-        frames=0, last_head_ms=chunk.capture_ms, origin_pts=chunk.pts[0], ended=False, last_capture_ms=0,
+        frames=0, reached=0, last_head_ms=chunk.capture_ms, origin_pts=chunk.pts[0], ended=False, last_capture_ms=0,
         appearances=tuple(replace(shown, last_seq=-1) for shown in state.appearances), format=chunk.format,
         closed=(state.video_id, *state.closed)[:CLOSED] if state.video_id else (),
     )
@@ -61,5 +61,26 @@ def end_video(
     """Close the state's video, unless it is closed."""
     if state.ended:
         return state, ()
-    end = VideoEnd(camera_id, state.video_id, state.last_seq + 1, state.frames, state.last_digest, state.evidence)
+    end = VideoEnd(
+        camera_id, state.video_id, state.last_seq + 1, state.frames, state.last_digest, state.evidence,
+        tail_lost(state),
+    )
     return replace(state, ended=True), (record(OperatorBody(end=end), signer),)
+
+
+def lose(
+    state: CameraState, chunk: FrameChunk, signer: SigningKey
+) -> tuple[CameraState, tuple[OperatorRecord, ...]]:
+    """Count the frames of a chunk that goes to quarantine: its video goes on without it, or closes if it was the last.
+
+    A chunk of a video that isn't open is no part of any: nothing has been signed that it could be missing from.
+    """
+    if state.ended or chunk.video_id != state.video_id:
+        return state, ()
+    state = replace(state, reached=max(state.reached, chunk.first_frame + len(chunk.units)))
+    return end_video(state, chunk.camera_id, signer) if chunk.end else (state, ())
+
+
+def tail_lost(state: CameraState) -> int:
+    """How many frames of the state's video, captured after the last chunk that was delivered, went to quarantine."""
+    return max(0, state.reached - state.frames)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 import cv2
 
 from operators import annexb, chain, effort
-from operators.alarms import alarms_of
+from operators.alarms import alarms_of, tail_lost
 from operators.bare import LeftBare, hidden, left_bare
 from operators.codec import encode
 from operators.cohere import Layout, lay_out
@@ -210,19 +210,25 @@ class Pipeline:
 
     def finish(self, state: CameraState, coding: Coding) -> tuple[CameraState, Outgoing]:
         """The second half of `protect`: wait for what is coded, split and sign it, in the order of chunks."""
-        chunk, regions = coding.chunk, coding.regions
+        chunk, regions, before = coding.chunk, coding.regions, state
         state, opening = chain.open_video(state, chunk, self._signer)
         _check_order(state, chunk)
         pieces = _coded(coding.pieces)
         parts = route(chunk, regions, pieces, coding.policy, _keyed(coding)) if coding.pieces else {}
         record, body = self._operator_chunk(state, coding, parts)
-        alarms = alarms_of(chunk, regions, coding.blind, state.effort, chunk.first_frame - state.frames)
+        alarms = _closing(before, chunk) if len(opening) > 1 else ()
+        alarms += alarms_of(chunk, regions, coding.blind, state.effort, chunk.first_frame - state.frames)
         state = _after(state, chunk, digest(body), parts, coding.used, regions.effort)
         drafts = tuple(_draft(chunk, digest(body), body_counts, parts) for body_counts in _sent(record[1].evidence))
         state, closing = self._close(state, chunk)
         return state, Outgoing(
             (*opening, record[0], *closing), drafts, alarms, (to_json(movement(chunk, regions)),), coding.bare.places,
         )
+
+    def lose(self, state: CameraState, chunk: FrameChunk) -> tuple[CameraState, Outgoing]:
+        """A chunk that goes to quarantine: its frames are counted, and if it was its video's last, that is closed."""
+        after, closing = chain.lose(state, chunk, self._signer)
+        return after, Outgoing(closing, (), _closing(after, chunk) if closing else ())
 
     def _code(
         self, decoded: DecodedChunk, layout: Layout, policy: Policy, level: int
@@ -337,6 +343,11 @@ def _draft(
     return EvidenceDraft(count.authority, chunk, operator_digest, count.previous, parts[count.authority])
 
 
+def _closing(state: CameraState, chunk: FrameChunk) -> tuple[Alarm, ...]:
+    """What is to be told where the state's video is closed."""
+    return tail_lost(chunk.camera_id, state.video_id, chain.tail_lost(state), chunk.capture_ms)
+
+
 def _check_order(state: CameraState, chunk: FrameChunk) -> None:
     where = f"{chunk.video_id} chunk {chunk.chunk_seq}"
     if chunk.capture_ms < state.last_capture_ms:
@@ -356,7 +367,7 @@ def _after(
         totals[name] = EvidenceCount(name, before.parts + len(mine), last)
     return replace(
         state, last_seq=chunk.chunk_seq, last_digest=body_digest, evidence=tuple(totals[n] for n in sorted(totals)),
-        frames=chunk.first_frame + len(chunk.units), last_capture_ms=chunk.capture_ms, flushed=False,
+        frames=chunk.first_frame + len(chunk.units), reached=0, last_capture_ms=chunk.capture_ms, flushed=False,
         appearances=kept_appearances(state.appearances, chunk, used), effort=level,
     )
 

@@ -180,7 +180,10 @@ class VideoHead:
 
 @dataclass(frozen=True, slots=True)
 class VideoEnd:
-    """Closes a video: totals (`frames` counts gaps too), and per authority how many parts and where the last are."""
+    """Closes a video: totals (`frames` counts gaps too), and per authority how many parts and where the last are.
+
+    `gaps`: captured frames after the last chunk that are in no chunk; `frames` doesn't count them.
+    """
 
     camera_id: str
     video_id: str
@@ -188,6 +191,7 @@ class VideoEnd:
     frames: int
     digest: bytes
     evidence: tuple[EvidenceCount, ...]
+    gaps: int = 0
 
 
 @dataclass(frozen=True, slots=True)

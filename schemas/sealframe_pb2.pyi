@@ -369,20 +369,22 @@ class VideoHead(_message.Message):
     def __init__(self, camera_id: _Optional[str] = ..., video_id: _Optional[str] = ..., chunk_seq: _Optional[int] = ..., digest: _Optional[bytes] = ..., capture_ms: _Optional[int] = ...) -> None: ...
 
 class VideoEnd(_message.Message):
-    __slots__ = ("camera_id", "video_id", "chunks", "frames", "digest", "evidence")
+    __slots__ = ("camera_id", "video_id", "chunks", "frames", "digest", "evidence", "gaps")
     CAMERA_ID_FIELD_NUMBER: _ClassVar[int]
     VIDEO_ID_FIELD_NUMBER: _ClassVar[int]
     CHUNKS_FIELD_NUMBER: _ClassVar[int]
     FRAMES_FIELD_NUMBER: _ClassVar[int]
     DIGEST_FIELD_NUMBER: _ClassVar[int]
     EVIDENCE_FIELD_NUMBER: _ClassVar[int]
+    GAPS_FIELD_NUMBER: _ClassVar[int]
     camera_id: str
     video_id: str
     chunks: int
     frames: int
     digest: bytes
     evidence: _containers.RepeatedCompositeFieldContainer[EvidenceCount]
-    def __init__(self, camera_id: _Optional[str] = ..., video_id: _Optional[str] = ..., chunks: _Optional[int] = ..., frames: _Optional[int] = ..., digest: _Optional[bytes] = ..., evidence: _Optional[_Iterable[_Union[EvidenceCount, _Mapping]]] = ...) -> None: ...
+    gaps: int
+    def __init__(self, camera_id: _Optional[str] = ..., video_id: _Optional[str] = ..., chunks: _Optional[int] = ..., frames: _Optional[int] = ..., digest: _Optional[bytes] = ..., evidence: _Optional[_Iterable[_Union[EvidenceCount, _Mapping]]] = ..., gaps: _Optional[int] = ...) -> None: ...
 
 class SealedPart(_message.Message):
     __slots__ = ("part", "type", "kinds", "sealed")
@@ -603,7 +605,7 @@ class TrackAppearance(_message.Message):
     def __init__(self, track: _Optional[int] = ..., appearance: _Optional[bytes] = ..., last_seq: _Optional[int] = ...) -> None: ...
 
 class CameraState(_message.Message):
-    __slots__ = ("state_version", "video_id", "last_seq", "last_digest", "next_track", "tracks", "evidence", "frames", "last_head_ms", "flushed", "origin_pts", "ended", "last_capture_ms", "appearances", "format", "cut", "view", "next_offset", "effort", "load", "closed")
+    __slots__ = ("state_version", "video_id", "last_seq", "last_digest", "next_track", "tracks", "evidence", "frames", "last_head_ms", "flushed", "origin_pts", "ended", "last_capture_ms", "appearances", "format", "cut", "view", "next_offset", "effort", "load", "closed", "reached")
     STATE_VERSION_FIELD_NUMBER: _ClassVar[int]
     VIDEO_ID_FIELD_NUMBER: _ClassVar[int]
     LAST_SEQ_FIELD_NUMBER: _ClassVar[int]
@@ -625,6 +627,7 @@ class CameraState(_message.Message):
     EFFORT_FIELD_NUMBER: _ClassVar[int]
     LOAD_FIELD_NUMBER: _ClassVar[int]
     CLOSED_FIELD_NUMBER: _ClassVar[int]
+    REACHED_FIELD_NUMBER: _ClassVar[int]
     state_version: int
     video_id: str
     last_seq: int
@@ -646,7 +649,8 @@ class CameraState(_message.Message):
     effort: int
     load: LoadState
     closed: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, state_version: _Optional[int] = ..., video_id: _Optional[str] = ..., last_seq: _Optional[int] = ..., last_digest: _Optional[bytes] = ..., next_track: _Optional[int] = ..., tracks: _Optional[_Iterable[_Union[TrackState, _Mapping]]] = ..., evidence: _Optional[_Iterable[_Union[EvidenceCount, _Mapping]]] = ..., frames: _Optional[int] = ..., last_head_ms: _Optional[int] = ..., flushed: _Optional[bool] = ..., origin_pts: _Optional[int] = ..., ended: _Optional[bool] = ..., last_capture_ms: _Optional[int] = ..., appearances: _Optional[_Iterable[_Union[TrackAppearance, _Mapping]]] = ..., format: _Optional[_Union[VideoFormat, _Mapping]] = ..., cut: _Optional[bool] = ..., view: _Optional[_Union[ViewState, _Mapping]] = ..., next_offset: _Optional[int] = ..., effort: _Optional[int] = ..., load: _Optional[_Union[LoadState, _Mapping]] = ..., closed: _Optional[_Iterable[str]] = ...) -> None: ...
+    reached: int
+    def __init__(self, state_version: _Optional[int] = ..., video_id: _Optional[str] = ..., last_seq: _Optional[int] = ..., last_digest: _Optional[bytes] = ..., next_track: _Optional[int] = ..., tracks: _Optional[_Iterable[_Union[TrackState, _Mapping]]] = ..., evidence: _Optional[_Iterable[_Union[EvidenceCount, _Mapping]]] = ..., frames: _Optional[int] = ..., last_head_ms: _Optional[int] = ..., flushed: _Optional[bool] = ..., origin_pts: _Optional[int] = ..., ended: _Optional[bool] = ..., last_capture_ms: _Optional[int] = ..., appearances: _Optional[_Iterable[_Union[TrackAppearance, _Mapping]]] = ..., format: _Optional[_Union[VideoFormat, _Mapping]] = ..., cut: _Optional[bool] = ..., view: _Optional[_Union[ViewState, _Mapping]] = ..., next_offset: _Optional[int] = ..., effort: _Optional[int] = ..., load: _Optional[_Union[LoadState, _Mapping]] = ..., closed: _Optional[_Iterable[str]] = ..., reached: _Optional[int] = ...) -> None: ...
 
 class LoadState(_message.Message):
     __slots__ = ("level", "ahead", "calm", "patience", "recent", "mark_ms")

@@ -81,8 +81,9 @@ class CameraState:
 
     `locate` writes `next_track`, `tracks`, `cut` (the next chunk begins a new scene) and `view`, `protect` the rest,
     `effort` (what the last chunk was worth) among it.
-    `evidence` counts the parts of the video so far; `frames` is the number of the frame that comes next; `ended`: the
-    video is closed; `closed`: the videos before it, the last first.
+    `evidence` counts the parts of the video so far; `frames` is the number of the frame that comes next; `reached`: the
+    frames are counted up to there, where the last chunks went to quarantine; 0: they didn't. `ended`: the video is
+    closed; `closed`: the videos before it, the last first.
     The runner writes `flushed` (the next chunk is processed without look-ahead) and `next_offset` (what lies before it
     in the source partition has been delivered), and `load`, of live cameras.
     """
@@ -107,4 +108,5 @@ class CameraState:
     effort: int = 0
     load: LoadState | None = None
     closed: tuple[str, ...] = ()
+    reached: int = 0
     state_version: int = STATE_VERSION

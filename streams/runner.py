@@ -247,7 +247,7 @@ class Runner(Generic[Body]):
             before = replace(before, load=None)
         level = before.load.level if before.load else effort.FULL
         if level == effort.DROPPED and item.due and item.due.skippable:
-            after, outputs = replace(before, tracks=(), cut=True), await self._dropped(slot.arrival, item)
+            after, outputs = await self._dropped(slot.arrival, before, item)
         else:
             await self._expect(lane, item, before.load)
             after, outputs = await self._stepped(slot.arrival, before, item, following)
@@ -262,19 +262,23 @@ class Runner(Generic[Body]):
     async def _stepped(
         self, arrival: Arrival, before: CameraState, item: Item[Body], following: Item[Body] | None
     ) -> tuple[CameraState, Sequence[Output]]:
-        """The step; a poison record leaves the state as it is, and goes to quarantine."""
+        """The step; a poison record goes to quarantine, and the state learns no more than that it is missing."""
         try:
             done = await self._step(before, item, following)
         except PoisonError as error:
             await self._quarantine(arrival, error)
-            return before, ()
+            return await self._work(self._stage.lose, before, item)
         self.counters.processed += 1
         return done
 
-    async def _dropped(self, arrival: Arrival, item: Item[Body]) -> Sequence[Output]:
+    async def _dropped(
+        self, arrival: Arrival, before: CameraState, item: Item[Body]
+    ) -> tuple[CameraState, Sequence[Output]]:
         self.counters.dropped += 1
         sealed = await self._work(self._stage.quarantine, arrival, f"{OVERLOAD}: dropped from a late camera's video")
-        return sealed, await self._work(self._stage.overload, item)
+        alarm = await self._work(self._stage.overload, item)
+        after, outputs = await self._work(self._stage.lose, replace(before, tracks=(), cut=True), item)
+        return after, (sealed, alarm, *outputs)
 
     def _decided(
         self, lane: Lane[Body], before: CameraState, item: Item[Body], ready: Due | None

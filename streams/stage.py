@@ -84,6 +84,10 @@ class Stage(Protocol[Body]):
         """State at the end of the chunk, and what to send, in order; equal input gives equal outputs."""
         ...
 
+    def lose(self, state: CameraState, item: Item[Body]) -> tuple[CameraState, Sequence[Output]]:
+        """The same of an item that goes to quarantine, so that its video tells that it is missing; raises nothing."""
+        ...
+
     def quarantine(self, arrival: Arrival, reason: str) -> Output:
         """The record sealed away, with the reason."""
         ...

@@ -25,6 +25,7 @@ from schemas.codec import pack, unpack_as
 from schemas.errors import ChunkTooLarge, DigestMismatch, MalformedRecord
 from schemas.frames import FrameChunk
 from schemas.records import CUSTODIAN, AssociatedData, PlacedRegions, Quarantined, RawPlace, UploadAddress
+from schemas.regions import RegionSet
 from schemas.state import CameraState
 from schemas.topics import (
     ALARMS,
@@ -98,6 +99,11 @@ class Protection:
                 raise ChunkTooLarge(f"record of {len(output.value)} bytes for {output.topic}")
         return outputs
 
+    def lose(self, state: CameraState, chunk: FrameChunk) -> tuple[CameraState, tuple[Output, ...]]:
+        """As `Pipeline.lose`; needs no address, as there is no evidence."""
+        after, outgoing = self._pipeline.lose(state, chunk)
+        return after, self.outputs(chunk.camera_id, outgoing)
+
     def quarantine(self, arrival: Arrival, reason: str) -> Output:
         """The record sealed to the custodian; one too long to fit in an envelope is cut."""
         plain = arrival.value[: MAX_RECORD_BYTES - 2 * RECORD_ROOM]
@@ -153,6 +159,10 @@ class PipelineStage(ABC, Generic[Body]):
     def forget(self, camera_id: str) -> None:
         """As `Examiner.forget`."""
         self._protection.examiner.forget(camera_id)
+
+    def lose(self, state: CameraState, item: Item[Body]) -> tuple[CameraState, Sequence[Output]]:
+        """As `Protection.lose`."""
+        return self._protection.lose(state, self.chunk_of(item.body))
 
     def quarantine(self, arrival: Arrival, reason: str) -> Output:
         """As `Protection.quarantine`."""
@@ -225,8 +235,16 @@ class LocateStage(PipelineStage[_Placed]):
         ahead = following.body.chunk if following else None
         located, regions = self._protection.pipeline().locate(state, chunk, ahead)
         after = replace(located, video_id=chunk.video_id, last_seq=chunk.chunk_seq, ended=chunk.end)
-        value = pack("regions", PlacedRegions(regions, item.body.place))
-        return after, (Output(REGIONS, chunk.camera_id.encode(), value),)
+        return after, (_placed(regions, item.body.place),)
+
+    def lose(self, state: CameraState, item: Item[_Placed]) -> tuple[CameraState, Sequence[Output]]:
+        """Tell the second half, by regions of no frame; it signs what there is to sign."""
+        chunk = item.body.chunk
+        return state, (_placed(RegionSet(chunk.camera_id, chunk.video_id, chunk.chunk_seq, ()), item.body.place),)
+
+
+def _placed(regions: RegionSet, place: RawPlace) -> Output:
+    return Output(REGIONS, regions.camera_id.encode(), pack("regions", PlacedRegions(regions, place)))
 
 
 class ProtectStage(PipelineStage[tuple[FrameChunk, PlacedRegions]]):
@@ -265,8 +283,13 @@ class ProtectStage(PipelineStage[tuple[FrameChunk, PlacedRegions]]):
     def step(
         self, state: CameraState, item: Item[tuple[FrameChunk, PlacedRegions]], following: object
     ) -> tuple[CameraState, Sequence[Output]]:
-        """Protect; there is nothing to look ahead for, so every item counts as its video's end and none is held."""
+        """Protect; there is nothing to look ahead for, so every item counts as its video's end and none is held.
+
+        What the first half put aside comes with regions of no frame: it is lost here, too.
+        """
         chunk, placed = item.body
+        if not placed.regions.frames:
+            return self.lose(state, item)
         after, outgoing = self._protection.pipeline().protect(state, chunk, placed.regions)
         return after, self._protection.outputs(chunk.camera_id, outgoing)
 

@@ -154,7 +154,7 @@ def _with_chunk(chain: Chain, chunk: OperatorChunk, checked: Checked) -> Chain:
         raise ChainBroken(f"{where} doesn't continue the record before it")
     if not chunk.pts or (
         chain.digest is not None
-        and chunk.first_frame not in (chain.next_frame, chain.next_frame + chunk.gaps)
+        and not chain.next_frame <= chunk.first_frame <= chain.next_frame + chunk.gaps
     ):
         raise ChainBroken(f"{where} begins at frame {chunk.first_frame}, not {chain.next_frame}, or holds none")
     return replace(

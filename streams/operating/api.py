@@ -181,7 +181,7 @@ def _described(video: Video) -> dict[str, Any]:
     return {
         "video_id": video.video_id, "camera_id": video.camera_id, "capture_ms": video.capture_ms,
         "width": fmt.width, "height": fmt.height, "rotation": fmt.rotation, "frames": video.frames,
-        "chunks": video.chunks, "missing": video.missing, "seconds": video.seconds,
+        "chunks": video.chunks, "missing": video.missing, "lost": video.lost, "seconds": video.seconds,
         "init_bytes": video.init_bytes, "bytes": video.bytes, "ended": video.ended, "fault": video.fault,
         "conflicts": video.conflicts,
     }

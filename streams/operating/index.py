@@ -21,7 +21,7 @@ from streams.operating.store import Connections, media_path, records_of
 
 DECODERS = 2
 _VIDEO = (
-    "SELECT id, video_id, camera_id, capture_ms, received_ms, init_bytes, bytes, chunks, frames, missing,"
+    "SELECT id, video_id, camera_id, capture_ms, received_ms, init_bytes, bytes, chunks, frames, missing, lost,"
     " end_record IS NOT NULL, fault, record,"
     " (SELECT end_pts FROM chunks WHERE video = videos.id ORDER BY seq DESC LIMIT 1),"
     " (SELECT count(*) FROM conflicts WHERE video = videos.id) FROM videos"
@@ -30,7 +30,10 @@ _VIDEO = (
 
 @dataclass(frozen=True, slots=True)
 class Video:
-    """A video as the index knows it. `bytes` count from the file's begin; `end_pts` as the source counts."""
+    """A video as the index knows it: `missing` chunks, `lost` frames of signed gaps.
+
+    `bytes` count from the file's begin; `end_pts` as the source counts.
+    """
 
     id: int
     video_id: str
@@ -42,6 +45,7 @@ class Video:
     chunks: int
     frames: int
     missing: int
+    lost: int
     ended: bool
     fault: str
     start: VideoStart

@@ -112,6 +112,8 @@ def state_of(video: Video) -> tuple[str, bool]:
     notes = ["complete" if video.ended else "growing"]
     if video.missing:
         notes.append(f"{plural(video.missing, 'chunk')} missing")
+    if video.lost:
+        notes.append(f"{plural(video.lost, 'frame')} lost")
     if video.conflicts:
         notes.append(f"{plural(video.conflicts, 'other version')} kept")
     if video.fault and not (video.missing and video.fault == "MissingChunk"):

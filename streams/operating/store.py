@@ -75,6 +75,7 @@ class _Video:
     end_digest: bytes | None
     fault: str
     missing: int = 0
+    lost: int = 0
     file: AppendFile | None = field(default=None, repr=False)
 
 
@@ -172,7 +173,7 @@ class Store:
             return self._videos[video_id]
         row = connection.execute(
             "SELECT id, video_id, camera_id, digest, bytes, chunks, frames, next_seq, next_frame, tail, end_digest,"
-            " fault, missing FROM videos WHERE video_id = %s",
+            " fault, missing, lost FROM videos WHERE video_id = %s",
             (video_id,),
         ).fetchone()
         if row is None:
@@ -239,9 +240,9 @@ class Batch:
                 video.file.sync()
             self._connection.execute(
                 "UPDATE videos SET bytes = %s, chunks = %s, frames = %s, next_seq = %s, next_frame = %s, tail = %s,"
-                " fault = %s, missing = %s WHERE id = %s",
+                " fault = %s, missing = %s, lost = %s WHERE id = %s",
                 (video.size, video.chunks, video.frames, video.next_seq, video.next_frame, video.tail, video.fault,
-                 video.missing, video.id),
+                 video.missing, video.lost, video.id),
             )
 
     def _retired(self, video_id: str) -> bool:
@@ -296,6 +297,7 @@ class Batch:
              len(media), checked.digest, received_ms, bare(checked.record)),
         )
         video.size, video.chunks, video.frames = video.file.size, video.chunks + 1, video.frames + len(chunk.pts)
+        video.lost += chunk.gaps
         video.next_seq, video.next_frame, video.tail = seq + 1, chunk.first_frame + len(chunk.pts), checked.digest
         return "stored"
 
@@ -319,7 +321,7 @@ class Batch:
         if video.end_digest is not None:
             return self._again(video, video.end_digest, checked, -1, received_ms)
         self._touched[video.video_id] = video
-        video.end_digest = checked.digest
+        video.end_digest, video.lost = checked.digest, video.lost + end.gaps
         self._connection.execute(
             "UPDATE videos SET end_record = %s, end_digest = %s, end_ms = %s WHERE id = %s",
             (bare(checked.record), checked.digest, received_ms, video.id),

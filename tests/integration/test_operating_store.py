@@ -18,6 +18,7 @@ from schemas.codec import unpack_as
 from schemas.errors import ChainBroken, ConfigError, DigestMismatch, MalformedRecord, MissingChunk, ServiceUnavailable
 from schemas.frames import MAX_CODED_BYTES
 from streams.operating.index import Index
+from streams.operating.pages import state_of
 from streams.operating.store import Store
 from streams.verify import check_record, verify_video
 from tests.support.clips import FORMAT
@@ -159,6 +160,14 @@ def test_chunk_that_was_lost_before_the_pipeline_is_a_signed_gap(store, index):
     outcomes, findings = _put(store, *made.records[:2], later)
     found = index.video(made.video_id)
     assert (outcomes[-1], findings, found.missing, found.fault) == ("stored", [], 0, "")
+    assert (found.lost, state_of(found)[0]) == (10, "growing, 10 frames lost")
+
+
+def test_end_without_a_videos_last_frames_is_no_fault_and_says_so(store, index):
+    made = video(2)
+    _, findings = _put(store, *made.records[:-1], rewritten(made.records[-1], gaps=5))
+    found = index.video(made.video_id)
+    assert (findings, found.fault, found.lost, state_of(found)[0]) == ([], "", 5, "complete, 5 frames lost")
 
 
 @pytest.mark.parametrize(

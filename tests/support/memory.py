@@ -120,6 +120,12 @@ class DigestStage:
         outputs = [Output(OUT, key, part + b" " + name + b" " + digest) for part in (b"evidence", b"operator")]
         return replace(state, video_id=item.video_id, last_seq=item.seq, last_digest=digest, ended=item.end), outputs
 
+    def lose(
+        self, state: CameraState, item: Item[dict[str, object]]
+    ) -> tuple[CameraState, Sequence[Output]]:
+        told = f"lost {item.video_id}/{item.seq} ".encode() + state.last_digest
+        return replace(state, reached=item.seq), [Output(OUT, str(item.body["camera"]).encode(), told)]
+
     def overload(self, item: Item[dict[str, object]]) -> Output:
         return Output(ALARMS, str(item.body["camera"]).encode(), f"{item.video_id}/{item.seq}".encode())
 

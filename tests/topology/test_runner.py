@@ -180,6 +180,8 @@ def test_poison_record_is_quarantined_and_acked_in_order(pool: ThreadPoolExecuto
     assert [output.value.split()[0] for output in port.of(QUARANTINE)] == [b"0/1"]
     assert [seq for _, seq, _ in stage.stepped] == [0, 2, 3]
     assert port.committed(0) == 4
+    told = [output.value.split(b" ")[1] for output in port.of(OUT) if output.value.startswith(b"lost")]
+    assert told == ([] if poison == "open" else [b"v/1"])
 
 
 def test_repeated_chunk_is_dropped_also_of_an_earlier_video(pool: ThreadPoolExecutor) -> None:

@@ -30,7 +30,7 @@ from streams.runner import Runner
 from streams.setup import detector
 from streams.stage import Arrival, Output
 from streams.topology import LocateStage, Protection, ProtectStage, WholeStage, quarantine_aad
-from streams.verify import check_chain, check_record
+from streams.verify import Checked, check_chain, check_record
 from tests.support.memory import MemoryPort, no_wait
 from tests.support.scenes import FORMAT, chunk, crossing
 from tests.support.shared import shared_data
@@ -153,6 +153,78 @@ def _quarantined(output: Output) -> Quarantined | None:
     """A record that was put aside; None for evidence of the custodian's."""
     found = unpack(output.value)
     return found.value if found.kind == "quarantined" else None
+
+
+def damaged(seq: int, *, end: bool = False, first: int | None = None) -> FrameChunk:
+    """A chunk that no picture can be decoded of, as torn on its way into the camera's encoder."""
+    whole = scene(crossing(), seq, end=end)
+    units = tuple(replace(unit, data=b"\0\0\0\1\x65" + bytes(40)) for unit in whole.units)
+    return replace(whole, units=units, first_frame=whole.first_frame if first is None else first)
+
+
+def _cut(parts: Parts, raw: Sequence[Arrival]) -> tuple[MemoryPort, MemoryPort]:
+    """What both halves of the cut topology send."""
+    located = asyncio.run(_run(LocateStage(parts.intake, parts.protection), raw))
+    regions = [Arrival(REGIONS, 0, i, one.key, one.value) for i, one in enumerate(located.of(REGIONS))]
+    stage = ProtectStage(parts.intake, parts.protection, lambda place: raw[place.offset])
+    return located, asyncio.run(_run(stage, regions))
+
+
+def _checked(port: MemoryPort) -> list[Checked]:
+    records = [unpack_as("operator", one.value) for one in port.of(OPERATOR_VIDEO)]
+    return [check_record(record, lambda _: ("pipeline", SIGNER.public)) for record in records]
+
+
+def _lost(*ports: MemoryPort) -> list[str]:
+    alarms = [unpack_as("alarm", one.value) for port in ports for one in port.of(ALARMS)]
+    return [alarm.text for alarm in alarms if alarm.kind == "lost"]
+
+
+def test_video_whose_last_chunk_goes_to_quarantine_is_closed_and_says_what_is_missing(parts: Parts) -> None:
+    frames = len(crossing())
+    raw = parts.raw([scene(crossing(), 0), damaged(1), damaged(2, end=True)])
+    whole = asyncio.run(_run(WholeStage(parts.intake, parts.protection), raw))
+    located, cut = _cut(parts, raw)
+    for ports in ([whole], [located, cut]):
+        records = _checked(ports[-1])
+        end = check_chain(records).end
+        assert end is not None and (end.chunks, end.frames, end.gaps) == (1, frames, 2 * frames)
+        assert [f"last {2 * frames} frames" in text for text in _lost(*ports)] == [True]
+        put_aside = [one for port in ports for one in map(_quarantined, port.of(QUARANTINE)) if one]
+        assert [(one.topic, one.offset) for one in put_aside] == [(RAW, 1), (RAW, 2)]
+    assert [one.value for one in whole.of(OPERATOR_VIDEO)] == [one.value for one in cut.of(OPERATOR_VIDEO)]
+
+
+def test_video_left_open_is_closed_with_the_gap_when_the_next_begins(parts: Parts) -> None:
+    frames = len(crossing())
+    other = replace(scene(crossing(), 0, end=True), video_id="cam-1700000009000-0000000b", capture_ms=1700000009000)
+    raw = parts.raw([scene(crossing(), 0), damaged(1), other])
+    whole, (located, cut) = asyncio.run(_run(WholeStage(parts.intake, parts.protection), raw)), _cut(parts, raw)
+    for ports in ([whole], [located, cut]):
+        first = [one for one in _checked(ports[-1]) if one.item.video_id == VIDEO]
+        second = [one for one in _checked(ports[-1]) if one.item.video_id != VIDEO]
+        assert [chain.end.gaps for chain in map(check_chain, (first, second)) if chain.end] == [frames, 0]
+        assert [VIDEO in text for text in _lost(*ports)] == [True]
+
+
+def test_chunk_after_one_in_quarantine_tells_of_it_and_the_end_no_more(parts: Parts) -> None:
+    frames = len(crossing())
+    skipped = replace(scene(crossing(), 2, end=True), gaps=3)
+    raw = parts.raw([scene(crossing()), damaged(1), skipped])
+    port = asyncio.run(_run(WholeStage(parts.intake, parts.protection), raw))
+    records = _checked(port)
+    end = check_chain(records).end
+    assert end is not None and (end.frames, end.gaps) == (3 * frames, 0)
+    assert [one.body.chunk.gaps for one in records if one.body.chunk] == [0, frames + 3]
+    assert len(_lost(port)) == 1
+
+
+@pytest.mark.parametrize("first", [0, 2**31 - 1 - 20])
+def test_frame_numbers_of_a_chunk_that_is_lost_break_nothing(parts: Parts, first: int) -> None:
+    raw = parts.raw([scene(crossing(), 0), damaged(1, end=True, first=first)])
+    end = check_chain(_checked(asyncio.run(_run(WholeStage(parts.intake, parts.protection), raw)))).end
+    frames = len(crossing())
+    assert end is not None and (end.frames, end.gaps) == (frames, first and first + len(damaged(1).units) - frames)
 
 
 def test_regions_whose_raw_chunk_changed_are_quarantined(parts: Parts) -> None:

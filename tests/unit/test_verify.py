@@ -144,6 +144,14 @@ def test_gap_in_frame_numbers_is_accepted_where_it_is_signed():
     assert verify_video([*base[:2], gap], identify, live=True).next_frame == 2 * FRAMES + 3
 
 
+def test_gap_of_a_camera_behind_a_chunk_that_is_gone_is_accepted_and_none_beyond_what_is_signed():
+    base = video(2, end=False).records
+    gap = rewritten(base[2], chunk_seq=2, first_frame=FRAMES + 10, gaps=13)
+    assert verify_video([*base[:2], gap], identify, live=True).next_frame == 2 * FRAMES + 10
+    with pytest.raises(ChainBroken):
+        verify_video([*base[:2], rewritten(gap, gaps=9)], identify, live=True)
+
+
 def test_expected_evidence_names_parts_by_chunk():
     checked = [check_record(record, identify) for record in WHOLE]
     assert check_chain(checked).end

@@ -1,0 +1,3 @@
+-- Frames that signed gaps tell of: captured, and in no chunk.
+
+ALTER TABLE videos ADD COLUMN lost bigint NOT NULL DEFAULT 0;
