@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
+from itertools import takewhile
 from typing import Protocol
 
 import av
@@ -23,6 +24,8 @@ from schemas.frames import MAX_CODED_BYTES, MAX_DECODED_BYTES, CodedUnit, Planes
 
 CRF = 14.0
 PRESET = "veryfast"
+REORDERED = 32
+"""No decoder holds a picture back over so many packets (ITU-T H.264 A.3.1 j, H.265 A.4.2: 16 pictures)."""
 
 
 class Encode(Protocol):
@@ -50,7 +53,8 @@ class Decoder(Protocol):
 class Recoder:
     """One stretch of packets through a decoder, the conversion rules and the encoder.
 
-    `lost`: packets that couldn't be decoded, and that no run counts yet.
+    `lost`: packets that gave no picture, and that no run counts yet: of damaged ones a decoder drops some without a
+    word. Packets of fields can't be told from those: of interlaced video only the ones that fail are counted.
     """
 
     def __init__(
@@ -63,6 +67,9 @@ class Recoder:
         self._arrived_ms = 0
         self.lost = 0
         self._hidden: set[int] = set()
+        self._due: dict[int, int] = {}
+        self._fed, self._fields = 0, False
+        self._shown = 0, 0
         self._lengths: dict[int | None, int] = {}
         self._length = 0
 
@@ -76,10 +83,12 @@ class Recoder:
             packet.pts, packet.duration = item.pts, item.duration
             if item.hidden and item.pts is not None:
                 self._hidden.add(item.pts)
+            elif item.pts is not None and not self._fields:
+                self._due[item.pts] = self._fed = self._fed + 1
         try:
             frames = self._decoded(packet)
         except av.FFmpegError:
-            self.lost += 1
+            self.lost += item.pts not in self._due
             return
         yield from self._take(frames)
 
@@ -102,6 +111,7 @@ class Recoder:
         yield from self._take(frames)
         for pts, planes, format in self._converter.flush():
             yield from self._put(pts, planes, format)
+        self.lost, self._due = self.lost + len(self._due), {}
         yield from self._cut(next_pts, follows)
 
     def picture(self, frame: VideoFrame, pts: int | None, arrived_ms: int) -> Iterator[Run]:
@@ -111,10 +121,31 @@ class Recoder:
         frame.pts, frame.duration = pts, 0
         yield from self._take([frame])
 
+    def _in_time(self, frame: VideoFrame) -> bool:
+        """Strike out a picture that was due, and count those that were before it for too long.
+
+        False for one that comes too late: its packet and its time are before those of the picture shown last, as the
+        order of pictures is lost in damage. A clock that runs backwards gives later packets earlier times.
+        """
+        if frame.interlaced_frame:
+            self._fields, self._due = True, {}
+        if frame.pts is None or frame.pts not in self._due:
+            return True
+        at, (before, time) = self._due.pop(frame.pts), self._shown
+        gone = list(takewhile(lambda pts: self._due[pts] < at - REORDERED, self._due))
+        for pts in gone:
+            del self._due[pts]
+        late = at < before and frame.pts < time
+        self.lost += len(gone) + late
+        self._shown = self._shown if late else (at, frame.pts)
+        return not late
+
     def _take(self, frames: list[VideoFrame]) -> Iterator[Run]:
         for frame in frames:
             if frame.pts is not None and frame.pts in self._hidden:
                 self._hidden.discard(frame.pts)
+                continue
+            if not self._in_time(frame):
                 continue
             self._lengths[frame.pts] = frame.duration
             for pts, planes, format in self._converter.feed(frame):

@@ -60,6 +60,11 @@ def _kind(unit: bytes, codec: SourceCodec) -> str:
     return "slice" if number < 32 else "set" if number in (32, 33, 34) else "other"
 
 
+def _defined(unit: bytes, codec: SourceCodec) -> bool:
+    """Whether the standard gives this type a meaning (H.264 and H.265, table 7-1): in damage it hardly has one."""
+    return 1 <= unit[0] & 31 <= 21 if codec == "h264" else (unit[0] >> 1 & 63) <= 40
+
+
 def _configured(data: bytes) -> list[bytes]:
     """Parameter sets of an H.264 configuration record (ISO/IEC 14496-15, 5.3.3.1); of a broken one what it holds."""
     found, place = list[bytes](), 5
@@ -94,9 +99,10 @@ class UnitReader:
         """
         units: list[bytes] = []
         pts, duration, hidden = packet.pts, packet.duration or 0, packet.is_discard
+        size = packet.size  # the filter takes the packet's bytes away
         for part in self._filter.filter(packet):
             units += _split(bytes(part))
-        if not units and packet.size:
+        if size and not any(_defined(unit, self._codec) for unit in units):
             raise SourceError("a packet without NAL units")
         kinds = [_kind(unit, self._codec) for unit in units]
         sets = [unit for unit, kind in zip(units, kinds, strict=True) if kind == "set"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from random import Random
 
 import av
 import pytest
@@ -20,8 +22,25 @@ NOT_FRAMES = bytes([0xC1, 20, 20, 0xC1])
 OPEN = {"g": "10", "x264-params": "open-gop=1:bframes=2:scenecut=0:keyint=10:min-keyint=10"}
 
 
-def _rewritten(path: Path, out: Path, damaged: frozenset[int] = frozenset(), skip: int = 0) -> Path:
-    """The file without so many of its GOPs, some of its packets replaced by two frames that aren't any."""
+def _two_frames(data: bytes) -> bytes:
+    """Two frames that aren't any."""
+    return bytes(40) + NOT_FRAMES
+
+
+def _zeros(data: bytes) -> bytes:
+    """What a disk gives for a sector that it can't read."""
+    return data[:4] + bytes(len(data) - 4)
+
+
+def _noise(data: bytes) -> bytes:
+    return data[:12] + Random(len(data)).randbytes(max(0, len(data) - 12))
+
+
+def _rewritten(
+    path: Path, out: Path, damaged: frozenset[int] = frozenset(), skip: int = 0,
+    made_of: Callable[[bytes], bytes] = _two_frames,
+) -> Path:
+    """The file without so many of its GOPs, some of its packets damaged."""
     with av.open(str(path)) as source, av.open(str(out), "w") as target:
         stream = target.add_stream_from_template(source.streams.video[0])
         keys = 0
@@ -29,7 +48,7 @@ def _rewritten(path: Path, out: Path, damaged: frozenset[int] = frozenset(), ski
             keys += packet.is_keyframe
             if not packet.size or keys <= skip:
                 continue
-            made = av.Packet(bytes(40) + NOT_FRAMES) if number in damaged else packet
+            made = av.Packet(made_of(bytes(packet))) if number in damaged else packet
             made.pts, made.dts, made.duration = packet.pts, packet.dts, packet.duration
             made.time_base, made.is_keyframe, made.stream = packet.time_base, packet.is_keyframe, stream
             target.mux(made)
@@ -42,6 +61,28 @@ def test_a_damaged_packet_of_vp9_does_not_cost_the_pictures_after_the_next_key_p
     times = times_of(chunks)
     assert {round(25 * time) for time in times} >= {*range(12), *range(20, 40)}
     assert len(times) + sum(chunk.gaps for chunk in chunks) == 40
+
+
+@pytest.mark.parametrize("made_of", [_zeros, _noise])
+@pytest.mark.parametrize("numbers", [range(30, 40), range(20, 40), (5, 51, 77)])
+@pytest.mark.parametrize(("codec", "options"), [
+    ("libx264", {"g": "20", "bf": "2"}), ("libx264", {"g": "20", "x264-params": "open-gop=1:bframes=2"}),
+    ("libx265", {"g": "20", "x265-params": "log-level=none"}),
+])
+def test_every_picture_of_a_damaged_stretch_is_there_or_counted(
+    tmp_path: Path, codec: str, options: dict[str, str], numbers: Sequence[int], made_of: Callable[[bytes], bytes]
+) -> None:
+    path = write(tmp_path / "a.mp4", codec, options=options, times=range(100))
+    chunks = read(_rewritten(path, tmp_path / "b.mp4", frozenset(numbers), made_of=made_of))
+    taken, lost = len(times_of(chunks)), sum(chunk.gaps for chunk in chunks)
+    assert lost and taken + lost == 100
+
+
+@pytest.mark.parametrize("options", [{}, {"flags": "+ildct+ilme", "x264-params": "tff=1"}])
+def test_nothing_counts_as_lost_where_nothing_is(tmp_path: Path, options: dict[str, str]) -> None:
+    for name in ("a.mp4", "a.ts", "a.mkv"):
+        chunks = read(write(tmp_path / name, options=OPEN | options, times=range(40)))
+        assert (len(times_of(chunks)), sum(chunk.gaps for chunk in chunks)) == (40, 0)
 
 
 @pytest.mark.parametrize("name", ["a.ts", "a.mp4", "a.mkv"])
