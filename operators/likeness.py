@@ -29,8 +29,12 @@ NEIGHBOURS = 64
 Owners = npt.NDArray[np.intp]
 
 
-def standings(probe: Array, vectors: Array, owners: Owners, first: int | None = None) -> Array:
+def standings(
+    probe: Array, vectors: Array, owners: Owners, first: int | None = None, *, least: float = LONE
+) -> Array:
     """What each of the `first` candidates (all, if None) stands out by, (k,).
+
+    `least`: what stands for others of the crowd that aren't among the vectors, at least `LONE`: so alike may they be.
 
     `probe` (d,) and `vectors` (n, d) are unit vectors, the latter the nearest of the index, nearest first; `owners`
     (n,): whose each is, as several may be one subject's.
@@ -45,18 +49,20 @@ def standings(probe: Array, vectors: Array, owners: Owners, first: int | None = 
     for at in range(count):
         own = mutual[at]
         strangers = [owner[i] != owner[at] and own[i] < ONE for i in range(len(owner))]
-        around = _crowd(alike, by_probe, mutual, strangers) + _crowd(own, nearest[at], mutual, strangers)
+        around = _crowd(alike, by_probe, mutual, strangers, least) + _crowd(own, nearest[at], mutual, strangers, least)
         found[at] = alike[at] - SHARE / 2 * around
     return found
 
 
-def _crowd(alike: list[float], order: list[int], mutual: list[list[float]], allowed: list[bool]) -> float:
+def _crowd(
+    alike: list[float], order: list[int], mutual: list[list[float]], allowed: list[bool], least: float
+) -> float:
     """Mean of the highest similarities, in their order, of `CROWD` allowed ones that aren't one another."""
     chosen: list[int] = []
     for at in order:
-        if len(chosen) == CROWD or alike[at] <= LONE:
+        if len(chosen) == CROWD or alike[at] <= least:
             break
         row = mutual[at]
         if allowed[at] and all(row[other] < ONE for other in chosen):
             chosen.append(at)
-    return (sum(alike[at] for at in chosen) + LONE * (CROWD - len(chosen))) / CROWD
+    return (sum(alike[at] for at in chosen) + least * (CROWD - len(chosen))) / CROWD

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
 from schemas.errors import UsageError
@@ -10,6 +11,8 @@ from streams.forensic.plate_search import PlateAnswer, PlateMatch
 from streams.forensic.search import Match
 from streams.forensic.terms import MAX_MS, Scope, State
 from streams.words import plural
+
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?", re.ASCII)
 
 STATES: dict[State, tuple[str, str]] = {
     "waiting": ("waits for approval", "warn"), "open": ("open", "good"), "expired": ("expired", "bad"),
@@ -58,7 +61,9 @@ def kept_words(one: KeptKind) -> str:
 
 
 def read_time(text: str, name: str, *, end: bool = False) -> int | None:
-    """Milliseconds since 1970 of `2026-11-21T10:30`, UTC; None for nothing. `end`: the minute's last millisecond.
+    """Milliseconds since 1970 of `2026-11-21T10:30`, UTC; None for nothing. `end`: its last millisecond.
+
+    Seconds may follow; an offset may not, as it would have to be heeded, nor may a day stand alone.
 
     Raises:
         UsageError: it isn't a time; says which field.
@@ -67,12 +72,14 @@ def read_time(text: str, name: str, *, end: bool = False) -> int | None:
     if not text:
         return None
     try:
-        ms = round(datetime.fromisoformat(text[:19]).replace(tzinfo=UTC).timestamp() * 1000)
+        if not _TIME.fullmatch(text):
+            raise ValueError
+        ms = round(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp() * 1000)
     except ValueError as error:
         raise UsageError(f"{name}: write the time as 2026-11-21T10:30, in UTC") from error
     if not 0 <= ms <= MAX_MS:
         raise UsageError(f"{name}: a time since 1970 is needed")
-    return ms + 59_999 if end else ms
+    return ms + (999 if text.count(":") > 1 else 59_999) if end else ms
 
 
 def input_time(ms: int | None) -> str:

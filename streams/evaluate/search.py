@@ -123,13 +123,13 @@ class _Asker:
             ms = (time.perf_counter() - began) * 1000
         with self._database.connection() as db:
             began = time.perf_counter() if not whole else began
-            near, _ = nearest.nearest(db, probe, chosen, Templates(), self._faces.name)
+            near = nearest.nearest(db, probe, chosen, Templates(), self._faces.name)
             if not whole:
                 nearest.matches(db, probe, near, SAME, len(self._library.vectors), rates(self._faces.name))
                 ms = (time.perf_counter() - began) * 1000
         alike = self._library.vectors[allowed] @ probe.vector
         true = {_name(self._library, int(one)) for one in allowed[np.argsort(-alike)[:NEAREST]]}
-        got = {one.subject_id for one in near[: len(true)]}
+        got = {one.subject_id for one in near.looks[: len(true)]}
         return Asked(ms, len(true & got) / len(true) if true else 1.0)
 
     def exactly(self) -> float:

@@ -18,11 +18,12 @@ from streams.forensic.probe import Probes
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a search found, what it covered, and whether every vector was compared."""
+    """What a search found, what it covered, whether every vector was compared, and whether more than this is alike."""
 
     matches: tuple[search.Match, ...]
     exact: bool
     coverage: search.Coverage
+    more: bool = False
 
 
 @cache
@@ -58,18 +59,20 @@ class FaceSearch:
         """Who is like what is searched; somebody found by several looks counts by the one that stands out most."""
         name, best = self.faces().name, dict[str, search.Match]()
         chosen = search.filters(limits.cameras, search.Period(limits.from_ms, limits.to_ms))
-        exact = True
+        exact, more = True, False
         with self._database.connection() as db:
             covered = replace(search.coverage(db, chosen), limits=limits)
             for sought in probes.sought:
-                found, every = nearest.nearest(db, sought, chosen, self._templates, name)
-                exact &= every
+                found = nearest.nearest(db, sought, chosen, self._templates, name)
+                exact &= found.exact
+                more |= found.more and found.looks[-1].cosine >= threshold
                 for match in nearest.matches(db, sought, found, threshold, covered.subjects, rates(name)):
                     known = best.get(match.subject_id)
                     if known is None or known.stands_out < match.stands_out:
                         best[match.subject_id] = match
         ordered = sorted(best.values(), key=lambda match: (-match.stands_out, match.subject_id))
-        return Found(tuple(ordered[: search.MAX_MATCHES]), exact, covered)
+        more |= len(ordered) > search.MAX_MATCHES
+        return Found(tuple(ordered[: search.MAX_MATCHES]), exact, covered, more)
 
     def answer(self, entry: int, probes: Probes, threshold: float, found: Found) -> search.SearchAnswer:
         """The answer with the error rates at this threshold and size of face."""
@@ -77,6 +80,6 @@ class FaceSearch:
         rate = table.of_comparison(threshold, probes.width)
         return search.SearchAnswer(
             entry, found.matches, threshold, rate, rate * found.coverage.vectors, found.exact, found.coverage,
-            search.said(found.matches, found.coverage), probes.width,
-            round(1 - table.share_accepted(threshold, probes.width), 4), shown=probes.shown,
+            search.said(found.matches, found.coverage, found.more), probes.width,
+            round(1 - table.share_accepted(threshold, probes.width), 4), shown=probes.shown, more=found.more,
         )

@@ -12,7 +12,7 @@ import itertools
 import secrets
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -135,12 +135,20 @@ class Restorations:
                 self._destroy(job.restoration_id)
             with self._database.connection() as db:
                 jobs = store.unfinished(db)
-            if not jobs:
-                return IDLE_SECONDS
-            self._try(jobs[0], stop)
+            return self._first(jobs, stop) if jobs else IDLE_SECONDS
         except TransientError:
             return AGAIN_SECONDS
-        return 0.0
+
+    def _first(self, jobs: Sequence[Restoration], stop: threading.Event) -> float:
+        """The first one that can be worked on: one whose video nobody gives out holds up no other."""
+        for job in jobs:
+            try:
+                self._try(job, stop)
+                return 0.0
+            except TransientError:
+                if stop.is_set():
+                    break
+        return AGAIN_SECONDS
 
     def _try(self, job: Restoration, stop: threading.Event) -> None:
         """Work on one. What may pass is tried again while its time lasts; anything else ends it, in the log too."""
@@ -151,8 +159,14 @@ class Restorations:
             raise
         except SealframeError as error:
             self._failed(job, error)
+        except OSError as error:
+            self._failed(job, IntegrityError(f"its fragments can't be kept: {error.strerror}"))
 
     def _failed(self, job: Restoration, error: SealframeError) -> None:
+        """End it, in the log too; what was cancelled meanwhile has ended already, and its fragments are gone."""
+        if self.find(job.restoration_id).state in ("cancelled", "gone"):
+            self._destroy(job.restoration_id)
+            return
         said = {"restoration": job.restoration_id, "subject": job.subject_id, "error": type(error).__name__}
         self._log.append(f"{job.action}-failed", job.person, job.case_id, job.purpose, said)
         self._put(job, "failed", error=f"{type(error).__name__}: {error}")

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from operators.face_rates import NAMED, Rates
-from operators.likeness import NEIGHBOURS, standings
+from operators.likeness import LONE, NEIGHBOURS, standings
 from schemas.regions import Array
 from streams.authority import store
 from streams.authority.looks import vector_text
@@ -24,6 +24,8 @@ from streams.forensic.search import MAX_MATCHES, Filters, Match
 EXACT_BELOW = 50_000
 """Comparing so many one by one takes as long as the index does (measured; see `FIGURES.md`)."""
 FETCHED = max(MAX_MATCHES, NEIGHBOURS)
+DEEP = 1000
+"""So many where as many as `FETCHED` are all alike: passes of a few regulars may fill a list that others belong in."""
 LEAST_LIST, MOST_LIST, SPARE = 300, 1000, 1.5
 """`hnsw.ef_search`: how many candidates the index keeps while it searches, at least and at most. It keeps so many, and
 half as many to spare, that the filters should leave enough in one go: going on later costs several times as much."""
@@ -59,10 +61,30 @@ class Sought:
     subject_id: str = ""
 
 
-def nearest(db: Any, sought: Sought, chosen: Filters, templates: Templates, embedder: str) -> tuple[list[Near], bool]:
-    """The nearest looks, nearest first, but those of the subject itself; and whether every one was compared."""
+@dataclass(frozen=True, slots=True)
+class Nearest:
+    """Looks, nearest first; `exact`: every one was compared; `more`: there are others, no more alike than the last."""
+
+    looks: Sequence[Near]
+    exact: bool
+    more: bool
+
+
+def nearest(db: Any, sought: Sought, chosen: Filters, templates: Templates, embedder: str) -> Nearest:
+    """The nearest looks but those of the subject itself."""
+    found = _nearest(db, sought, chosen, templates, embedder, FETCHED)
+    if found.more and found.looks[-1].cosine > LONE:
+        found = _nearest(db, sought, chosen, templates, embedder, DEEP)
+    return found
+
+
+def _nearest(
+    db: Any, sought: Sought, chosen: Filters, templates: Templates, embedder: str, count: int
+) -> Nearest:
     condition, values = where(chosen)
-    values["embedder"] = embedder
+    values |= {"embedder": embedder, "count": count + 1}
+    if sought.subject_id:
+        condition, values["own"] = f"{condition} AND f.subject_id <> %(own)s", sought.subject_id
     kept = _kept(db, condition, values)
     found: dict[tuple[str, int, int], Near] = {}
     keys = templates.living(db)
@@ -71,24 +93,27 @@ def nearest(db: Any, sought: Sought, chosen: Filters, templates: Templates, embe
     for key in keys:
         values |= {"v": vector_text(templates.turned(sought.vector, key)), "key": key}
         for near in _rows(db, condition, values, kept, templates, key, sought.vector):
-            if near.subject_id != sought.subject_id:
-                found[near.subject_id, near.track, near.look] = near
-    return sorted(found.values(), key=lambda near: (-near.cosine, near.subject_id))[:FETCHED], not kept
+            found[near.subject_id, near.track, near.look] = near
+    looks = sorted(found.values(), key=lambda near: (-near.cosine, near.subject_id))
+    return Nearest(looks[:count], not kept, len(looks) > count)
 
 
 def matches(
-    db: Any, sought: Sought, found: Sequence[Near], threshold: float, subjects: int, rates: Rates
+    db: Any, sought: Sought, nearest: Nearest, threshold: float, subjects: int, rates: Rates
 ) -> list[Match]:
     """The subjects among the nearest that are at least so alike, by how far they stand out; each with its error rates.
 
     What is indexed is pooled over views, so the rates are those of pools; of the two faces the smaller one counts.
+    Others that would be in the crowd, but weren't fetched, may be as alike as the last look that was.
     """
+    found = nearest.looks
     if not found:
         return []
     numbers = {name: number for number, name in enumerate(dict.fromkeys(near.subject_id for near in found))}
     owners = np.array([numbers[near.subject_id] for near in found], np.intp)
     listed = sum(near.cosine >= threshold for near in found)
-    apart = standings(sought.vector, np.stack([near.vector for near in found]), owners, listed)
+    least = max(LONE, found[-1].cosine) if nearest.more else LONE
+    apart = standings(sought.vector, np.stack([near.vector for near in found]), owners, listed, least=least)
     best: dict[str, tuple[float, Near]] = {}
     for near, standing in zip(found, apart.tolist(), strict=False):
         if near.subject_id not in best or best[near.subject_id][0] < standing:
@@ -98,7 +123,7 @@ def matches(
         _match(near, standing, min(sought.width, near.width), subjects, rates, frames, looks)
         for standing, near in best.values()
     ]
-    return sorted(made, key=lambda match: (-match.stands_out, match.subject_id))[:MAX_MATCHES]
+    return sorted(made, key=lambda match: (-match.stands_out, match.subject_id))
 
 
 def where(chosen: Filters) -> tuple[str, dict[str, Any]]:
@@ -130,7 +155,7 @@ def _kept(db: Any, condition: str, values: dict[str, Any]) -> int:
     ).fetchone()
     (every,) = db.execute("SELECT reltuples FROM pg_class WHERE oid = 'subject_features'::regclass").fetchone()
     share = min(1.0, max(float(plan[0]["Plan"]["Plan Rows"]), EXACT_BELOW) / max(float(every), EXACT_BELOW))
-    return int(min(MOST_LIST, max(LEAST_LIST, SPARE * FETCHED / share)))
+    return int(min(MOST_LIST, max(LEAST_LIST, SPARE * values["count"] / share)))
 
 
 def _rows(
@@ -139,12 +164,12 @@ def _rows(
     if not kept:
         # adding 0 keeps the planner from the HNSW index, which may miss neighbours
         query = (f"SELECT {_COLUMNS} FROM subject_features f WHERE {condition}"  # noqa: S608
-                 f" ORDER BY (f.embedding <=> %(v)s::vector) + 0 LIMIT {FETCHED}")
+                 f" ORDER BY (f.embedding <=> %(v)s::vector) + 0 LIMIT %(count)s")
     else:
         db.execute(f"SET LOCAL hnsw.iterative_scan = 'relaxed_order'; SET LOCAL hnsw.ef_search = {kept};"
                    " SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off")
         query = (f"SELECT {_COLUMNS} FROM subject_features f WHERE {condition}"  # noqa: S608
-                 f" ORDER BY f.embedding::halfvec(128) <=> %(v)s::halfvec(128) LIMIT {FETCHED}")
+                 f" ORDER BY f.embedding::halfvec(128) <=> %(v)s::halfvec(128) LIMIT %(count)s")
     rows = db.execute(query, values, prepare=False, binary=True).fetchall()
     if not rows:
         return []

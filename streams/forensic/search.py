@@ -112,7 +112,7 @@ class SearchAnswer:
     At the `threshold` and the size of the searched face, `width` in pixels: `false_accept_rate` of one comparison of
     strangers, `false_accepts`: how many strangers it is so expected to list, `missed_rate`: how many of the person's
     own pictures are less alike. `sure_rate`: how often, at most, a search for a stranger calls somebody sure.
-    `shown`: the faces of each searched picture, and which was taken.
+    `shown`: the faces of each searched picture, and which was taken. `more`: more subjects are so alike than listed.
     """
 
     entry: int
@@ -127,6 +127,7 @@ class SearchAnswer:
     missed_rate: float = 1.0
     sure_rate: float = NAMED
     shown: tuple[Shown, ...] = ()
+    more: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +233,7 @@ def _narrowed(limits: Limits) -> str:
     return f"looked only where case {limits.case} allows: {listed(limits.cameras or ALL_CAMERAS)}, {first} to {last}"
 
 
-def said(matches: Sequence[Match], covered: Coverage) -> str:
+def said(matches: Sequence[Match], covered: Coverage, more: bool = False) -> str:
     """The answer in one sentence that can't be read as more than it is."""
     where = scope(covered, plural(covered.subjects, "searchable subject"), "face")
     if not covered.subjects:
@@ -241,4 +242,5 @@ def said(matches: Sequence[Match], covered: Coverage) -> str:
         return f"No match among {where}. This does not say that the person was not there."
     sure = sum(match.sure for match in matches)
     found = f"{sure} sure and {plural(len(matches) - sure, 'possible match', 'possible matches')}"
+    found += ", and more that aren't listed (narrow the cameras or the time)," if more else ""
     return f"{found} among {where}. A likeness is a lead to be checked, not an identification."

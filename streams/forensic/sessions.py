@@ -93,8 +93,8 @@ class Sessions:
             db.execute("INSERT INTO sessions VALUES (%s, %s, %s, %s)", (_hash(token), principal, now, now))
         return token
 
-    def look(self, token: str) -> Session | None:
-        """Whose session it is, if it lasts and its person isn't disabled."""
+    def look(self, token: str, *, used: bool = True) -> Session | None:
+        """Whose session it is, if it lasts and its person isn't disabled; `used` by somebody, so it lasts on."""
         if not token or len(token) > MAX_TOKEN:
             return None
         now = self._clock()
@@ -106,7 +106,7 @@ class Sessions:
             ).fetchone()
             if row is None:
                 return None
-            if now - row[2] > SEEN_EVERY_MS:
+            if used and now - row[2] > SEEN_EVERY_MS:
                 db.execute("UPDATE sessions SET seen_ms = %s WHERE token = %s", (now, _hash(token)))
         return Session(row[0], row[1], csrf_of(token.encode(), "session"))
 

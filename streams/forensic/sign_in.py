@@ -8,6 +8,7 @@ that of a sign-in under way has to come back from the issuer (`Lax`): the answer
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from html import escape
 from http.cookies import CookieError, SimpleCookie
 from typing import Annotated
@@ -28,6 +29,8 @@ from streams.forensic.sessions import CALLBACK, SESSION, SIGN_IN, SIGN_IN_MS, Se
 
 OPEN = (SIGN_IN, CALLBACK, "/health")
 OPEN_FOLDER = "/static/"
+FRESH = "sealframe-fresh"
+"""Header of what a page asks for by itself (`fresh.js`): nobody is at the desk for it."""
 MAX_TARGET, MAX_CODE = 500, 2000
 Text = Annotated[str, Query(max_length=MAX_CODE)]
 
@@ -111,7 +114,8 @@ class ByBrowser:
             return
         request, path = Request(scope), scope["path"]
         token = _cookie(request, self._desk.cookie)
-        session = await run_in_threadpool(self._desk.sessions.look, token) if token else None
+        look = partial(self._desk.sessions.look, token, used=FRESH not in request.headers)
+        session = await run_in_threadpool(look) if token else None
         scope["state"] = {**scope.get("state", {}), PRINCIPAL: session.principal if session else "", SESSION: session}
         if session or path in OPEN or path.startswith(OPEN_FOLDER):
             await self._app(scope, receive, send)

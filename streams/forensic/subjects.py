@@ -104,7 +104,9 @@ class SubjectDesk:
     def hold(self, subject_id: str) -> int | None:
         """Number of the legal hold that a subject is under; None where there is none, or no such subject."""
         with self._database.connection() as db:
-            row = db.execute("SELECT video_id FROM subjects WHERE subject_id = %s", (subject_id,)).fetchone()
+            row = db.execute(
+                "SELECT video_id FROM subjects WHERE subject_id = %s", (subject_id.replace("\0", ""),)
+            ).fetchone()
             return None if row is None else hold_on(db, row[0])
 
     def erasure(self, seq: int, person: Person) -> Entry:

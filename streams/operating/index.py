@@ -92,13 +92,16 @@ class Index:
             ).fetchall()
         return [(str(name), int(count), bool(live)) for name, count, live in rows]
 
-    def videos(self, camera_id: str = "", limit: int = 200, before_ms: int | None = None) -> list[Video]:
-        """Videos, newest first; `before_ms`: captured before that time."""
+    def videos(
+        self, camera_id: str = "", limit: int = 200, before_ms: int | None = None, since_ms: int = 0
+    ) -> list[Video]:
+        """Videos, newest first; captured before `before_ms`, and not before `since_ms`."""
         with self._database.connection() as connection:
             rows = connection.execute(
                 f"{_VIDEO} WHERE (%(c)s = '' OR camera_id = %(c)s) AND (%(b)s::bigint IS NULL OR capture_ms < %(b)s)"
+                " AND capture_ms >= %(s)s"
                 " ORDER BY capture_ms DESC, id DESC LIMIT %(n)s",
-                {"c": camera_id, "b": before_ms, "n": limit},
+                {"c": camera_id, "b": before_ms, "s": since_ms, "n": limit},
             ).fetchall()
         return [_video(row) for row in rows]
 

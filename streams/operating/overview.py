@@ -18,7 +18,8 @@ from streams.operating.store import Connections
 LIVE_MS = 30_000
 LONGEST_MS = 60 * MINUTE_MS
 """Videos are cut after half an hour; twice that is looked back for one that reaches into a day."""
-MAX_VIDEOS = 1000
+MAX_VIDEOS = 10_000
+"""Of a day: one of a camera that breaks off every nine seconds, all day."""
 HOUR_MS = 60 * MINUTE_MS
 COLUMNS = 240
 UNITS_MS = (4 * MINUTE_MS, 20 * MINUTE_MS, HOUR_MS)
@@ -100,8 +101,8 @@ class Overview:
         day = day or _date(newest[0].capture_ms)
         begin = _ms(day)
         end = begin + DAY_MS
-        found = [video for video in self._index.videos(camera_id, MAX_VIDEOS, end)
-                 if video.capture_ms >= begin - LONGEST_MS and _end_ms(video) > begin]
+        found = [video for video in self._index.videos(camera_id, MAX_VIDEOS, end, begin - LONGEST_MS)
+                 if _end_ms(video) > begin]
         with self._database.connection() as db:
             (before, after) = db.execute(
                 "SELECT max(capture_ms) FILTER (WHERE capture_ms < %s), min(capture_ms) FILTER (WHERE capture_ms >= %s)"

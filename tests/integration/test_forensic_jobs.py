@@ -4,116 +4,48 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import av
 import pytest
 
-from infra.keys import KeyStore
 from operators.sign import SigningKey, digest
-from schemas.errors import AccessDenied, BadSignature, IntegrityError, ServiceUnavailable, UsageError
-from schemas.records import OperatorRecord
+from schemas.errors import AccessDenied, BadSignature, IntegrityError, UsageError
 from streams.authority.erase import erase_subject
-from streams.forensic.jobs import KEPT_MS, Restorations, open_keys
+from streams.forensic.jobs import KEPT_MS
 from streams.forensic.manifest import SUFFIX, canonical, signed_manifest, verify_restoration
 from streams.forensic.proofs import Inclusion, read_proof
-from streams.forensic.restorations import Restoration, Wish
-from streams.forensic.restore import Restorer
-from streams.forensic.service import Forensics, Ground
+from streams.forensic.restorations import Wish
+from streams.forensic.service import Ground
 from tests.support.authority import (
     LOG_KEY,
-    NAME,
     NOW_MS,
     VIDEO,
-    Desk,
     Recording,
     add_subject,
     identify_at,
     log_signer,
-    open_desk,
     record,
-    recorded,
 )
 from tests.support.cases import GROUND, open_case
 from tests.support.changing import changed, leaves, other
-from tests.support.restoring import Killed, finished, work
+from tests.support.office import CHUNKS, Office, Platform, opened
 from tests.support.scenes import chunk, crossing, regions
 from tests.support.services import Postgres
 
-CHUNKS = 4
 WISHES = {
     "lossless": Wish(with_gaps=True), "playable": Wish(with_gaps=True, lossless=False),
     "burnt": Wish(with_gaps=True, lossless=False, burnt=True), "everyone": Wish(everyone=True),
 }
 
 
-@dataclass
-class Platform:
-    """An operating platform that counts what it is asked for; at the `dies_at`-th chunk the asking process ends."""
-
-    recording: Recording
-    dies_at: int | None = None
-    down: bool = False
-    asked: list[int] = field(default_factory=list)
-
-    def records(self, video_id: str) -> Any:
-        if self.down:
-            raise ServiceUnavailable("the operating platform is down")
-        return self.recording.records(video_id)
-
-    def chunk(self, video_id: str, seq: int) -> OperatorRecord:
-        self.asked.append(seq)
-        if self.dies_at is not None and len(self.asked) >= self.dies_at:
-            raise Killed
-        return self.recording.chunk(video_id, seq)
-
-
-@dataclass
-class Office:
-    """A desk with a service; `platform` may be changed between two lives of the service."""
-
-    desk: Desk
-    platform: Platform
-    keys: KeyStore
-    folder: Path
-    now_ms: int = NOW_MS + 3_600_000
-
-    def service(self) -> Forensics:
-        restorer = Restorer(NAME, self.desk.database, self.desk.reader, self.platform, identify_at, lambda: self.now_ms)
-        service = Forensics(self.desk.database, self.desk.log, None)
-        service.jobs = Restorations(
-            NAME, self.desk.database, self.desk.log, restorer, self.keys, self.folder, log_signer().key,
-            lambda: self.now_ms, service.may_restore,
-        )
-        return service
-
-    def live(self, service: Forensics, until: Callable[[], bool]) -> None:
-        """Let the service work until something holds or it dies."""
-        assert service.jobs is not None
-        work(service.jobs, until)
-
-    def done(self, service: Forensics, job: Restoration) -> Restoration:
-        """Work until the job is over."""
-        return finished(service, job.restoration_id)
-
-
 @pytest.fixture(scope="module")
 def office(tmp_path_factory: pytest.TempPathFactory, postgres_authority: Postgres) -> Iterator[Office]:
-    home = tmp_path_factory.mktemp("office")
-    with postgres_authority.database() as database:
-        desk = open_desk(home / "desk", database)
-        made = recorded(desk.epoch, CHUNKS)
-        desk.take(made)
-        open_case(database)
-        for track in (1, 2):
-            add_subject(desk, track)
-        keys = open_keys(home / "desk" / "keys", home / "desk" / "secret")
-        yield Office(desk, Platform(made), keys, home / "work")
-        keys.close()
-        desk.close()
+    with opened(tmp_path_factory.mktemp("office"), postgres_authority) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")

@@ -51,6 +51,15 @@ def test_standing_looks_of_one_subject_are_no_crowd_of_one_another():
     assert found == pytest.approx([0.95 - SHARE * LONE], abs=1e-6)
 
 
+def test_standing_others_that_were_not_fetched_may_be_as_alike_as_the_last_one_that_was():
+    himself = np.repeat(vectors(0.97), 6, 0)
+    assert standings(PROBE, himself, np.arange(6), 1, least=0.95) == pytest.approx([0.97 - SHARE * 0.95], abs=1e-6)
+    # what was fetched counts as it is where it is more alike
+    found = standings(PROBE, vectors(0.94, 0.93, 0.88), np.arange(3), 1, least=0.9)
+    around = (0.93 + 4 * 0.9) / 5
+    assert found == pytest.approx([0.94 - SHARE * (around + 0.9) / 2], abs=1e-6)
+
+
 def test_standings_of_nobody_are_none():
     assert standings(PROBE, np.empty((0, SIDE), np.float32), np.empty(0, np.intp)).shape == (0,)
 

@@ -52,12 +52,22 @@ def test_time_typed_into_a_form_comes_back_as_it_was() -> None:
     assert read_time("2023-11-14T22:13", "from") == MORNING - 20_000
     assert read_time("2023-11-14T22:13", "until", end=True) == MORNING - 20_000 + 59_999
     assert input_time(read_time("2023-11-14T22:13", "from")) == "2023-11-14T22:13"
+    assert read_time("2023-11-14T22:13:20", "until", end=True) == MORNING + 999
     assert read_time("", "from") is None and input_time(None) == "" and input_time(MAX_MS) == ""
 
 
 @pytest.mark.parametrize("text", ["tomorrow", "2023-13-01T00:00", "1960-01-01T00:00", "' OR 1=1", "\0"])
 def test_time_that_is_none_is_refused_by_its_field(text: str) -> None:
     with pytest.raises(UsageError, match="from"):
+        read_time(text, "from")
+
+
+@pytest.mark.parametrize("text", [
+    "2023-11-14", "2023-11-14T22:13+02:00", "2023-11-14T22:13:20-08:00", "2023-11-14T22:13Z", "2023-11-14 22:13",
+    "20231114T2213", "2023-13-14T22:13", "2023-11-14T22:13:20.5", "\u0662023-11-14T22:13",
+])  # fmt: skip
+def test_time_that_would_be_taken_for_another_one_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="in UTC"):
         read_time(text, "from")
 
 

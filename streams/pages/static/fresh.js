@@ -1,6 +1,7 @@
 // Keeps a server-rendered page fresh: the same page is asked for again, and what has changed in it is put in place.
 // `data-fresh`: elements with an id that are kept fresh. One with `data-key` is replaced when its key has changed;
 // else only its `data-part`s are, so that a playing video stays. The focus stays where it was.
+// The header says that nobody asked: a session that only a page keeps busy ends as an idle one does.
 
 const EVERY_MS = 3000;
 const notice = document.getElementById("notice");
@@ -40,7 +41,7 @@ function renewList(old, fresh) {
 }
 
 export async function refresh() {
-  const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+  const answer = await fetch(location.href, { headers: { Accept: "text/html", "Sealframe-Fresh": "1" } });
   if (!answer.ok) throw new Error(`status ${answer.status}`);
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   for (const old of [...document.querySelectorAll("[data-fresh]")]) {
