@@ -73,11 +73,12 @@ def lose(
 ) -> tuple[CameraState, tuple[OperatorRecord, ...]]:
     """Count the frames of a chunk that goes to quarantine: its video goes on without it, or closes if it was the last.
 
-    A chunk of a video that isn't open is no part of any: nothing has been signed that it could be missing from.
+    Nobody is followed over it. A chunk of a video that isn't open is no part of any: nothing has been signed that it
+    could be missing from.
     """
     if state.ended or chunk.video_id != state.video_id:
         return state, ()
-    state = replace(state, reached=max(state.reached, chunk.first_frame + len(chunk.units)))
+    state = replace(state, reached=max(state.reached, chunk.first_frame + len(chunk.units)), tracks=(), cut=True)
     return end_video(state, chunk.camera_id, signer) if chunk.end else (state, ())
 
 

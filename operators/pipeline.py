@@ -149,7 +149,8 @@ class Pipeline:
             state = replace(state, tracks=(), cut=True)
             state = state if same else replace(state, format=chunk.format, view=None)
             return state, _unseen(chunk, min(load.level, effort.WHOLE))
-        following = following if load.ahead < effort.WHOLE else None
+        if load.ahead >= effort.WHOLE or (following and following.format.rotation):
+            following = None
         here, ahead = self.examiner.of(chunk, following, load.level, load.ahead)
         tracks = state.tracks if same and state.video_id == chunk.video_id else ()
         after = _cuts_after(here, ahead)

@@ -240,6 +240,7 @@ class LocateStage(PipelineStage[_Placed]):
     def lose(self, state: CameraState, item: Item[_Placed]) -> tuple[CameraState, Sequence[Output]]:
         """Tell the second half, by regions of no frame; it signs what there is to sign."""
         chunk = item.body.chunk
+        state = replace(state, tracks=(), cut=True)
         return state, (_placed(RegionSet(chunk.camera_id, chunk.video_id, chunk.chunk_seq, ()), item.body.place),)
 
 

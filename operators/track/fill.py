@@ -38,6 +38,15 @@ class Timeline:
         at = bisect_right(self.cuts, i)
         return self.cuts[at - 1] if at else 0
 
+    def share(self, a: int, i: int, b: int) -> float:
+        """How much of the time from frame a (-1: before the chunk) to b has passed at i: frames last unevenly."""
+        start, here, end = (self._at(frame) for frame in (a, i, b))
+        return (here - start) / (end - start) if start < here < end else (i - a) / (b - a)
+
+    def _at(self, i: int) -> float:
+        first, last = self.frames[0].pts, self.frames[-1].pts
+        return self.frames[i].pts if i >= 0 else first - (last - first) / max(1, len(self.frames) - 1)
+
 
 def fill(
     track: int, kind: ObjectKind, places: dict[int, Place], source: tuple[int, Box] | None, line: Timeline,
@@ -70,7 +79,7 @@ def fill(
     for (a, box_a), (b, box_b) in zip(known, known[1:], strict=False):
         for i in range(a + 1, min(b, line.count)):
             guess = places.get(i)
-            straight = between(box_a, box_b, (i - a) / (b - a))
+            straight = between(box_a, box_b, line.share(a, i, b))
             box = straight if guess is None else union(straight, guess.box)
             put(i, box, "filled" if guess is None or guess.lost else "tracked", places[b].score)
     if source is None and anchors:

@@ -83,7 +83,8 @@ class Tracker:
                 frames += next_decoded.frames
         line = Timeline(frames, count, sorted(all_cuts), here.seconds, _size(decoded))
         regions = self._regions(state, here, ahead, line)
-        vouched = not next_found or next_found[min(next_found)] is not None
+        first = min(next_found or (), default=0)
+        vouched = not next_found or (next_found[first] is not None and not (ahead and first in ahead.crowded))
         failed = failed_frames(count, found, here.crowded, coast_frames(self.settings, here.seconds), vouched=vouched)
         chunk = decoded.chunk
         return here.state, RegionSet(chunk.camera_id, chunk.video_id, chunk.chunk_seq, regions, failed, own)

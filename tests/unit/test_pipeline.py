@@ -17,7 +17,7 @@ from schemas.errors import ClockJump, ConfigError, MalformedRecord
 from schemas.frames import FrameChunk, Planes, VideoFormat
 from schemas.records import CUSTODIAN, OperatorBody, SealedEvidence
 from schemas.regions import Detections, boxes
-from schemas.state import MAX_STATE_BYTES, CameraState
+from schemas.state import MAX_STATE_BYTES, CameraState, TrackState
 from tests.support.scenes import FORMAT, chunk, crossing, regions
 
 KEY = SigningKey(b"p" * 32)
@@ -72,6 +72,13 @@ def test_protect_says_when_chunks_before_one_never_came(lost: int) -> None:
     assert body is not None and body.gaps == lost * len(PLACES)
     assert [alarm.kind for alarm in out.alarms] == ["lost"] * lost
     assert all(f"{body.gaps} frames" in alarm.text for alarm in out.alarms)
+
+
+def test_lose_follows_nobody_over_the_chunk() -> None:
+    state, _ = _pipeline().protect(CameraState(), chunk(PLACES, 0), regions(PLACES, 0))
+    held = TrackState(1, "face", (0.0,) * 8, (0.0,) * 8, b"", 0.9, 3, 0)
+    after, out = _pipeline().lose(replace(state, tracks=(held,)), chunk(PLACES, 1))
+    assert (after.tracks, after.cut, after.reached, out.operator) == ((), True, 2 * len(PLACES), ())
 
 
 def test_protect_operator_body_names_no_kind_track_or_score() -> None:
