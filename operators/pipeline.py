@@ -181,7 +181,8 @@ class Pipeline:
         decoded = self.examiner.take(chunk)
         if chunk.video_id == state.video_id:
             _check_order(state, chunk)
-        coding = self.begin(state.appearances, chunk, regions, decoded)
+        shown = state.appearances if state.methods == self.policy.at(chunk.camera_id).methods_text else ()
+        coding = self.begin(shown, chunk, regions, decoded)
         del decoded
         return self.finish(state, coding)
 
@@ -219,7 +220,8 @@ class Pipeline:
         record, body = self._operator_chunk(state, coding, parts)
         alarms = _closing(before, chunk) if len(opening) > 1 else ()
         alarms += alarms_of(chunk, regions, coding.blind, state.effort, chunk.first_frame - state.frames)
-        state = _after(state, chunk, digest(body), parts, coding.used, regions.effort)
+        methods = self.policy.at(chunk.camera_id).methods_text
+        state = _after(state, chunk, digest(body), parts, coding.used, regions.effort, methods)
         drafts = tuple(_draft(chunk, digest(body), body_counts, parts) for body_counts in _sent(record[1].evidence))
         state, closing = self._close(state, chunk)
         return state, Outgoing(
@@ -359,7 +361,7 @@ def _check_order(state: CameraState, chunk: FrameChunk) -> None:
 
 def _after(
     state: CameraState, chunk: FrameChunk, body_digest: bytes, parts: dict[str, tuple[OpenPart, ...]],
-    used: dict[int, bytes], level: int,
+    used: dict[int, bytes], level: int, methods: str,
 ) -> CameraState:
     totals = {count.authority: count for count in state.evidence}
     for name, mine in parts.items():
@@ -369,7 +371,7 @@ def _after(
     return replace(
         state, last_seq=chunk.chunk_seq, last_digest=body_digest, evidence=tuple(totals[n] for n in sorted(totals)),
         frames=chunk.first_frame + len(chunk.units), reached=0, last_capture_ms=chunk.capture_ms, flushed=False,
-        appearances=kept_appearances(state.appearances, chunk, used), effort=level,
+        appearances=kept_appearances(state.appearances, chunk, used), effort=level, methods=methods,
     )
 
 

@@ -83,7 +83,7 @@ class CameraState:
     `effort` (what the last chunk was worth) among it.
     `evidence` counts the parts of the video so far; `frames` is the number of the frame that comes next; `reached`: the
     frames are counted up to there, where the last chunks went to quarantine; 0: they didn't. `ended`: the video is
-    closed; `closed`: the videos before it, the last first.
+    closed; `closed`: the videos before it, the last first; `methods`: what made the appearances, by kind.
     The runner writes `flushed` (the next chunk is processed without look-ahead) and `next_offset` (what lies before it
     in the source partition has been delivered), and `load`, of live cameras.
     """
@@ -109,4 +109,5 @@ class CameraState:
     load: LoadState | None = None
     closed: tuple[str, ...] = ()
     reached: int = 0
+    methods: str = ""
     state_version: int = STATE_VERSION

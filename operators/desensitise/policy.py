@@ -113,6 +113,11 @@ class Policy:
         """Share of a box's sides that is masked beyond each, for this kind."""
         return self.padding + self.extra.get(kind, 0.0)
 
+    @property
+    def methods_text(self) -> str:
+        """The method of each kind: who has another one can't use what this one made."""
+        return ",".join(f"{kind}={method}" for kind, method in sorted(self.methods.items()))
+
     def method(self, kind: str) -> Method:
         """The method for a kind; one without a method of its own is hidden by `solid` (unsure means masked)."""
         name = self.methods.get(kind, "solid")

@@ -68,7 +68,7 @@ BODIES: dict[str, Any] = {
     "state_view": s.CameraState(CHUNK.video_id, view=s.ViewState(b"\x03\xff\x00", DIGEST, 1_700_000_000_000)),
     "state_late": s.CameraState(CHUNK.video_id, effort=2, load=s.LoadState(2, 3, 1, 6, 59)),
     "end_lost": r.OperatorBody(end=r.VideoEnd("gate-1", CHUNK.video_id, 5, 102, DIGEST, (COUNT,), 25)),
-    "state_lost": s.CameraState(CHUNK.video_id, frames=102, ended=False, reached=127),
+    "state_lost": s.CameraState(CHUNK.video_id, frames=102, ended=False, reached=127, methods="face=veil"),
     "state_closed": s.CameraState(CHUNK.video_id, closed=("gate-1-1700000000000-0badcafd", "gate-1-1-00000001")),
     "state_whole": s.CameraState(CHUNK.video_id, effort=3, load=s.LoadState(3, 3, 1, 6, 0, 41_000)),
     "mapping_keyed": r.TrackMapping(7, "face", (r.MappedRegion(100, REGION.box, 0.75, "detected", (), (1, 2, 5, 7)),),

@@ -74,6 +74,20 @@ def test_protect_says_when_chunks_before_one_never_came(lost: int) -> None:
     assert all(f"{body.gaps} frames" in alarm.text for alarm in out.alarms)
 
 
+@pytest.mark.parametrize("methods", [("scramble", "veil"), ("solid", "veil")])
+def test_protect_under_another_method_takes_no_appearance_of_the_one_before(methods: tuple[str, str]) -> None:
+    before, after = (
+        _pipeline(Policy({"faces": frozenset({"face"})}, methods={"face": name}, preset="ultrafast"))
+        for name in methods
+    )
+    state, _ = before.protect(CameraState(), chunk(PLACES, 0), regions(PLACES, 0))
+    changed, out = after.protect(state, chunk(PLACES, 1), regions(PLACES, 1))
+    alone, _ = after.protect(replace(state, appearances=()), chunk(PLACES, 1), regions(PLACES, 1))
+    assert decode(OperatorBody, out.operator[0].signed.body).chunk and changed.appearances == alone.appearances
+    again, _ = after.protect(changed, chunk(PLACES, 2), regions(PLACES, 2))
+    assert again.appearances[0].appearance == changed.appearances[0].appearance
+
+
 def test_lose_follows_nobody_over_the_chunk() -> None:
     state, _ = _pipeline().protect(CameraState(), chunk(PLACES, 0), regions(PLACES, 0))
     held = TrackState(1, "face", (0.0,) * 8, (0.0,) * 8, b"", 0.9, 3, 0)
