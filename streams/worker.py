@@ -64,8 +64,10 @@ class WorkerSetup:
     clock: Callable[[], int] | None = None
 
 
-def run_worker(setup: WorkerSetup, detector: Finder, *, loglevel: str = "WARNING") -> None:
-    """Run until told to stop.
+def run_worker(
+    setup: WorkerSetup, detector: Finder, *, loglevel: str = "WARNING", told: Callable[[str], None] = lambda _: None
+) -> None:
+    """Run until told to stop; `told` hears the address of /health and /metrics.
 
     Raises:
         AccessDenied, ServiceUnavailable: the broker refuses or is out of reach at the start.
@@ -103,6 +105,7 @@ def run_worker(setup: WorkerSetup, detector: Finder, *, loglevel: str = "WARNING
         with keeper, HealthServer(registry, failing, setup.health_port) as health:
             setup.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             (setup.folder / "health-port").write_text(f"{health.port}\n")
+            told(f"http://127.0.0.1:{health.port}")
             run(worker, loglevel=loglevel)
 
 

@@ -15,7 +15,7 @@ from infra.tls import signer_at
 from operators.seal import Identity
 from schemas.errors import IntegrityError, UsageError
 from schemas.records import SealedEvidence
-from streams.cli.output import console, give, progress, say
+from streams.cli.output import AsJson, console, give, progress, say
 from streams.cli.paths import check_folder
 from streams.custodian import Keys, held, open_held
 from streams.words import moment, plural
@@ -32,7 +32,6 @@ Recording = Annotated[Path, typer.Argument(
     help="what `sealframe record frames.quarantine.v1 FILE` wrote", exists=True, dir_okay=False)]
 Ca = Annotated[Path, typer.Option(help="certificate of the deployment's CA: .sealframe/tls/ca.pem", exists=True,
                                   dir_okay=False)]
-AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 
 
 @app.command("list")

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from infra import tls
-from streams.cli.output import give, say
+from streams.cli.output import AsJson, give, say, tell
 from streams.issuer.accounts import Accounts
 from streams.issuer.server import IssuerSetup, issuer_server
 
@@ -26,7 +26,6 @@ app = typer.Typer(
 ACCOUNTS = Path(".sealframe/issuer/accounts.json")
 File = Annotated[Path, typer.Option("--accounts", help="file of accounts, mode 0600")]
 Name = Annotated[str, typer.Argument(help="the account's name")]
-AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 
 
 @app.command("serve")
@@ -81,7 +80,7 @@ def show(accounts: File = ACCOUNTS, as_json: AsJson = False) -> None:
 
 
 @app.command("remove")
-def remove(name: Name, accounts: File = ACCOUNTS) -> None:
+def remove(name: Name, accounts: File = ACCOUNTS, as_json: AsJson = False) -> None:
     """Take an account away; sessions that it began go on until they end: disable the person to end them."""
     Accounts(accounts, time.monotonic).remove(name)
-    say(f"{name}: removed")
+    tell(f"{name}: removed", {"removed": name}, as_json)

@@ -13,7 +13,7 @@ from infra import keys as stores
 from infra.recipients import approver_text, recipient_text, write_approver, write_identity
 from operators.seal import Identity
 from operators.sign import SigningKey
-from streams.cli.output import console, give, say
+from streams.cli.output import AsJson, console, give, say, tell
 from streams.words import moment
 
 app = typer.Typer(
@@ -23,7 +23,6 @@ app = typer.Typer(
 )
 
 Store = Annotated[Path, typer.Option("--store", help="folder of the key store", exists=True)]
-AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 Secret = Annotated[Path, typer.Option(help="file with its secret", exists=True)]
 
 
@@ -79,11 +78,13 @@ def show(store: Store, secret: Secret, as_json: AsJson = False) -> None:
 
 
 @app.command("backup")
-def backup(store: Store, secret: Secret, to: Annotated[Path, typer.Argument(help="new file")]) -> None:
+def backup(
+    store: Store, secret: Secret, to: Annotated[Path, typer.Argument(help="new file")], as_json: AsJson = False
+) -> None:
     """Copy the store into a file; keys stay wrapped under the secret, which isn't in it."""
     with stores.KeyStore(store, secret) as opened:
         opened.backup(to)
-    say(f"{to}: keep it apart from {secret.name}; without the secret it opens nothing")
+    tell(f"{to}: keep it apart from {secret.name}; without the secret it opens nothing", {"backup": str(to)}, as_json)
 
 
 @app.command("restore")
@@ -93,6 +94,7 @@ def restore(
     secret: Secret,
     database: Annotated[str, typer.Option(help="the authority's database: erasures since the backup stay erased")],
     password_file: Annotated[Path | None, typer.Option(help="file with the database password")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Put a backup in place, without the keys of subjects erased since. Stop the authority before."""
     # Of the extra `server`: the other verbs here belong to file mode too.
@@ -102,11 +104,15 @@ def restore(
     with Database(DatabaseAccess(database, password_file)) as opened, opened.connection() as db:
         gone = erased_tracks(db)
     with stores.restore(saved, store, secret, gone) as done:
-        say(f"{store}: {done.count_tracks()} track keys")
+        tracks = done.count_tracks()
+    tell(f"{store}: {tracks} track keys", {"store": str(store), "tracks": tracks}, as_json)
 
 
 @app.command("rotate")
-def rotate(store: Store, secret: Secret, to: Annotated[Path, typer.Argument(help="file of the new secret")]) -> None:
+def rotate(
+    store: Store, secret: Secret, to: Annotated[Path, typer.Argument(help="file of the new secret")],
+    as_json: AsJson = False,
+) -> None:
     """Wrap all keys under a new secret. Then destroy the old secret: it makes old copies of the store worthless.
 
     Stop the authority's services first, and start them with the new secret: with the old one they make no key and open
@@ -114,7 +120,7 @@ def rotate(store: Store, secret: Secret, to: Annotated[Path, typer.Argument(help
     """
     with stores.KeyStore(store, secret) as opened:
         opened.rotate(stores.create_secret(to))
-    say(f"{store} opens with {to} now; destroy {secret}")
+    tell(f"{store} opens with {to} now; destroy {secret}", {"store": str(store), "secret": str(to)}, as_json)
 
 
 @app.command("revoke")
@@ -124,6 +130,7 @@ def revoke(
     actor: Annotated[str, typer.Option(help="who does this")],
     database: Annotated[str, typer.Option(help="the authority's database as a libpq string, without password")],
     password_file: Annotated[Path | None, typer.Option(help="file with the database password")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Take an epoch's key out of use: within a minute or so pipelines seal under another one.
 
@@ -137,4 +144,4 @@ def revoke(
 
     with Database(DatabaseAccess(database, password_file)) as opened:
         take_back(opened, AccessLog(opened, now_ms), epoch, actor, reason, now_ms())
-    say(f"{epoch}: revoked; the authority publishes another key")
+    tell(f"{epoch}: revoked; the authority publishes another key", {"revoked": epoch}, as_json)

@@ -14,7 +14,7 @@ from rich.table import Table
 from infra.atomic import write_whole
 from infra.tls import signer_at
 from schemas.errors import AccessDenied, ServiceUnavailable, UsageError
-from streams.cli.output import console, give, say
+from streams.cli.output import console, give, say, tell
 from streams.cli.search import DEFAULT_TLS, As, AsJson, Authority, Tls, Url, client_of
 from streams.clock import now_ms
 from streams.forensic.keeper import Keeper
@@ -61,13 +61,14 @@ def show(
 
 @app.command("info")
 def info(
-    principal: As, url: Url = None, authority: Authority = None, tls_folder: Tls = DEFAULT_TLS, out: Out = None
+    principal: As, url: Url = None, authority: Authority = None, tls_folder: Tls = DEFAULT_TLS, out: Out = None,
+    as_json: AsJson = False,
 ) -> None:
     """Size, root and signed checkpoint as JSON: keep it elsewhere, for `log verify --checkpoint`."""
     with client_of(url, tls_folder, principal, authority) as client:
         found = client.get("/log/info")
     check_signed(read_signed(found), identify(tls_folder))
-    _written(found, out)
+    _written(found, out, as_json)
 
 
 @app.command("prove")
@@ -77,6 +78,7 @@ def prove(
     since: Annotated[Path | None, typer.Option(
         "--from", help="file with an older checkpoint: prove that the log only grew since", exists=True)] = None,
     url: Url = None, authority: Authority = None, tls_folder: Tls = DEFAULT_TLS, out: Out = None,
+    as_json: AsJson = False,
 ) -> None:
     """A proof as a file: that entry SEQ is in the log, or with --from that the log only grew since a kept checkpoint.
 
@@ -93,7 +95,7 @@ def prove(
             path = tuple(bytes.fromhex(node) for node in answer["path"])
             found = consistency_json(Consistency(old, read_signed(answer["new"]), path))
     said_of(found, identify(tls_folder))
-    _written(found, out)
+    _written(found, out, as_json)
 
 
 @app.command("verify")
@@ -129,7 +131,7 @@ def watch(
     keep: Annotated[Path, typer.Option(help="file of kept checkpoints: yours, where the service can't write")],
     seconds: Annotated[float, typer.Option(help="how often to ask", min=MIN_SECONDS)] = 60.0,
     once: Annotated[bool, typer.Option("--once", help="ask once and end")] = False,
-    url: Url = None, authority: Authority = None, tls_folder: Tls = DEFAULT_TLS,
+    url: Url = None, authority: Authority = None, tls_folder: Tls = DEFAULT_TLS, as_json: AsJson = False,
 ) -> None:
     """Be a second keeper: fetch checkpoints, check signature and growth, keep them. Exit code 1: history was rewritten.
 
@@ -151,8 +153,9 @@ def watch(
         try:
             looked, silent = keeper.look(), ""
             if looked.added or once:
-                entries = plural(looked.checkpoint.size, "entry", "entries")
-                say(f"{looked.checkpoint.origin}: {entries}, only grew; kept in {keep.name}")
+                seen = looked.checkpoint
+                tell(f"{seen.origin}: {plural(seen.size, 'entry', 'entries')}, only grew; kept in {keep.name}",
+                     {"origin": seen.origin, "entries": seen.size, "kept": str(keep)}, as_json)
         except (ServiceUnavailable, AccessDenied) as error:
             if once:
                 raise
@@ -169,9 +172,10 @@ def identify(tls_folder: Path) -> IdentifyAt:
     return signer_at(tls_folder / "ca.pem")
 
 
-def _written(found: Any, out: Path | None) -> None:
+def _written(found: Any, out: Path | None, as_json: bool) -> None:
+    """Print it, which is JSON in any case, or write it to a file and say so."""
     if out is None:
         give(found)
         return
     write_whole(out, (json.dumps(found, sort_keys=True) + "\n").encode())
-    say(f"{out}: keep it where the service can't write")
+    tell(f"{out}: keep it where the service can't write", {"file": str(out)}, as_json)

@@ -16,7 +16,7 @@ from operators.detect import READERS, fitting
 from operators.detect.readers import FACE
 from operators.training import dlib_to_onnx, embedder_int8, mtcnn_to_onnx
 from schemas.errors import ConfigError, UsageError
-from streams.cli.output import console, give, say
+from streams.cli.output import AsJson, console, give, say, tell
 
 CONVERTERS = {"dlib": dlib_to_onnx.convert, "dlib-int8": embedder_int8.convert} | {
     part: partial(mtcnn_to_onnx.convert, name=part) for part in MTCNN_PARTS
@@ -33,7 +33,6 @@ app = typer.Typer(
 )
 
 Folder = Annotated[Path, typer.Option("--folder", help="where converted and added models are kept")]
-AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 
 
 @app.command("setup")
@@ -89,11 +88,12 @@ def add(
 
 @app.command("remove")
 def remove(
-    name: Annotated[str, typer.Argument(help="a model that was added")], folder: Folder = DEFAULT_FOLDER
+    name: Annotated[str, typer.Argument(help="a model that was added")], folder: Folder = DEFAULT_FOLDER,
+    as_json: AsJson = False,
 ) -> None:
     """Delete a model that was added; a worker that runs with it goes on until it is started again."""
     added.remove(folder, name)
-    say(f"removed {name}")
+    tell(f"removed {name}", {"removed": name}, as_json)
 
 
 @app.command("list")

@@ -10,11 +10,14 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
+
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 
 
 def plain(text: str) -> str:
@@ -53,6 +56,14 @@ def give(value: object) -> None:
     """A JSON object for machines."""
     json.dump(value, sys.stdout, indent=None, sort_keys=True, default=str)
     sys.stdout.write("\n")
+
+
+def tell(text: str, done: object, as_json: bool) -> None:
+    """What a verb did: a line for people, or an object for machines."""
+    if as_json:
+        give(done)
+    else:
+        say(text)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from infra.settings import load
-from streams.cli.output import console, give, say
+from streams.cli.output import AsJson, console, give, say
 from streams.cli.stack import HOME, Home
 from streams.replay import Range, Replayed
 from streams.replay import record as run_record
@@ -18,7 +18,6 @@ from streams.replay import replay as run_replay
 from streams.stack import Stack
 from streams.words import plural
 
-AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 As = Annotated[str, typer.Option("--as", help="principal that may read or write the topic")]
 topics_app = typer.Typer(no_args_is_help=True, help="Topics: what there should be, and making it so.")
 

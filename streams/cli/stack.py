@@ -16,12 +16,11 @@ from infra.broker import find_java, kafka_version
 from infra.models import FACE_EMBEDDER, centerface, resolve
 from infra.settings import load
 from schemas.errors import ConfigError, SealframeError
-from streams.cli.output import console, give, say, say_lines
+from streams.cli.output import AsJson, console, give, say, say_lines, tell
 from streams.stack import Stack
 from streams.welcome import pages_of, welcome
 
 Home = Annotated[Path | None, typer.Option(help="folder of the stack; default: the setting `home`, .sealframe")]
-AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 HOME: Path | None = None
 MIN_FREE_BYTES = 2 * 2**30
 
@@ -43,10 +42,10 @@ def up(home: Home = HOME, as_json: AsJson = False) -> None:
     say(f"certificates: {stack.tls}; next: sealframe camera add gate-1, then sealframe push video.mp4 --camera gate-1")
 
 
-def down(home: Home = HOME) -> None:
+def down(home: Home = HOME, as_json: AsJson = False) -> None:
     """Stop everything that `up` started; data stay."""
     Stack(load(home=home)).down()
-    say("down")
+    tell("down", {"down": True}, as_json)
 
 
 def status(home: Home = HOME, as_json: AsJson = False) -> None:

@@ -10,6 +10,7 @@ from infra.memory import return_freed_memory
 from infra.recipients import read_recipient
 from infra.settings import load
 from schemas.errors import UsageError
+from streams.cli.output import tell
 from streams.cli.stack import HOME, Home
 from streams.intake import Enrolment
 from streams.setup import finder, stream_policy
@@ -26,6 +27,7 @@ def worker(
     threads: Annotated[int, typer.Option(help="chunks worked on side by side; 0: one a core, two at least", min=0)] = 0,
     health_port: Annotated[int, typer.Option(help="loopback port of health and figures; 0: any free one")] = 0,
     log_level: Annotated[str, typer.Option(help="of the Kafka client: WARNING, INFO, DEBUG")] = "WARNING",
+    as_json: Annotated[bool, typer.Option("--json", help="print the address of its figures as JSON")] = False,
 ) -> None:
     """Turn raw chunks into desensitised video and sealed evidence.
 
@@ -48,4 +50,7 @@ def worker(
         health_port=health_port, part=PARTS[part],
         enrolment=Enrolment.of(settings.gateways),
     )
-    run_worker(setup, finder(settings.detect, settings.face_detector, stack.home / "models"), loglevel=log_level)
+    run_worker(
+        setup, finder(settings.detect, settings.face_detector, stack.home / "models"), loglevel=log_level,
+        told=lambda url: tell(f"worker {member}: {url}/metrics, {url}/health", {"member": member, "url": url}, as_json),
+    )

@@ -16,9 +16,10 @@ from operators.zones import LONGEST_DAYS, accepted, approve, propose, stated
 from schemas.errors import ConfigError, UsageError
 from schemas.records import ApprovedZones, Rectangle, ZoneStatement
 from streams.account_page import BareTotal, picture
-from streams.cli.output import give, say
+from streams.cli.output import AsJson, give, say, tell
 from streams.cli.paths import check_paths
 from streams.clock import now_ms
+from streams.words import plural
 from streams.zones import approver_keys, read_zones, write_zones, zone_of
 
 SIZE = (16, 9)
@@ -43,14 +44,17 @@ def propose_zones(
     reason: Annotated[str, typer.Option(help="what is there, and why it may be seen")],
     until: Annotated[str, typer.Option(help=f"last day, or time (ISO, UTC); at most {LONGEST_DAYS} days away")],
     begin: Annotated[str, typer.Option("--from", help="first day, or time (ISO, UTC); default: now")] = "",
+    as_json: AsJson = False,
 ) -> None:
     """Write down zones for others to sign; by itself it changes nothing."""
     if file.exists():
         raise UsageError(f"{file} exists already; a statement is never changed, make a new one")
     from_ms = _time_of(begin, end=False) if begin else now_ms()
     zones = tuple(Rectangle(*zone_of(one)) for one in zone)
-    write_zones(file, propose(ZoneStatement(tuple(camera), zones, reason, from_ms, _time_of(until, end=True))))
-    say(f"{file}: now two approvers run `sealframe zones sign {file} --key ...`")
+    proposed = propose(ZoneStatement(tuple(camera), zones, reason, from_ms, _time_of(until, end=True)))
+    write_zones(file, proposed)
+    tell(f"{file}: now two approvers run `sealframe zones sign {file} --key ...`",
+         {"file": str(file), "statement": digest(proposed.body).hex()}, as_json)
 
 
 @app.command("sign")
@@ -58,6 +62,7 @@ def sign_zones(
     file: File,
     key: Annotated[Path, typer.Option(help="the approver's private key", exists=True, dir_okay=False)],
     yes: Annotated[bool, typer.Option("--yes", help="don't ask")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show what a statement says, ask, and put your signature into the file."""
     zones = read_zones(file)
@@ -66,14 +71,16 @@ def sign_zones(
         typer.confirm("What is found in these zones will not be masked. Sign?", abort=True, err=True)
     signed = approve(zones, SigningKey(read_approver_seed(key)))
     write_zones(file, signed)
-    say(f"{file}: {len(signed.approvals)} signature{'s' * (len(signed.approvals) != 1)}")
+    count = len(signed.approvals)
+    tell(f"{file}: {plural(count, 'signature')}",
+         {"file": str(file), "statement": digest(zones.body).hex(), "signatures": count}, as_json)
 
 
 @app.command("show")
 def show_zones(
     file: File,
     drawn: Annotated[Path | None, typer.Option("--picture", help="draw the zones into this SVG file")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Say what a statement holds, who signed it, and whether it would be accepted now, under these settings."""
     check_paths([("FILE", file)], [("--picture", drawn)])

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from rich.table import Table
 
 from schemas.errors import ConfigError
 from streams.cli import case, main
-from streams.cli.output import console, plain, progress, say, say_lines
+from streams.cli.output import console, plain, progress, say, say_lines, tell
 
 HOSTILE = [
     ("gate-1[conceal]", "gate-1[conceal]"), ("[/x]", "[/x]"), ("[link=https://x]a[/link]", "[link=https://x]a[/link]"),
@@ -96,3 +98,28 @@ def test_verbs_print_through_this_console_alone() -> None:
     found = [(path.name, word) for path in folder.glob("*.py") if path.name != "output.py" for word in words
              if word in path.read_text(encoding="utf-8")]
     assert not found
+
+
+def test_every_verb_prints_json_when_asked() -> None:
+    main._mount()
+    verbs = dict(_verbs(typer.main.get_command(main.app)))
+    assert len(verbs) > 100
+    assert not [verb for verb, options in verbs.items() if "--json" not in options]
+
+
+def _verbs(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, list[str]]]:
+    """All verbs under a command, with the options of each."""
+    if not hasattr(command, "list_commands"):
+        yield " ".join(path), [option for parameter in command.params for option in parameter.opts]
+        return
+    for name in command.list_commands(None):
+        yield from _verbs(command.get_command(None, name), (*path, name))
+
+
+def test_told_to_people_or_to_machines(capsys: pytest.CaptureFixture[str]) -> None:
+    tell("gate-1: 3 rights taken", {"rights_taken": 3}, as_json=False)
+    told = capsys.readouterr()
+    assert (told.out, told.err) == ("", "gate-1: 3 rights taken\n")
+    tell("gate-1: 3 rights taken", {"rights_taken": 3}, as_json=True)
+    told = capsys.readouterr()
+    assert (told.out, told.err) == ('{"rights_taken": 3}\n', "")
