@@ -199,17 +199,17 @@ def _pictures(paths: list[Path], encode: Encode, chunk_ms: int, chunker: Chunker
         source = open_input(str(path))
         try:
             frame = next(source.container.decode(source.stream))
+            found = turn_of(frame), source.stream.sample_aspect_ratio  # a closed container's streams are freed
         except (av.FFmpegError, StopIteration) as error:
             raise SourceError(f"{path}: the picture doesn't decode; is the file complete?") from error
         finally:
             source.close()
-        turn = turn_of(frame)
-        if recoder is None or rules != (turn, source.stream.sample_aspect_ratio):
+        if recoder is None or rules != found:
             runs = recoder.flush() if recoder is not None else ()
             for run in runs:
                 yield from chunker.add(run)
-            rules = (turn, source.stream.sample_aspect_ratio)
-            rule = FormatRule(time_base, rules[1], turn, (0, 2, 2, 2))
+            turn, aspect = rules = found
+            rule = FormatRule(time_base, aspect, turn, (0, 2, 2, 2))
             recoder = Recoder(None, rule, clock, encode, chunk_ms)
         for run in recoder.picture(frame, index, _now_ms()):
             yield from chunker.add(run)
