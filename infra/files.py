@@ -164,6 +164,7 @@ def read_range(path: Path, at: int, length: int) -> bytes:
 
     Raises:
         DigestMismatch: the file doesn't hold them.
+        ServiceUnavailable: the disk doesn't give them.
 
     """
     data = b"".join(stream_range(path, at, length))
@@ -173,7 +174,13 @@ def read_range(path: Path, at: int, length: int) -> bytes:
 
 
 def stream_range(path: Path, at: int, length: int) -> Iterator[bytes]:
-    """The same in pieces of at most 256 KiB; ends early where the file does."""
+    """The same in pieces of at most 256 KiB; ends early where the file does.
+
+    Raises:
+        DigestMismatch: the file is gone.
+        ServiceUnavailable: the disk doesn't give it.
+
+    """
     try:
         with path.open("rb") as file:
             file.seek(at)
@@ -182,6 +189,8 @@ def stream_range(path: Path, at: int, length: int) -> Iterator[bytes]:
                 yield piece
     except FileNotFoundError as error:
         raise DigestMismatch(f"{path.name} is gone") from error
+    except OSError as error:
+        raise ServiceUnavailable(f"{path.name}: {error.strerror}") from error
 
 
 def disk_bytes(folder: Path) -> tuple[int, int]:

@@ -89,17 +89,22 @@ class People:
         db.execute("LOCK TABLE people IN SHARE ROW EXCLUSIVE MODE")
         row = db.execute(
             "UPDATE people SET disabled = %s WHERE person = %s RETURNING roles", (disabled, person)
-        ).fetchone()
+        ).fetchone() if _can_be(person) else None
         if row is None:
             raise UsageError("there is no such person (sealframe people list)")
         _keep_an_admin(db, row[0] if not disabled else ())
         return _known(db, person)
 
     def _one(self, where: str, value: str) -> Person | None:
-        if len(value) > MAX_WORDS or not value.isprintable():
+        if not _can_be(value):
             return None
         with self._database.connection() as db:
             return _found(db, where, value)
+
+
+def _can_be(person: str) -> bool:
+    """A name that a person may have; others are asked of no database, which refuses some."""
+    return len(person) <= MAX_WORDS and person.isprintable()
 
 
 def set_up(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -22,6 +23,8 @@ MAX_VIDEOS = 10_000
 """Of a day: one of a camera that breaks off every nine seconds, all day."""
 HOUR_MS = 60 * MINUTE_MS
 COLUMNS = 240
+KEPT_TIMES = 10
+"""So many times as long as it took to sum up all videos, what came out is shown: many viewers take no more than one."""
 UNITS_MS = (4 * MINUTE_MS, 20 * MINUTE_MS, HOUR_MS)
 
 
@@ -71,13 +74,25 @@ class Day:
 
 
 class Overview:
-    """Asks the index; `folder` is where videos lie."""
+    """Asks the index; `folder` is where videos lie, `clock` counts seconds."""
 
-    def __init__(self, index: Index, database: Connections, folder: Path) -> None:
-        self._index, self._database, self._folder = index, database, folder
+    def __init__(
+        self, index: Index, database: Connections, folder: Path, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._index, self._database, self._folder, self._clock = index, database, folder, clock
+        self._seen: tuple[float, list[Camera]] = (clock(), [])
 
     def cameras(self) -> list[Camera]:
-        """All cameras, by name."""
+        """All cameras, by name, as they are or were a moment ago (`KEPT_TIMES`)."""
+        until, found = self._seen
+        began = self._clock()
+        if began >= until:
+            found = self._summed()
+            now = self._clock()
+            self._seen = now + KEPT_TIMES * (now - began), found
+        return found
+
+    def _summed(self) -> list[Camera]:
         with self._database.connection() as db:
             rows = db.execute(
                 "SELECT c.camera_id, v.video_id, v.end_record IS NOT NULL, v.frames,"

@@ -211,6 +211,9 @@ def test_people_cannot_raise_themselves_and_an_admin_stays(desk: DeskService) ->
         with pytest.raises(UsageError, match="somebody else"):
             admin.send("/people", {"principal": "frida", "name": "x", "roles": ["auditor"], "also": ["auditor-dan"]})
         assert "frida" not in {person["person"] for person in admin.get("/people")}
+        for nobody in ("frida", "fri\0da", "f" * 5000):
+            with pytest.raises(UsageError):
+                admin.send("/people/disable", {"person": nobody})
 
 
 def test_holds_are_set_and_lifted_by_approvers_and_logged(desk: DeskService) -> None:

@@ -94,6 +94,23 @@ def test_lists_name_videos_and_places(client, plain):
     assert [place["at"] + place["bytes"] for place in found["places"]][-1] == len(WHOLE)
 
 
+def test_cameras_are_summed_up_anew_after_ten_times_as_long_as_it_took(store, operator_database):
+    now = 100.0
+
+    def clock() -> float:
+        nonlocal now
+        now += 0.5
+        return now
+
+    overview = Overview(Index(operator_database, store.folder), operator_database, store.folder, clock)
+    assert [camera.camera_id for camera in overview.cameras()] == ["cam-1", "cam-2"]
+    store_all(store, video(1, camera="cam-3"))
+    now = 104.0
+    assert [camera.camera_id for camera in overview.cameras()] == ["cam-1", "cam-2"]
+    now = 107.0
+    assert [camera.camera_id for camera in overview.cameras()] == ["cam-1", "cam-2", "cam-3"]
+
+
 @pytest.mark.parametrize(
     ("asked", "status", "first", "stop"),
     [(None, 200, 0, len(WHOLE)), ("bytes=0-", 206, 0, len(WHOLE)), ("bytes=10-19", 206, 10, 20),

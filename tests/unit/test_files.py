@@ -89,6 +89,12 @@ def test_ranges_are_exact(tmp_path):
             read_range(tmp_path / path, at, length)
 
 
+def test_disk_that_gives_nothing_is_asked_again_later(tmp_path):
+    (tmp_path / "d").mkdir()
+    with pytest.raises(ServiceUnavailable, match="d: Is a directory"):
+        read_range(tmp_path / "d", 0, 1)
+
+
 def test_disk_bytes_are_some_of_all(tmp_path):
     total, used = disk_bytes(tmp_path)
     assert 0 < used < total
