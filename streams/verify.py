@@ -203,6 +203,11 @@ def _with_end(chain: Chain, end: VideoEnd, where: str) -> Chain:
     return replace(chain, covered=end.chunks, end=end)
 
 
+def frames_lost(chunks: Sequence[Checked]) -> int:
+    """Frames that were captured between the first and the last of these chunks and are in none, as they say."""
+    return sum(made.body.chunk.gaps for made in chunks[1:] if made.body.chunk)
+
+
 def check_chain(records: Sequence[Checked], *, first: int = 0, live: bool = False) -> Chain:
     """Check that records, each checked by itself, form one whole video.
 

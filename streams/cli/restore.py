@@ -56,12 +56,13 @@ def restore(
         written = done["state"] == "done"
         if written:
             client.fetch(done["id"], out, tls_folder / "ca.pem")
-    said = {name: done[name] for name in ("id", "entry", "frames", "replaced", "gaps")}
+    said = {name: done[name] for name in ("id", "entry", "frames", "replaced", "lost", "gaps")}
     if as_json:
         give({"written": written, **said, "gaps": len(done["gaps"]) if written else done["gaps"]})
     elif written:
-        say(f"{out}: {done['replaced']} of {done['frames']} frames restored, {plural(len(done['gaps']), 'gap')}; log "
-            f"{done['entry']}; chain of custody in {out.name}{SUFFIX}, all of it holds")
+        lost = f", {plural(done['lost'], 'frame')} lost meanwhile" if done["lost"] else ""
+        say(f"{out}: {done['replaced']} of {done['frames']} frames restored, {plural(len(done['gaps']), 'gap')}{lost}; "
+            f"log {done['entry']}; chain of custody in {out.name}{SUFFIX}, all of it holds")
     if not written:
         raise IntegrityError(f"not whole, nothing written: {listed(done['gaps'])}")
 

@@ -129,9 +129,10 @@ def _chunk(said: Mapping[str, Any]) -> OperatorChunk:
 
 def _row(name: str, body: Mapping[str, Any]) -> str:
     first, last = times(body)
-    gaps = "; ".join(f"frames {gap['first_frame']} to {gap['last_frame']}" for gap in body["gaps"]) or "none"
+    missing = [f"frames {gap['first_frame']} to {gap['last_frame']}" for gap in body["gaps"]]
+    missing += [f"{plural(body['lost'], 'frame')} lost meanwhile"] if body.get("lost") else []
     cells = (escape(body["video"]["camera_id"]), _time(first), _time(last),
-             f"{body['replaced']} of {body['frames']}", escape(gaps))
+             f"{body['replaced']} of {body['frames']}", escape("; ".join(missing) or "none"))
     link = f'<th scope="row"><a href="{escape(name)}">{escape(name)}</a></th>'
     return f"<tr>{link}{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
 

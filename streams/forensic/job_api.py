@@ -75,10 +75,11 @@ def add_restorations(app: FastAPI, service: Forensics, door: Door) -> None:
 
 def job_json(job: Restoration) -> dict[str, Any]:
     """A restoration as machines read it."""
+    body = (job.manifest or {}).get("body", {})
     return {
         "id": job.restoration_id, "state": job.state, "done": job.done, "frames": job.frames, "entry": job.entry,
         "subject": job.subject_id, "video": job.video_id, "case": job.case_id, "purpose": job.purpose,
         **asdict(job.wish), "error": job.error, "gaps": [asdict(gap) for gap in job.gaps],
         "created_ms": job.created_ms, "until_ms": job.until_ms,
-        "replaced": (job.manifest or {}).get("body", {}).get("replaced", 0),
+        "replaced": body.get("replaced", 0), "lost": body.get("lost", 0),
     }

@@ -222,7 +222,7 @@ class Restorations:
         gaps = [*plan.gaps, *(FrameGap(**gap) for chunk in kept for gap in chunk.made["gaps"])]
         said: dict[str, Any] = {
             "restoration": job.restoration_id, "entry": job.entry, "subject": job.subject_id, "video": job.video_id,
-            "tracks": list(job.tracks), "frames": plan.frames, "gaps": [asdict(gap) for gap in gaps],
+            "tracks": list(job.tracks), "frames": plan.frames, "lost": plan.lost, "gaps": [asdict(gap) for gap in gaps],
             "replaced": sum(chunk.made["replaced"] for chunk in kept), "written": not gaps or job.wish.with_gaps,
         }
         if not said["written"]:
@@ -255,7 +255,7 @@ class Restorations:
             "watermark": "burnt" if job.wish.burnt else "side-car", "lines": list(watermark(job)),
             "file": {"bytes": len(init) + sum(chunk.bytes for chunk in kept), "digest": whole.hexdigest(),
                      "init": len(init)},
-            "frames": plan.frames, "replaced": sum(chunk.made["replaced"] for chunk in kept),
+            "frames": plan.frames, "lost": plan.lost, "replaced": sum(chunk.made["replaced"] for chunk in kept),
             "withheld": sum(chunk.made["withheld"] for chunk in kept), "gaps": [asdict(gap) for gap in gaps],
             **custody(plan.start, plan.taken_in, used),
         }

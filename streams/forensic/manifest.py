@@ -23,7 +23,8 @@ from schemas.codec import decode
 from schemas.errors import BadSignature, DigestMismatch, IntegrityError, MalformedRecord, UsageError
 from schemas.records import OperatorBody, OperatorRecord, VideoStart
 from streams.forensic.proofs import IdentifyAt, Inclusion, check_inclusion, during, inclusion_json, read_proof
-from streams.verify import Checked, check_chain, check_record
+from streams.verify import Checked, check_chain, check_record, frames_lost
+from streams.words import plural
 
 FORMAT, RECORD = "sealframe/restoration/1", "restoration"
 SUFFIX = ".manifest.json"
@@ -31,16 +32,18 @@ SUFFIX = ".manifest.json"
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What a manifest that holds says of its file."""
+    """What a manifest that holds says of its file. `lost`: frames captured between its chunks that are in none."""
 
     body: Mapping[str, Any]
     entries: int
+    lost: int = 0
 
     @property
     def words(self) -> str:
         """In a sentence or two."""
         body = self.body
         gaps = f", {len(body['gaps'])} gaps" if body["gaps"] else ", no gap"
+        gaps += f"; {plural(self.lost, 'frame')} between them lost, before the pipeline or in it" if self.lost else ""
         shown = "everyone" if body["shows"] == "everyone" else f"subject {body['subject']} alone"
         return (
             f"{body['frames']} frames of {body['video']['video_id']}, {body['replaced']} with {shown} as filmed{gaps}. "
@@ -121,7 +124,7 @@ def verify_restoration(file: Path, manifest: Path, identify: IdentifyAt) -> Veri
         raise UsageError(f"{manifest.name} is not the manifest of a restoration, or a field is missing") from error
     except MalformedRecord as error:
         raise IntegrityError(f"{file.name}: {error}") from error
-    return Verified(body, entries)
+    return Verified(body, entries, frames_lost(chunks))
 
 
 def _check_manifest(read: Mapping[str, Any], body: Mapping[str, Any], identify: IdentifyAt) -> int:
@@ -162,6 +165,8 @@ def _check_records(body: Mapping[str, Any], identify: IdentifyAt) -> tuple[Video
     for made, said in zip(chunks, body["chunks"], strict=True):
         if digest(made.record.signed.signature).hex() != said["signature_digest"]:
             raise DigestMismatch(f"{made.where}: the digest of its signature is another one")
+    if body.get("lost", lost := frames_lost(chunks)) != lost:
+        raise IntegrityError(f"the manifest names {body['lost']} lost frames, the pipeline's records {lost}")
     return chain.start, chunks
 
 

@@ -38,7 +38,7 @@ from schemas.video_id import start_ms
 from streams.authority import store
 from streams.authority.reading import EvidenceReader, OpenedChunk
 from streams.forensic.proofs import IdentifyAt, during
-from streams.verify import Chain, Checked, check_chain, check_record
+from streams.verify import Chain, Checked, check_chain, check_record, frames_lost
 
 CRF, PRESET = 12.0, "veryfast"
 LOSSLESS_PRESET = "ultrafast"
@@ -130,6 +130,11 @@ class Plan:
     def frames(self) -> int:
         """How many frames the restored video has."""
         return sum(len(known.body.chunk.pts) for known in self.chunks.values() if known.body.chunk)
+
+    @property
+    def lost(self) -> int:
+        """How many frames were lost meanwhile, before the pipeline or in it."""
+        return frames_lost(tuple(self.chunks.values()))
 
 
 class Restorer:

@@ -148,7 +148,7 @@ def test_chunks_without_the_subject_are_fetched_with_the_others_and_pass_as_they
     """The platform can't tell from what is fetched in which chunks of a stretch the subject is."""
     video = f"cam-{NOW_MS}-0000000b"
     places = crossing()
-    chunks = [chunk(places, seq, end=seq == 4, video=video) for seq in range(5)]
+    chunks = [replace(chunk(places, seq, end=seq == 4, video=video), gaps=2 * seq) for seq in range(5)]
     everybody = [replace(regions(places, seq), video_id=video) for seq in range(5)]
     alone = [replace(found, frames=tuple(frame[:1] for frame in found.frames)) for found in everybody]
     found = [everybody[seq] if seq in (1, 3) else alone[seq] for seq in range(5)]
@@ -164,7 +164,9 @@ def test_chunks_without_the_subject_are_fetched_with_the_others_and_pass_as_they
     assert body["chunks"][1]["digest"] == digest(made.chunk(video, 2).media).hex()
     (tmp_path / "out.mp4").write_bytes(b"".join(service.restored_file(job.restoration_id, GROUND.actor)[1]))
     manifest_of(tmp_path / "out.mp4").write_text(json.dumps(job.manifest))
-    assert verify_restoration(tmp_path / "out.mp4", manifest_of(tmp_path / "out.mp4"), identify_at).body == body
+    checked = verify_restoration(tmp_path / "out.mp4", manifest_of(tmp_path / "out.mp4"), identify_at)
+    assert checked.body == body and checked.lost == body["lost"] == 4 + 6
+    assert "10 frames between them lost" in checked.words
     assert len(pictures(tmp_path / "out.mp4")) == 30
 
 

@@ -127,6 +127,15 @@ def test_restore_all_leaves_no_gap_and_is_logged_before(desk: Desk, recording: R
     desk.log.verify()
 
 
+def test_restore_tells_how_many_frames_were_lost_meanwhile(desk: Desk, tmp_path: Path) -> None:
+    made = record([CHUNKS[0], replace(CHUNKS[1], gaps=3)], [regions(PLACES, seq) for seq in range(2)], desk.epoch)
+    desk.take(made)
+    add_subject(desk.database, 1)
+    done = restored(desk, made, f"{VIDEO}/s1", tmp_path / "out.mp4", EVERYONE)
+    assert not done.gaps and (said(done)["frames"], said(done)["lost"]) == (20, 3)
+    assert [e.content["detail"]["lost"] for e in desk.log.last(9) if e.content["action"] == "restored"] == [3]
+
+
 def test_restore_shared_blocks_list_gaps_and_write_nothing(desk: Desk, tmp_path: Path) -> None:
     over = [[(64, 32), (64, 32)]] * 10
     made = record([chunk(over, 0, end=True, video=VIDEO)], [regions(over, 0)], desk.epoch)
