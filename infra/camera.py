@@ -92,8 +92,9 @@ def open_source(
 
     """
     _check(chunk_ms, camera_id)
-    chunker = Chunker(camera_id, chunk_ms, start_ms, not is_live(src), live=is_live(src) or realtime, whole=whole)
-    if is_folder(src):
+    stills, live = is_folder(src), is_live(src) or realtime
+    chunker = Chunker(camera_id, chunk_ms, start_ms, not is_live(src), live=live, whole=whole, stills=stills)
+    if stills:
         paths = pictures_in(Path(src))
         chunks = _repeat(lambda: _pictures(paths, encode, chunk_ms, chunker), loop)
     elif is_live(src):

@@ -83,12 +83,14 @@ class Chunker:
     """Runs in, chunks out. `hold` keeps the last chunk back until it is known whether its video goes on.
 
     `live`: the chunks come as they are captured. `whole`: neither a gap nor its length ends a video.
+    `stills`: they are single pictures.
     """
 
     def __init__(
-        self, camera_id: str, chunk_ms: int, start_ms: int | None, hold: bool, live: bool = False, whole: bool = False
+        self, camera_id: str, chunk_ms: int, start_ms: int | None, hold: bool, live: bool = False, whole: bool = False,
+        stills: bool = False,
     ) -> None:
-        self._live, self._whole = live, whole
+        self._live, self._whole, self._stills = live, whole, stills
         self._camera, self._chunk_ms, self._start_ms, self._hold = camera_id, chunk_ms, start_ms, hold
         self._pending: Run | None = None
         self._video = ""
@@ -164,7 +166,7 @@ class Chunker:
         chunk = FrameChunk(
             camera_id=self._camera, video_id=self._video, chunk_seq=self._seq, first_frame=self._frames,
             capture_ms=capture, format=run.format, codec=run.codec, units=run.units, end_pts=run.end, end=end,
-            gaps=run.lost, live=self._live,
+            gaps=run.lost, live=self._live, stills=self._stills,
         )
         self._seq, self._frames = self._seq + 1, self._frames + len(run.units)
         self._busy_until = self._video_ms + self._ms(run.end - self._origin, run.format)

@@ -158,7 +158,7 @@ class Examiner:
             return False
         last, first = here.decoded.frames[max(here.found)], ahead.decoded.frames[0]
         apart = float(first.pts * following.format.time_base - last.pts * chunk.format.time_base)
-        longest = longest_s(self._policy.at(chunk.camera_id).stride)
+        longest = longest_s(_stride(chunk, self._policy.at(chunk.camera_id)))
         return apart <= longest and not is_cut(here.decoded.frames[-1].planes, first.planes)
 
     def _with_border(self, here: Examined, ahead: Examined) -> Examined:
@@ -177,10 +177,15 @@ class Examiner:
 
 def planned_looks(decoded: DecodedChunk, policy: Policy, level: int) -> Planned:
     """Which frames of a chunk are looked at with so much effort, and how finely."""
-    looked, video = plan(decoded, policy.stride, is_cut), decoded.chunk.format
+    looked, video = plan(decoded, _stride(decoded.chunk, policy), is_cut), decoded.chunk.format
     times = [float(decoded.frames[index].pts * video.time_base) for index in looked.examine]
     sides = effort.sides(policy.detection_side, level, max(video.width, video.height), times)
     return Planned(dict(zip(looked.examine, sides, strict=True)), looked.cuts)
+
+
+def _stride(chunk: FrameChunk, policy: Policy) -> int:
+    """Of single pictures each is looked at: whoever is in one may be in no other."""
+    return 1 if chunk.stills else policy.stride
 
 
 def looks(

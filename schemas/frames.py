@@ -83,7 +83,7 @@ class FrameChunk:
     unit with the i-th smallest pts, its number in the video is `first_frame + i`. `end_pts` is where the last frame's
     display ends. `capture_ms` is the capture time of the first frame. `gaps` are captured frames that were skipped
     before this chunk. `end`: this is the last chunk of its video. `live`: it comes as it is captured, from a
-    camera or a file at its own pace, and should be seen soon.
+    camera or a file at its own pace, and should be seen soon. `stills`: single pictures, whose times are made up.
     """
 
     camera_id: str
@@ -99,6 +99,7 @@ class FrameChunk:
     gaps: int = 0
     audio: bytes = b""
     live: bool = False
+    stills: bool = False
 
     @property
     def pts(self) -> tuple[int, ...]:

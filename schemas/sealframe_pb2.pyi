@@ -79,7 +79,7 @@ class CodedUnit(_message.Message):
     def __init__(self, pts: _Optional[int] = ..., data: _Optional[bytes] = ...) -> None: ...
 
 class FrameChunk(_message.Message):
-    __slots__ = ("camera_id", "video_id", "chunk_seq", "first_frame", "capture_ms", "format", "codec", "units", "end_pts", "end", "gaps", "audio", "live")
+    __slots__ = ("camera_id", "video_id", "chunk_seq", "first_frame", "capture_ms", "format", "codec", "units", "end_pts", "end", "gaps", "audio", "live", "stills")
     CAMERA_ID_FIELD_NUMBER: _ClassVar[int]
     VIDEO_ID_FIELD_NUMBER: _ClassVar[int]
     CHUNK_SEQ_FIELD_NUMBER: _ClassVar[int]
@@ -93,6 +93,7 @@ class FrameChunk(_message.Message):
     GAPS_FIELD_NUMBER: _ClassVar[int]
     AUDIO_FIELD_NUMBER: _ClassVar[int]
     LIVE_FIELD_NUMBER: _ClassVar[int]
+    STILLS_FIELD_NUMBER: _ClassVar[int]
     camera_id: str
     video_id: str
     chunk_seq: int
@@ -106,7 +107,8 @@ class FrameChunk(_message.Message):
     gaps: int
     audio: bytes
     live: bool
-    def __init__(self, camera_id: _Optional[str] = ..., video_id: _Optional[str] = ..., chunk_seq: _Optional[int] = ..., first_frame: _Optional[int] = ..., capture_ms: _Optional[int] = ..., format: _Optional[_Union[VideoFormat, _Mapping]] = ..., codec: _Optional[str] = ..., units: _Optional[_Iterable[_Union[CodedUnit, _Mapping]]] = ..., end_pts: _Optional[int] = ..., end: _Optional[bool] = ..., gaps: _Optional[int] = ..., audio: _Optional[bytes] = ..., live: _Optional[bool] = ...) -> None: ...
+    stills: bool
+    def __init__(self, camera_id: _Optional[str] = ..., video_id: _Optional[str] = ..., chunk_seq: _Optional[int] = ..., first_frame: _Optional[int] = ..., capture_ms: _Optional[int] = ..., format: _Optional[_Union[VideoFormat, _Mapping]] = ..., codec: _Optional[str] = ..., units: _Optional[_Iterable[_Union[CodedUnit, _Mapping]]] = ..., end_pts: _Optional[int] = ..., end: _Optional[bool] = ..., gaps: _Optional[int] = ..., audio: _Optional[bytes] = ..., live: _Optional[bool] = ..., stills: _Optional[bool] = ...) -> None: ...
 
 class RawChunk(_message.Message):
     __slots__ = ("camera_id", "video_id", "chunk_seq", "sealed")

@@ -129,11 +129,6 @@ def check_coding(crf: float, preset: str) -> None:
         raise UsageError(f"crf is 1 to 51, preset one of {', '.join(get_args(Preset))}")
 
 
-def stride_of(source: str, stride: int) -> int:
-    """Each picture of a folder is examined: nobody knows how much time lies between two of them."""
-    return 1 if Path(source).is_dir() else stride
-
-
 def file_policy(
     *, method: str, quality: str, stride: int, crf: int, preset: str, keep_evidence: bool,
     zones: tuple[Zone, ...] = (), whole_heads: bool = False, bare: tuple[BareZones, ...] = (), insist: bool = False,

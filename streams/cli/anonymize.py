@@ -30,7 +30,7 @@ from streams.cli.left_out import Taken, left_out, say_left_out
 from streams.cli.output import give, progress, say
 from streams.cli.paths import check_paths, report_of
 from streams.donors import read_donors
-from streams.setup import FINDS_FACES, detector, file_policy, finder, stride_of
+from streams.setup import FINDS_FACES, detector, file_policy, finder
 from streams.spare import FirstPass, first_pass, read_consent
 from streams.zones import bare_zones, zone_of
 
@@ -80,7 +80,7 @@ def anonymize(
          *(("--bare-zones", one) for one in bare or ()), ("--donors", donors)],
         [("OUT", out), ("--evidence", evidence), *report_of(report)])
     public = asked_recipient(recipient) if recipient else b""
-    policy = file_policy(method=method, quality=quality, stride=stride_of(source, stride), crf=crf, preset=preset,
+    policy = file_policy(method=method, quality=quality, stride=stride, crf=crf, preset=preset,
                          keep_evidence=evidence is not None, zones=tuple(map(zone_of, zone or ())), whole_heads=heads,
                          bare=bare_zones(bare, load().approvers) if bare else (), insist=insist)
     policy = _with_donors(policy, method, donors) if donors else policy

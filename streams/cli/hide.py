@@ -28,7 +28,7 @@ from streams.cli.paths import check_folder, check_paths
 from streams.hide import Revealed, best_carrier
 from streams.hide import hide as run
 from streams.hide import reveal as read
-from streams.setup import FINDS_FACES, check_coding, file_policy, finder, stride_of
+from streams.setup import FINDS_FACES, check_coding, file_policy, finder
 
 CRFS = {"dense": 18.0, "sturdy": 23.0}
 CHUNK_MS = 2000
@@ -61,7 +61,7 @@ def hide(
     began, carried, public = time.monotonic(), best_carrier(carrier), asked_recipient(recipient)
     crf = CRFS[carried.name] if crf is None else crf
     check_coding(crf, preset)
-    policy = file_policy(method=method, quality="high", stride=stride_of(source, 5), crf=23, preset=preset,
+    policy = file_policy(method=method, quality="high", stride=5, crf=23, preset=preset,
                          keep_evidence=False, insist=insist)
     pipeline = Pipeline(policy, finder(kinds or ["face"], faces), fresh_signer())
     taken = Taken(source)

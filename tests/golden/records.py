@@ -44,6 +44,7 @@ TOPIC_RECORDS: dict[str, Any] = {
 BODIES: dict[str, Any] = {
     "frame_chunk": CHUNK,
     "frame_chunk_live": replace(CHUNK, live=True),
+    "frame_chunk_stills": replace(CHUNK, stills=True),
     "regions_late": RegionSet("gate-1", CHUNK.video_id, 4, ((REGION,), ()), effort=2),
     "raw_chunk_body": r.RawChunk("gate-1", CHUNK.video_id, 4, ENVELOPE),
     "associated_data": r.AssociatedData("t", "piece", "gate-1", CHUNK.video_id, 4, DIGEST, 1, ("face", "plate"),

@@ -15,7 +15,7 @@ import sys
 from infra.camera import open_source
 from operators.codec import encode
 for chunk in open_source(sys.argv[1], encode=encode, camera_id="cam-1"):
-    print(chunk.video_id, len(chunk.units), chunk.format.sample_aspect)
+    print(chunk.video_id, len(chunk.units), chunk.format.sample_aspect, chunk.stills)
 """
 
 
@@ -30,5 +30,6 @@ def test_aspect_of_a_folders_pictures_isnt_read_from_freed_memory(tmp_path: Path
     )
     assert done.returncode == 0, done.stderr[-400:]
     lines = [line.split() for line in done.stdout.splitlines()]
-    assert len({video for video, _, _ in lines}) == 1 and sum(int(units) for _, units, _ in lines) == 12
-    assert {aspect for _, _, aspect in lines} == {"1/2"}  # FFmpeg takes densities for it
+    assert len({video for video, *_ in lines}) == 1 and sum(int(units) for _, units, *_ in lines) == 12
+    assert {stills for *_, stills in lines} == {"True"}
+    assert {aspect for _, _, aspect, _ in lines} == {"1/2"}  # FFmpeg takes densities for it

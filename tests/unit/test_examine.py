@@ -65,6 +65,14 @@ def test_of_a_late_camera_looks_no_more_than_planned() -> None:
     assert sorted(examined.found) == [0, 5]
 
 
+def test_of_single_pictures_each_is_looked_at() -> None:
+    one, two = (replace(chunk(shown(ALWAYS, (3, 4)), seq, end=seq == 1), stills=True) for seq in range(2))
+    examined, ahead = Examiner(Policy({}), Squares()).of(one, two)
+    assert sorted(examined.found) == list(range(10)) and ahead is not None and sorted(ahead.found) == list(range(10))
+    seen = examined.found[3]
+    assert seen is not None and [len(kind.boxes) for kind in seen] == [2]
+
+
 @pytest.mark.parametrize(("watch", "asked"), [(True, 2), (False, 3)])
 def test_of_a_place_where_nothing_moves_is_searched_once(watch, asked) -> None:
     class Counting(Squares):
