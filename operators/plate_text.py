@@ -32,6 +32,8 @@ TWIN, OTHER, EXTRA, MISSING = 0.5, 0.35 / 35, 0.05, 0.005
 """Of a wrong sign's probability: its twin's share, that of each other sign, of one read too many; and a sign's
 probability of not being read at all."""
 _FOLD = str.maketrans({twin[0]: twin[1] for twin in TWINS})
+_SHARED = str.maketrans("АВЕІКМНОРСТУХΑΒΕΖΗΙΚΜΝΟΡΤΥΧ", "ABEIKMHOPCTYXABEZHIKMNOPTYX")
+"""Cyrillic and Greek capitals as their plates have them: those that are Latin ones too (Vienna convention, annex 2)."""
 _GAPS = re.compile(r"[\s\-‐‑‒–—―−.·・•]+")
 
 
@@ -69,6 +71,8 @@ class Pattern:
 def normalised(typed: str, wildcards: bool = True) -> str:
     """A typed text as the library writes it: capitals, no spaces, hyphens and dots; runs of `*` are one.
 
+    Cyrillic and Greek capitals that look like Latin ones are these, and letters lose the accents that no plate has.
+
     Raises:
         UsageError: a sign that no plate has, too long, or less than two plain signs.
 
@@ -76,7 +80,7 @@ def normalised(typed: str, wildcards: bool = True) -> str:
     if len(typed) > MAX_TYPED:
         raise UsageError(f"a plate's text is typed in {MAX_TYPED} signs at most")
     text = _GAPS.sub("", unicodedata.normalize("NFKC", typed).upper())
-    text = re.sub(r"\*+", ANY, text)
+    text = "".join(sign if sign in ALPHABET else _latin(sign) for sign in re.sub(r"\*+", ANY, text))
     allowed = ALPHABET + (ONE + ANY if wildcards else "")
     if any(sign not in allowed for sign in text):
         raise UsageError("a plate's text has letters, digits, Chinese provinces and Hangul, ? for one sign, * for any")
@@ -86,6 +90,12 @@ def normalised(typed: str, wildcards: bool = True) -> str:
     if len(text) - text.count(ANY) > MAX_TEXT:
         raise UsageError(f"a plate has {MAX_TEXT} signs at most")
     return text
+
+
+def _latin(sign: str) -> str:
+    """The Latin capital that a sign shows, accents aside; a sign that shows none stays."""
+    base = unicodedata.normalize("NFD", sign)[0].translate(_SHARED)
+    return base if "A" <= base <= "Z" else sign
 
 
 def has_wildcards(text: str) -> bool:

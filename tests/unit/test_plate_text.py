@@ -23,6 +23,7 @@ from schemas.errors import UsageError
 @pytest.mark.parametrize(("typed", "text"), [
     ("ab-12 cd", "AB12CD"), (" ab?12** ", "AB?12*"), ("京a·12345", "京A12345"), ("A\u0308B 12", "ÄB12"),
     ("１２ａｂ", "12AB"), ("12가 3456", "12가3456"), ("M.AB—12", "MAB12"), ("*AB", "*AB"),
+    ("а123вс77", "A123BC77"), ("АІ 4567 ХР", "AI4567XP"), ("ΙΥΧ-1234", "IYX1234"), ("İÇ å 99", "ICA99"),
 ])
 def test_normalised_text_is_written_as_in_the_library(typed: str, text: str) -> None:
     assert normalised(typed) == text
@@ -30,7 +31,7 @@ def test_normalised_text_is_written_as_in_the_library(typed: str, text: str) -> 
 
 @pytest.mark.parametrize("typed", [
     "", "*", "??????", "A*", "*" * 64, "x" * 65, "A" * 13, "'; DROP TABLE plates; --", "AB%12", "AB_12%", "AB\\12",
-    "AB\x0012", "AB\n;12", "𝕬𝕭(12)", "ABC12\u202e!",
+    "AB\x0012", "AB\n;12", "𝕬𝕭(12)", "ABC12\u202e!", "ЖДИ123", "ΩΣ123", "똠AB12",
 ])
 def test_normalised_text_refuses_what_is_no_plate(typed: str) -> None:
     with pytest.raises(UsageError):
