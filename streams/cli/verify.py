@@ -11,6 +11,7 @@ import typer
 from schemas.errors import UsageError
 from streams.cli.output import give, say
 from streams.restore_file import verify as run
+from streams.words import plural
 
 SUFFIX = ".manifest.json"
 CA_NEEDED = "whose signatures are to hold? Name the deployment's CA: --ca .sealframe/tls/ca.pem"
@@ -85,10 +86,13 @@ def _verify_video(video: Path, evidence: Path, as_json: bool) -> None:
     parts = sum(len(sealed.parts) for found in by_chunk.values() for sealed in found)
     bare = [zone for record in records if record.body.chunk for zone in record.body.chunk.bare]
     statements = sorted({zone.statement.hex() for zone in bare})
+    lost = sum(signed.gaps for record in records if (signed := record.body.chunk or record.body.end))
     if as_json:
-        give({"chunks": chunks, "parts": parts, "holds": True, "left_bare": sum(zone.regions for zone in bare),
-              "bare_zone_statements": statements})
+        give({"chunks": chunks, "parts": parts, "holds": True, "frames_lost": lost,
+              "left_bare": sum(zone.regions for zone in bare), "bare_zone_statements": statements})
         return
     say(f"{video.name}: {chunks} chunks and {parts} sealed parts, all as they were signed")
+    if lost:
+        say(f"{plural(lost, 'frame')} of the source could not be read, and {'is' if lost == 1 else 'are'} not in it")
     if bare:
         say(f"never-masked zones left {sum(zone.regions for zone in bare)} bare, by {', '.join(statements)}")

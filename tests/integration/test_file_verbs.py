@@ -207,6 +207,7 @@ def test_frames_that_the_source_lost_are_counted_everywhere(folder: Path) -> Non
     assert json.loads(Path("r").read_text())["lost"] == 3
     _run("restore_file", "x.mp4", "--evidence", "y", "--identity", "me.key", "-o", "z.mp4", "--report", "r2")
     assert json.loads(Path("r2").read_text())["lost"] == 3
+    assert _run("verify", "x.mp4", "--evidence", "y")["frames_lost"] == 3
     assert _run("events", "torn.avi", "x.mp4")["frames_lost"] == 3
     assert _run("hide", "torn.avi", "x.mp4", *TO)["frames_lost"] == 3
     done = CliRunner().invoke(APPS["anonymize"], ["torn.avi", "x.mp4"], catch_exceptions=False)
