@@ -6,6 +6,7 @@ the source. What lies behind the indexed size was never acknowledged, and is cut
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,8 @@ READ_BYTES = 256 * 1024
 NEWEST, FEWEST = 100, 3
 """So many files are looked for at a start; of fewer than that, all may have been lost one by one."""
 LOST = ".lost"
+_GONE = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EIO)
+"""With these a disk says that it hasn't got the bytes; anything else it may get over."""
 
 
 def check_mounted(folder: Path, known: Sequence[Path]) -> None:
@@ -163,8 +166,8 @@ def read_range(path: Path, at: int, length: int) -> bytes:
     """Exactly `length` bytes from `at`.
 
     Raises:
-        DigestMismatch: the file doesn't hold them.
-        ServiceUnavailable: the disk doesn't give them.
+        DigestMismatch: the file doesn't hold them, or the disk has lost it.
+        ServiceUnavailable: they can't be read now.
 
     """
     data = b"".join(stream_range(path, at, length))
@@ -177,8 +180,8 @@ def stream_range(path: Path, at: int, length: int) -> Iterator[bytes]:
     """The same in pieces of at most 256 KiB; ends early where the file does.
 
     Raises:
-        DigestMismatch: the file is gone.
-        ServiceUnavailable: the disk doesn't give it.
+        DigestMismatch: the file is gone, or the disk has lost it.
+        ServiceUnavailable: it can't be read now: no right, too many open files, a folder out of reach.
 
     """
     try:
@@ -187,10 +190,9 @@ def stream_range(path: Path, at: int, length: int) -> Iterator[bytes]:
             while length > 0 and (piece := file.read(min(READ_BYTES, length))):
                 length -= len(piece)
                 yield piece
-    except FileNotFoundError as error:
-        raise DigestMismatch(f"{path.name} is gone") from error
     except OSError as error:
-        raise ServiceUnavailable(f"{path.name}: {error.strerror}") from error
+        kind = DigestMismatch if error.errno in _GONE else ServiceUnavailable
+        raise kind(f"{path.name} can't be read: {error.strerror}") from error
 
 
 def disk_bytes(folder: Path) -> tuple[int, int]:

@@ -5,7 +5,6 @@ A part opens only if all tracks that claim it are granted; the others are named,
 
 from __future__ import annotations
 
-import errno
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,9 +27,6 @@ from schemas.records import Piece, SealedEvidence, TrackMapping
 from schemas.topics import evidence_topic
 from streams.authority import store
 from streams.authority.opening import OpenedPart, PartState, open_later
-
-LOST = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EIO)
-"""With these a disk says that it hasn't got the bytes; anything else it may get over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +134,9 @@ class EvidenceReader:
         try:
             data = read_range(store.evidence_path(self._folder, video_id), place.at, place.length)
             signed = unpack_as("evidence", data[4:])
-        except (OSError, PoisonError) as error:
-            what = f"the evidence of chunk {place.chunk_seq} can't be read: {type(error).__name__}"
-            later = isinstance(error, OSError) and error.errno not in LOST
-            raise (ServiceUnavailable if later else DigestMismatch)(f"{video_id}: {what}") from error
+        except (DigestMismatch, ServiceUnavailable, PoisonError) as error:
+            kind = ServiceUnavailable if isinstance(error, ServiceUnavailable) else DigestMismatch
+            raise kind(f"{video_id}: the evidence of chunk {place.chunk_seq} can't be read: {error}") from error
         if digest(signed.body) != place.digest:
             raise DigestMismatch(f"{video_id}: the evidence of chunk {place.chunk_seq} isn't what was taken in")
         return decode(SealedEvidence, signed.body)

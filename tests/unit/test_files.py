@@ -89,10 +89,16 @@ def test_ranges_are_exact(tmp_path):
             read_range(tmp_path / path, at, length)
 
 
-def test_disk_that_gives_nothing_is_asked_again_later(tmp_path):
+def test_file_that_the_disk_has_lost_is_no_reason_to_wait(tmp_path):
     (tmp_path / "d").mkdir()
-    with pytest.raises(ServiceUnavailable, match="d: Is a directory"):
+    with pytest.raises(DigestMismatch, match="d can't be read: Is a directory"):
         read_range(tmp_path / "d", 0, 1)
+
+
+def test_file_that_cant_be_opened_now_is_asked_for_again(tmp_path):
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with pytest.raises(ServiceUnavailable, match="loop can't be read: "):
+        read_range(tmp_path / "loop", 0, 1)
 
 
 def test_disk_bytes_are_some_of_all(tmp_path):
