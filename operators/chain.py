@@ -11,7 +11,7 @@ from dataclasses import replace
 from operators.fragment import init_segment
 from operators.sign import SigningKey, digest, sign
 from schemas.codec import encode
-from schemas.errors import ClockJump
+from schemas.errors import ClockJump, MalformedRecord
 from schemas.frames import FrameChunk
 from schemas.records import OperatorBody, OperatorRecord, VideoEnd, VideoStart
 from schemas.state import CameraState
@@ -25,6 +25,25 @@ CLOSED = 8
 def record(body: OperatorBody, signer: SigningKey, media: bytes = b"") -> OperatorRecord:
     """A signed record of the operator topic."""
     return OperatorRecord(sign(encode(body), RECORD, signer), media)
+
+
+def check_goes_on(state: CameraState, chunk: FrameChunk) -> None:
+    """Refuse a chunk that can't come next in the state's video; one of another video may.
+
+    Raises:
+        ClockJump: its times, number or frames run backwards.
+        MalformedRecord: its pictures have another format than the video that was begun.
+
+    """
+    if chunk.video_id != state.video_id:
+        return
+    where = f"{chunk.video_id} chunk {chunk.chunk_seq}"
+    if chunk.capture_ms < state.last_capture_ms:
+        raise ClockJump(f"{where}: captured before the chunk ahead of it")
+    if chunk.chunk_seq <= state.last_seq or chunk.first_frame < state.frames:
+        raise ClockJump(f"{where}: comes after chunk {state.last_seq} and frame {state.frames - 1}")
+    if state.format is not None and chunk.format != state.format:
+        raise MalformedRecord(f"{where}: of another format than its video; a camera begins a new one then")
 
 
 def open_video(

@@ -35,7 +35,7 @@ from operators.split import Keyed, route
 from operators.track import Tracker, TrackerState, TrackSettings
 from operators.view import guard, zones_of
 from schemas.codec import encode as encode_record
-from schemas.errors import ClockJump, MalformedRecord
+from schemas.errors import MalformedRecord
 from schemas.frames import CodedUnit, DecodedChunk, DesensitisedFrame, FrameChunk, Planes, RawFrame
 from schemas.movement import to_json
 from schemas.records import (
@@ -136,6 +136,7 @@ class Pipeline:
             PoisonError: the chunk can't be processed; the state stays as it was.
 
         """
+        chain.check_goes_on(state, chunk)
         located, regions = self.locate(state, chunk, following)
         return self.protect(located, chunk, regions)
 
@@ -149,7 +150,7 @@ class Pipeline:
             state = replace(state, tracks=(), cut=True)
             state = state if same else replace(state, format=chunk.format, view=None)
             return state, _unseen(chunk, min(load.level, effort.WHOLE))
-        if load.ahead >= effort.WHOLE or (following and following.format.rotation):
+        if load.ahead >= effort.WHOLE or (following and following.format != chunk.format):
             following = None
         here, ahead = self.examiner.of(chunk, following, load.level, load.ahead)
         tracks = state.tracks if same and state.video_id == chunk.video_id else ()
@@ -178,9 +179,8 @@ class Pipeline:
 
     def protect(self, state: CameraState, chunk: FrameChunk, regions: RegionSet) -> tuple[CameraState, Outgoing]:
         """Desensitise, cohere, split, sign; errors as `step`."""
+        chain.check_goes_on(state, chunk)
         decoded = self.examiner.take(chunk)
-        if chunk.video_id == state.video_id:
-            _check_order(state, chunk)
         shown = state.appearances if state.methods == self.policy.at(chunk.camera_id).methods_text else ()
         coding = self.begin(shown, chunk, regions, decoded)
         del decoded
@@ -214,7 +214,7 @@ class Pipeline:
         """The second half of `protect`: wait for what is coded, split and sign it, in the order of chunks."""
         chunk, regions, before = coding.chunk, coding.regions, state
         state, opening = chain.open_video(state, chunk, self._signer)
-        _check_order(state, chunk)
+        chain.check_goes_on(state, chunk)
         pieces = _coded(coding.pieces)
         parts = route(chunk, regions, pieces, coding.policy, _keyed(coding)) if coding.pieces else {}
         record, body = self._operator_chunk(state, coding, parts)
@@ -349,14 +349,6 @@ def _draft(
 def _closing(state: CameraState, chunk: FrameChunk) -> tuple[Alarm, ...]:
     """What is to be told where the state's video is closed."""
     return tail_lost(chunk.camera_id, state.video_id, chain.tail_lost(state), chunk.capture_ms)
-
-
-def _check_order(state: CameraState, chunk: FrameChunk) -> None:
-    where = f"{chunk.video_id} chunk {chunk.chunk_seq}"
-    if chunk.capture_ms < state.last_capture_ms:
-        raise ClockJump(f"{where}: captured before the chunk ahead of it")
-    if chunk.chunk_seq <= state.last_seq or chunk.first_frame < state.frames:
-        raise ClockJump(f"{where}: comes after chunk {state.last_seq} and frame {state.frames - 1}")
 
 
 def _after(

@@ -201,6 +201,20 @@ def test_protect_out_of_order_is_a_clock_jump() -> None:
         _pipeline().protect(state, chunk(PLACES, 0), regions(PLACES, 0))
 
 
+def test_protect_a_chunk_of_another_format_than_its_video_is_refused_and_costs_no_other() -> None:
+    pipeline, first, second = _pipeline(), chunk(PLACES, 0), chunk(PLACES, 1)
+    state, _ = pipeline.protect(CameraState(), first, regions(PLACES, 0))
+    wrong = [replace(FORMAT, full_range=not FORMAT.full_range), replace(FORMAT, width=FORMAT.width - 2),
+             replace(FORMAT, time_base=FORMAT.time_base / 2)]
+    for other in (replace(second, format=format) for format in wrong):
+        for act in (lambda one=other: pipeline.protect(state, one, regions(PLACES, 1)),
+                    lambda one=other: pipeline.step(state, one, None)):
+            with pytest.raises(MalformedRecord, match="another format than its video"):
+                act()
+    after, out = pipeline.protect(state, second, regions(PLACES, 1))
+    assert len(out.operator) == 1 and after.last_seq == 1
+
+
 def test_protect_counts_lost_frames_as_a_gap() -> None:
     state, _ = _pipeline().protect(CameraState(), chunk(PLACES, 0), regions(PLACES, 0))
     _, out = _pipeline().protect(state, chunk(PLACES, 2), regions(PLACES, 2))
