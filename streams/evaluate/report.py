@@ -35,9 +35,11 @@ class Figure:
 
     @property
     def holds(self) -> bool | None:
-        """The target is met; None without one."""
+        """The target is met; None without one. Of nothing that was counted none holds."""
         if self.target is None:
             return None
+        if self.n == 0:
+            return False
         if self.better == "==":
             return self.value == self.target
         return self.value >= self.target if self.better == ">=" else self.value <= self.target
@@ -87,7 +89,8 @@ def table(title: str, figures: Sequence[Figure]) -> Table:
     )
     for figure in figures:
         target = "" if figure.target is None else f"{figure.better} {figure.target:g} {figure.unit}"
-        mark = {None: "", True: "[green]holds[/green]", False: "[red]missed[/red]"}[figure.holds]
+        missed = "[red]missed[/red]" if figure.n else "[red]nothing counted[/red]"
+        mark = {None: "", True: "[green]holds[/green]", False: missed}[figure.holds]
         name = Text(figure.id, "bold")
         if figure.note:
             name.append(f"\n{figure.note}", "not bold dim")

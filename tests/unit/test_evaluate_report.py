@@ -24,3 +24,11 @@ def test_table_shows_all_of_names_values_and_notes(width: int) -> None:
     assert "…" not in out.getvalue() and max(map(len, lines)) <= width
     text = " ".join(out.getvalue().split())
     assert ">= 0.7 of the floor missed 1,234,567" in text and "<= 2 holds 1" in text and "0.1235 of the floor" in text
+
+
+def test_of_nothing_that_was_counted_no_target_holds() -> None:
+    nothing, some = (Figure("leak_rate", 0.0, "", "<=", 0.001, n) for n in (0, 5))
+    assert nothing.holds is False and some.holds is True and Figure("told", 0.0, n=0).holds is None
+    out = io.StringIO()
+    Console(file=out, width=120).print(table("leak", [nothing]))
+    assert "<= 0.001 nothing counted 0" in " ".join(out.getvalue().split())

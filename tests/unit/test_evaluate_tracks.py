@@ -74,4 +74,4 @@ def test_figures_count_mixed_tracks_and_tracks_a_person() -> None:
     found = {one.id: one for one in figures(Tracks(people=2, faces=9, lost=1, owners=[1, 2, 1]))}
     assert found["mixed_tracks"].value == 1 and found["mixed_tracks"].holds is False
     assert found["lost_faces"].value == 1 and found["tracks_a_person"].value == 1.5
-    assert figures(Tracks())[0].holds
+    assert figures(Tracks(people=2, faces=9, owners=[1, 1]))[0].holds and figures(Tracks())[0].holds is False
