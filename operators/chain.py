@@ -68,7 +68,7 @@ def open_video(
     fresh = replace(
         state, video_id=chunk.video_id, last_seq=-1, last_digest=digest(opened.signed.body), evidence=(),
         frames=0, reached=0, last_head_ms=chunk.capture_ms, origin_pts=chunk.pts[0], ended=False, last_capture_ms=0,
-        appearances=tuple(replace(shown, last_seq=-1) for shown in state.appearances), format=chunk.format,
+        appearances=(), format=chunk.format,  # tracks end with their video, and their numbers never come again
         closed=(state.video_id, *state.closed)[:CLOSED] if state.video_id else (),
     )
     return fresh, (*ending, opened)

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from itertools import accumulate
 
 import cv2
 
@@ -50,10 +51,12 @@ from schemas.records import (
     VideoHead,
 )
 from schemas.regions import Place, RegionSet
-from schemas.state import CameraState, LoadState, TrackAppearance, ViewState
+from schemas.state import MAX_STATE_BYTES, CameraState, LoadState, TrackAppearance, ViewState
 
 HEAD_MS = 10_000
 KEEP_APPEARANCE_CHUNKS = 10
+MOST_APPEARANCE_BYTES, APPEARANCE_HEAD = MAX_STATE_BYTES // 4, 32
+"""Of a camera's state; a track whose appearance is let go gets another one."""
 SHARES = 2
 """In so many threads a chunk's pieces are coded: in a crowd they take longer than all else together."""
 
@@ -370,10 +373,13 @@ def _after(
 def kept_appearances(
     known: Sequence[TrackAppearance], chunk: FrameChunk, used: Mapping[int, bytes]
 ) -> tuple[TrackAppearance, ...]:
-    """What hides tracks after this chunk: what it used, and what the last chunks did."""
+    """What hides tracks after this chunk: what it used and what the last chunks did, the newest, as far as they fit."""
     kept = {a.track: a for a in known if chunk.chunk_seq - a.last_seq <= KEEP_APPEARANCE_CHUNKS}
     kept |= {track: TrackAppearance(track, shown, chunk.chunk_seq) for track, shown in used.items()}
-    return tuple(kept[track] for track in sorted(kept))
+    newest = sorted(kept.values(), key=lambda one: (one.last_seq, one.track), reverse=True)
+    room = accumulate(len(one.appearance) + APPEARANCE_HEAD for one in newest)
+    fitting = [one for one, size in zip(newest, room, strict=True) if size <= MOST_APPEARANCE_BYTES]
+    return tuple(sorted(fitting, key=lambda one: one.track))
 
 
 def _unseen(chunk: FrameChunk, level: int) -> RegionSet:

@@ -347,6 +347,8 @@ class Runner(Generic[Body]):
     async def _store(self, lane: Lane[Body], state: CameraState) -> None:
         data = pack("state", state)
         if len(data) > MAX_STATE_BYTES:
+            data = pack("state", replace(state, tracks=(), appearances=(), cut=True))  # a crowd: all are found anew
+        if len(data) > MAX_STATE_BYTES:
             raise SealframeError(f"{lane.camera}: state of {len(data)} bytes is over {MAX_STATE_BYTES}")
         await self._again(lambda: self._port.store(lane.camera, data))
 

@@ -14,6 +14,9 @@ from streams.holds import MATCHES, no_hold_comes
 from streams.operating.store import Connections, Finding, Store, media_path
 from streams.retention import ALARM_SHARE, PUBLIC, Disk, Due, Kept, Rule, due
 
+LONGEST_MS = 20_000
+"""Of a chunk, from the capture of its first frame on: a GOP of ten seconds whose last frame is shown for ten."""
+
 
 class Retention:
     """Keeps the operating platform's store within its rules. `disk` measures the disk under the store's folder."""
@@ -70,8 +73,10 @@ class Retention:
 
 
 def kept(db: Any, video_id: str | None = None) -> list[Kept]:
-    """The videos that are kept; of all, or this one."""
-    about = MATCHES.format(video="v.video_id", camera="v.camera_id", start="v.capture_ms", end="v.last_ms")
+    """The videos that are kept; of all, or this one. A hold is on whatever of the last chunk it may touch."""
+    about = MATCHES.format(
+        video="v.video_id", camera="v.camera_id", start="v.capture_ms", end=f"v.last_ms + {LONGEST_MS}"
+    )
     rows = db.execute(
         "SELECT video_id, camera_id, capture_ms, last_ms, bytes, added_ms,"  # noqa: S608
         f" EXISTS (SELECT 1 FROM holds h WHERE {about}) FROM (SELECT w.*, coalesce(c.capture_ms, w.capture_ms)"

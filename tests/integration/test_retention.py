@@ -155,3 +155,23 @@ def test_public_videos_are_dropped_whole_and_stay_dropped(tmp_path: Path, operat
         assert batch.put(check_record(other, identify), NOW_MS) == "repeated"
     assert store_.recover() == []
     store_.close()
+
+
+@pytest.mark.parametrize(("begin_ms", "held"), [(300, True), (60_000, False)])
+def test_hold_that_begins_inside_the_last_chunk_of_a_public_video_keeps_it(
+    tmp_path: Path, operator_database: Database, begin_ms: int, held: bool
+) -> None:
+    store_ = Store(operator_database, tmp_path)
+    with operator_database.connection() as db:
+        for table in ("retired", "holds", "videos"):
+            db.execute(f"DELETE FROM {table}")  # noqa: S608
+    checked = [check_record(record, identify) for record in recorded(b"k" * 32, 1, video=VIDEO).operator]
+    with store_.batch() as batch:
+        assert {batch.put(one, NOW_MS) for one in checked} == {"stored"}
+    with operator_database.connection() as db:
+        (began,) = db.execute("SELECT capture_ms FROM videos").fetchone()
+        put_hold(db, "claim 12", "clerk", NOW_MS, camera_id=checked[0].item.camera_id, from_ms=began + begin_ms)
+        assert [one.held for one in public.kept(db)] == [held]
+    public.Retention(operator_database, store_, [Rule(("*",), ("public",), days=30)]).run(LATER)
+    assert media_path(tmp_path, VIDEO).exists() == held
+    store_.close()

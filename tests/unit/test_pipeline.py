@@ -8,7 +8,7 @@ import pytest
 from operators.codec import encode as encode_pictures
 from operators.desensitise.policy import Policy, Site
 from operators.masks import unpack_masks
-from operators.pipeline import Pipeline, seal_draft
+from operators.pipeline import Pipeline, kept_appearances, seal_draft
 from operators.pixels import freeze
 from operators.seal import Identity
 from operators.sign import SigningKey, check, digest
@@ -105,6 +105,21 @@ def test_protect_keeps_an_appearance_steady_over_chunks() -> None:
     later, _ = _pipeline().protect(state, chunk(PLACES[::-1], 1), regions(PLACES[::-1], 1))
     assert [a.appearance for a in later.appearances] == [a.appearance for a in state.appearances]
     assert len(pack("state", later)) < MAX_STATE_BYTES
+
+
+def test_protect_takes_no_appearance_into_another_video() -> None:
+    state, _ = _pipeline().protect(CameraState(), chunk(PLACES), regions(PLACES))
+    assert state.appearances
+    nobody = replace(regions(PLACES), frames=((),) * len(PLACES))
+    state, _ = _pipeline().protect(state, chunk(PLACES, video="cam-other"), nobody)
+    assert not state.appearances
+
+
+def test_kept_appearances_are_the_newest_that_fit_into_a_state() -> None:
+    known = kept_appearances((), chunk(PLACES, 0), {track: b"s" * 200 for track in range(500)})
+    newer = kept_appearances(known, chunk(PLACES, 1), {track: b"t" * 200 for track in range(100, 200)})
+    assert {one.track for one in newer} >= set(range(100, 200)) and 100 < len(newer) < 500
+    assert len(pack("state", CameraState(appearances=newer))) < MAX_STATE_BYTES // 2
 
 
 def test_protect_zones_go_to_the_custodian_and_take_what_is_in_them_along() -> None:
