@@ -14,6 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from schemas.errors import ServiceUnavailable
+
+_REFUSED = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_BUSY)
 
 def connect(path: Path) -> sqlite3.Connection:
     """Open a file, in the mode that `change` relies on."""
@@ -34,13 +37,25 @@ def locked(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def change(db: sqlite3.Connection) -> Iterator[None]:
-    """A transaction whose journal, which holds old pages, is overwritten with zeros afterwards."""
+    """A transaction whose journal, which holds old pages, is overwritten with zeros afterwards.
+
+    Raises:
+        ServiceUnavailable: the disk is full or refuses, or somebody else writes for long; nothing was changed.
+
+    """
     path = Path(db.execute("PRAGMA database_list").fetchone()[2])
-    with locked(path.parent):
-        db.execute("BEGIN IMMEDIATE")
-        with db:
-            yield
-        _overwrite(Path(f"{path}-journal"))
+    try:
+        with locked(path.parent):
+            db.execute("BEGIN IMMEDIATE")
+            with db:
+                yield
+            _overwrite(Path(f"{path}-journal"))
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF not in _REFUSED:
+            raise
+        raise ServiceUnavailable(f"{path.name}: {error}") from error
+    except OSError as error:
+        raise ServiceUnavailable(f"{path.name}: {error.strerror}") from error
 
 
 def _overwrite(path: Path) -> None:

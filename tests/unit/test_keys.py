@@ -11,7 +11,7 @@ from infra.keys import KeyStore, create_secret, load_signing_seed, restore
 from infra.vault import locked
 from operators.seal import Identity
 from operators.sign import SigningKey, check, sign
-from schemas.errors import ConfigError, NotForMe, UsageError
+from schemas.errors import ConfigError, NotForMe, ServiceUnavailable, UsageError
 
 
 @pytest.fixture
@@ -195,3 +195,15 @@ def test_signing_seed_of_a_signer_signs(tmp_path: Path) -> None:
     signer.key.chmod(0o644)
     with pytest.raises(ConfigError, match="open to others"):
         load_signing_seed(signer.key)
+
+
+def test_full_disk_is_waited_for_and_changes_nothing(folder: Path, secret: Path) -> None:
+    with KeyStore(folder, secret, create=True) as store:
+        kept = store.ensure_tracks("v", [1])
+        (pages,) = store._db.execute("PRAGMA page_count").fetchone()
+        store._db.execute(f"PRAGMA max_page_count = {pages}")
+        with pytest.raises(ServiceUnavailable, match="full"):
+            store.ensure_tracks("v", range(2000))
+        assert store.count_tracks() == 1
+        store._db.execute("PRAGMA max_page_count = 1000000")
+        assert store.ensure_tracks("v", range(2000))[1] == kept[1]
