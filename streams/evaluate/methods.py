@@ -120,7 +120,7 @@ def _measure(
         spent.append(time.thread_time() - began)
     known |= used
     shows = [i for i, claims in enumerate(layout) if claims]
-    out.seconds += min(spent) * len(shows) / max(1, len(layout))
+    out.seconds += min(spent)
     out.frames += len(shows)
     out.regions += sum(map(len, layout))
     units = encode_public(painted, chunk, policy, layout)
