@@ -221,7 +221,7 @@ class Pipeline:
         pieces = _coded(coding.pieces)
         parts = route(chunk, regions, pieces, coding.policy, _keyed(coding)) if coding.pieces else {}
         record, body = self._operator_chunk(state, coding, parts)
-        alarms = _closing(before, chunk) if len(opening) > 1 else ()
+        alarms = _closing(before, chunk.camera_id, chunk.capture_ms) if len(opening) > 1 else ()
         alarms += alarms_of(chunk, regions, coding.blind, state.effort, chunk.first_frame - state.frames)
         methods = self.policy.at(chunk.camera_id).methods_text
         state = _after(state, chunk, digest(body), parts, coding.used, regions.effort, methods)
@@ -234,7 +234,12 @@ class Pipeline:
     def lose(self, state: CameraState, chunk: FrameChunk) -> tuple[CameraState, Outgoing]:
         """A chunk that goes to quarantine: its frames are counted, and if it was its video's last, that is closed."""
         after, closing = chain.lose(state, chunk, self._signer)
-        return after, Outgoing(closing, (), _closing(after, chunk) if closing else ())
+        return after, Outgoing(closing, (), _closing(after, chunk.camera_id, chunk.capture_ms) if closing else ())
+
+    def close(self, state: CameraState, camera_id: str) -> tuple[CameraState, Outgoing]:
+        """Close the state's video where it stands: nothing of it will come any more."""
+        after, closing = chain.end_video(state, camera_id, self._signer)
+        return after, Outgoing(closing, (), _closing(state, camera_id, state.last_capture_ms) if closing else ())
 
     def _code(
         self, decoded: DecodedChunk, layout: Layout, policy: Policy, level: int
@@ -349,9 +354,9 @@ def _draft(
     return EvidenceDraft(count.authority, chunk, operator_digest, count.previous, parts[count.authority])
 
 
-def _closing(state: CameraState, chunk: FrameChunk) -> tuple[Alarm, ...]:
+def _closing(state: CameraState, camera_id: str, time_ms: int) -> tuple[Alarm, ...]:
     """What is to be told where the state's video is closed."""
-    return tail_lost(chunk.camera_id, state.video_id, chain.tail_lost(state), chunk.capture_ms)
+    return tail_lost(camera_id, state.video_id, chain.tail_lost(state), time_ms)
 
 
 def _after(

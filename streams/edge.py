@@ -1,8 +1,9 @@
 """Edge mode: camera and operators in one process, outputs to Kafka; raw pictures never leave it.
 
 The same runner and step as the worker's, with the camera as source. The state lives as long as the process: a camera
-starts a new video each time it is called, so after a crash there is nothing to come back to. A live chunk is late as of
-its capture: nothing else shows that reading has to wait.
+starts a new video each time it is called, so after a crash there is nothing to come back to. Where the process is told
+to stop, or the camera fails, what was read is finished first, and its video closed by a signed end. A live chunk is
+late as of its capture: nothing else shows that reading has to wait.
 """
 
 from __future__ import annotations
@@ -11,12 +12,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
-from threading import Thread
+from threading import Event, Thread
 
 from infra.kafka import Producer
-from schemas.codec import decode, encode
+from schemas.codec import decode, encode, unpack_as
 from schemas.errors import SealframeError
 from schemas.frames import FrameChunk
+from schemas.state import CameraState
 from streams.clock import steady_ms
 from streams.lanes import Limits
 from streams.runner import Counters, Runner
@@ -51,6 +53,10 @@ class EdgePort:
         """Keep it."""
         self._states[camera_id] = state
 
+    def states(self) -> dict[str, CameraState]:
+        """Of all cameras, as they are now."""
+        return {camera: unpack_as("state", data) for camera, data in self._states.items()}
+
     async def send(self, output: Output) -> None:
         """Produce and await the acknowledgement."""
         sent = self.producer.send(output.topic, output.key, output.value)
@@ -72,8 +78,11 @@ async def run_edge(
     *,
     limits: Limits | None = None,
     report: Callable[[Counters], None] = lambda _: None,
+    stop: Event | None = None,
 ) -> Counters:
-    """Protect and send all chunks of a source, until it ends; reading waits while `IN_HAND` chunks are in hand.
+    """Protect and send all chunks of a source, until it ends or `stop` is set, and close what is left open.
+
+    Reading waits while `IN_HAND` chunks are in hand.
 
     Raises:
         SealframeError: what stopped it.
@@ -82,10 +91,14 @@ async def run_edge(
     if gate is not None:
         await gate()
     bounds = limits or Limits(unacked_records=IN_HAND + 1)
-    runner: Runner[FrameChunk] = Runner(EdgeStage(protection), EdgePort(producer), pool, bounds, gate=gate)
-    source = enumerate(chunks)
+    port, stop = EdgePort(producer), stop or Event()
+    runner: Runner[FrameChunk] = Runner(EdgeStage(protection), port, pool, bounds, gate=gate)
+    source, failed = enumerate(chunks), None
     while runner.error is None:
-        taken = await _next(source, runner)
+        try:
+            taken = await _next(source, runner, stop)
+        except SealframeError as error:
+            failed, taken = error, None
         if taken is None:
             break
         offset, chunk = taken
@@ -101,22 +114,29 @@ async def run_edge(
         raise runner.error
     if runner.error is not None:
         raise SealframeError(f"edge stopped: {type(runner.error).__name__}") from runner.error
+    for camera_id, state in port.states().items():
+        for output in protection.close(state, camera_id)[1]:
+            await port.send(output)
+    if failed is not None:
+        raise failed
     return runner.counters
 
 
-async def _next(source: Iterator[tuple[int, FrameChunk]], runner: Runner[FrameChunk]) -> tuple[int, FrameChunk] | None:
+async def _next(
+    source: Iterator[tuple[int, FrameChunk]], runner: Runner[FrameChunk], stop: Event
+) -> tuple[int, FrameChunk] | None:
     """The next chunk; meanwhile what a silent camera left held is flushed after the idle time."""
     reading: Future[tuple[int, FrameChunk] | None] = Future()
     # A thread that nobody waits for: a silent camera must not hold up the end of a process that has failed.
     reader = Thread(target=_read, args=(source, reading), daemon=True, name="camera")
     reader.start()
     taken = asyncio.wrap_future(reading)
-    while not taken.done() and runner.error is None:
+    while not taken.done() and runner.error is None and not stop.is_set():
         await asyncio.wait({taken}, timeout=TICK_S)
         if not reader.is_alive() and not reading.done():
             raise SealframeError("reading the camera ended by a fault: see above")
         runner.tick(steady_ms())
-    return await taken if runner.error is None else None
+    return await taken if runner.error is None and not stop.is_set() else None
 
 
 def _read(source: Iterator[tuple[int, FrameChunk]], into: Future[tuple[int, FrameChunk] | None]) -> None:

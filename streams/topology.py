@@ -104,6 +104,11 @@ class Protection:
         after, outgoing = self._pipeline.lose(state, chunk)
         return after, self.outputs(chunk.camera_id, outgoing)
 
+    def close(self, state: CameraState, camera_id: str) -> tuple[CameraState, tuple[Output, ...]]:
+        """As `Pipeline.close`; needs no address either."""
+        after, outgoing = self._pipeline.close(state, camera_id)
+        return after, self.outputs(camera_id, outgoing)
+
     def quarantine(self, arrival: Arrival, reason: str) -> Output:
         """The record sealed to the custodian; one too long to fit in an envelope is cut."""
         plain = arrival.value[: MAX_RECORD_BYTES - 2 * RECORD_ROOM]

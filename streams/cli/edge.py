@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from threading import Event
 from typing import Annotated
 
 import typer
@@ -23,6 +25,7 @@ from streams.cli.output import give, progress, say
 from streams.cli.stack import HOME, Home
 from streams.clock import now_ms
 from streams.edge import run_edge
+from streams.ending import SIGNALS
 from streams.health import run_out
 from streams.push import while_valid
 from streams.readiness import Doorkeeper
@@ -43,7 +46,8 @@ def edge(
 ) -> None:
     """Read a camera, desensitise and seal beside it, and send only the results: there is no raw topic.
 
-    Runs as the principal `pipeline`. Nothing leaves before the operating platform and every authority have answered.
+    Runs as the principal `pipeline`; told to stop (Ctrl-C, SIGTERM), it finishes what was read and closes its video.
+    Nothing leaves before the operating platform and every authority have answered.
     """
     settings = load(home=home)
     stack = Stack(settings)
@@ -60,11 +64,14 @@ def edge(
     )
     chunks = iter(Backlog(chunks)) if is_live(source) else chunks
     chunks = while_valid(chunks, run_out(access.identity))
+    stop = Event()
+    for number in SIGNALS:
+        signal.signal(number, lambda *_: stop.set())
     keeper = Doorkeeper(access, signer, book)
     with keeper, access.producer() as producer, ThreadPoolExecutor(1) as pool, progress("chunks", as_json) as bar:
         totals = asyncio.run(run_edge(
             chunks, protection, producer, pool, keeper.gate,
-            report=lambda now: bar.update(bar.task_ids[0], completed=now.processed),
+            report=lambda now: bar.update(bar.task_ids[0], completed=now.processed), stop=stop,
         ))
     if as_json:
         give(asdict(totals))

@@ -6,13 +6,14 @@ import asyncio
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import replace
 from threading import Event
 
 import pytest
 
 from operators.desensitise.policy import Policy
-from schemas.errors import AccessDenied, UsageError
+from schemas.errors import AccessDenied, SourceError, UsageError
 from schemas.frames import FrameChunk
 from schemas.records import UploadAddress
 from schemas.topics import RAW, evidence_topic
@@ -133,6 +134,26 @@ def test_edge_sends_a_whole_video_without_the_raw_topic(deployment: Deployment, 
     chain = verify_video(deployment.operator(camera), deployment.identify)
     assert (chain.next_seq, chain.next_frame) == (count, 10 * count)
     assert len(deployment.read(RAW, "pipeline")) == before
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_edge_that_is_stopped_or_loses_its_camera_closes_its_video(deployment: Deployment, told: bool) -> None:
+    camera, stop = unique("cam"), Event()
+    protection = Protection(Policy({}, preset="ultrafast"), detector(), deployment.signer("pipeline"), Ready(),
+                            CUSTODIAN.public)
+
+    def source() -> Iterator[FrameChunk]:
+        yield from _video(camera, 4)[:3]
+        if not told:
+            raise SourceError("the cable is out")
+        stop.set()
+        yield from _video(camera, 4)[3:]
+
+    refused = nullcontext() if told else pytest.raises(SourceError, match="cable")
+    with refused, deployment.broker.access("pipeline").producer() as producer, ThreadPoolExecutor(2) as pool:
+        asyncio.run(run_edge(source(), protection, producer, pool, stop=stop))
+    chain = verify_video(deployment.operator(camera), deployment.identify)
+    assert chain.end is not None and (chain.next_seq, chain.next_frame) == (3, 30)
 
 
 def test_edge_that_may_not_write_ends_though_its_camera_is_silent(deployment: Deployment) -> None:
